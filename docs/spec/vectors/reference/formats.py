@@ -1,0 +1,340 @@
+"""Groups of encoded types: names, net descriptor, messages."""
+
+import messages as m
+import world
+from case import FormatGroup, patched, swapped
+from codec import CLIENTS, NAME
+from dcnet import seal_envelope, tunnel_key
+from primitives import sha256
+
+H = world.DESCRIPTOR_HASH
+
+
+def names():
+    g = FormatGroup("names", "2.2", "Names of nets and clients.", NAME)
+    for text in ["a", "7", "gw-1", "Zwinger.3", "A_b.C-d", "0" * 32, "x" + "." * 31]:
+        g.good(f"{len(text)} characters: {text[:12]}", text)
+    g.bad("empty name", b"\x00")
+    g.bad("33 characters", b"\x21" + b"a" * 33)
+    for first in b"-._":
+        g.bad(f"begins with {chr(first)}", bytes([2, first]) + b"a")
+    for code in b" /@[`{:,*\x00\x1f\x7f\x80\xff":
+        g.bad(f"character 0x{code:02x}", bytes([3]) + b"a" + bytes([code]) + b"b")
+    g.bad("UTF-8 umlaut", b"\x03a\xc3\xbc")
+    g.bad("length too long", b"\x03ab")
+    g.bad("trailing byte", b"\x02abc")
+    g.bad("no length", b"")
+    return g
+
+
+def client_lists():
+    g = FormatGroup("client-lists", "2.4", "Sets of clients: ascending by the bytes of the text.", CLIENTS)
+    g.good("empty", [])
+    g.good("one", ["gw-1"])
+    g.good("bytes, not numbers: gw-1, gw-10, gw-2", ["gw-1", "gw-10", "gw-2"])
+    g.good("upper case before lower case", ["Z", "a"])
+    g.good("punctuation", ["a", "a-", "a.", "a0", "aA", "a_", "aa"])
+    g.good("70 members", sorted(f"gw-{n}" for n in range(70)))
+    def raw(*texts):
+        content = b"".join(NAME.encode(t) for t in texts)
+        return len(content).to_bytes(4, "big") + content
+
+    g.bad("descending", raw("b", "a"))
+    g.bad("the same twice", raw("a", "a"))
+    g.bad("numeric order", raw("gw-2", "gw-10"))
+    g.bad("shorter after longer", raw("gw-10", "gw-1"))
+    g.bad("case-insensitive order", raw("a", "Z"))
+    g.bad("an empty name in it", b"\x00\x00\x00\x03\x01a\x00")
+    g.bad("a name crosses the end", b"\x00\x00\x00\x03\x01a\x02bc")
+    g.bad("length counts members, not bytes", b"\x00\x00\x00\x02\x01a\x01b")
+    g.bad("16-bit length", b"\x00\x04\x01a\x01b")
+    g.bad("trailing byte", raw("a", "b") + b"\x00")
+    return g
+
+
+def descriptor():
+    g = FormatGroup(
+        "descriptor",
+        "4.1",
+        "Net descriptors and their hash. Refused: by the encoding or by the rules.",
+        m.NetDescriptor,
+        m.check_descriptor,
+    )
+
+    def good(name, **changes):
+        value = world.descriptor(**changes)
+        return g.good(name, value, hash=m.descriptor_hash(value).hex())
+
+    def bad(name, **changes):
+        g.bad(name, m.NetDescriptor.encode(world.descriptor(**changes)))
+
+    encoded = good("quarter hours, three slots")
+    good("no region", region="")
+    good("region of 64 bytes", region="ü" * 32)
+    good("one slot", slots=[world.IMPORT])
+    many = [{"obis": bytes([1, 0, n, 7, 0, 255]), "unit": 27, "scale": -3} for n in range(1, 33)]
+    good("32 slots", slots=many)
+    good("scale 127", slots=[{**world.POWER, "scale": 127}])
+    good("scale -128", slots=[{**world.POWER, "scale": -128}])
+    good("ten seconds", interval_s=10, submit_window_s=3, correction_window_s=3)
+    good("windows fill the interval", interval_s=10, submit_window_s=6, correction_window_s=4)
+    good("no correction window", correction_window_s=0)
+    good("smallest net", min_size=4, out_degree=3, threshold=3)
+    good("largest numbers", interval_s=2**32 - 1, min_size=2**32 - 1, out_degree=65535, threshold=65535,
+         max_loss_permille=999, epoch_length=2**32 - 1)  # fmt: skip
+    good("threshold 0", threshold=0)
+    good("double-mask is a known mode", correction_mode=2)
+    good("another provider key", provider_key=world.p256_public(world.OTHER_PROVIDER))
+
+    g.usual_suspects(encoded)
+    g.bad("version 0", patched(encoded, 0, b"\x00"))
+    g.bad("version 2", patched(encoded, 0, b"\x02"))
+    g.bad("net with a space", swapped(encoded, b"strehlen-7", b"strehlen 7"))
+    g.bad("net without a name", b"\x01\x00" + encoded[12:])
+    g.bad("region is not UTF-8", swapped(encoded, b"Dresden", b"Dresd\xff\xfe"))
+    bad("region of 65 bytes", region="x" * 65)
+    bad("no slot", slots=[])
+    bad("33 slots", slots=many + [{"obis": bytes([1, 0, 99, 7, 0, 255]), "unit": 27, "scale": 0}])
+    bad("an OBIS code twice", slots=[world.IMPORT, world.POWER, {**world.IMPORT, "scale": 0}])
+    g.bad("slot list of 7 bytes", swapped(encoded, b"\x00\x18\x01\x00", b"\x00\x07\x01\x00"))
+    bad("interval 0", interval_s=0, submit_window_s=0, correction_window_s=0)
+    bad("submission window 0", submit_window_s=0)
+    bad("windows longer than the interval", interval_s=119)
+    bad("windows overflow 32 bits", submit_window_s=2**32 - 1, correction_window_s=2**32 - 1)
+    bad("minimum size 3", min_size=3)
+    bad("out-degree 2", out_degree=2, threshold=2)
+    bad("threshold above out-degree", out_degree=4, threshold=5)
+    bad("loss of everything", max_loss_permille=1000)
+    bad("epoch of no rounds", epoch_length=0)
+    mode = len(encoded) - 32 - 33 - 4 - 1
+    g.bad("correction mode 0", patched(encoded, mode, b"\x00"))
+    g.bad("correction mode 3", patched(encoded, mode, b"\x03"))
+    bad("provider key at infinity", provider_key=bytes(33))
+    bad("provider key not on the curve", provider_key=b"\x02" + b"\xff" * 32)
+    uncompressed_tag = b"\x04" + world.p256_public(world.PROVIDER)[1:]
+    bad("provider key with the tag of an uncompressed point", provider_key=uncompressed_tag)
+    return g
+
+
+def _signed(label, kind, client, **fields):
+    key = world.statement_key(client)
+    body = {"net": world.NET, "descriptor": H, "client": client, **fields}
+    return {"body": body, "signature": m.sign(key, label, kind, body)}
+
+
+def neighbourhood(client="gw-1", serial=7, neighbours=("Zwinger.3", "a", "gw-10")):
+    return _signed(m.NEIGHBOURHOOD, m.Neighbourhood, client, serial=serial, neighbours=list(neighbours))
+
+
+def exit_statement(client="gw-1", serial=8, neighbours=("Zwinger.3", "a", "gw-10")):
+    return _signed(m.EXIT, m.ExitStatement, client, serial=serial, neighbours=list(neighbours))
+
+
+def manifest(**changes):
+    body = {
+        "net": world.NET,
+        "descriptor": H,
+        "client": "gw-1",
+        "epoch": 12,
+        "first_round": 2_000_001,
+        "members": 5,
+        "neighbours": ["Zwinger.3", "a", "gw-10", "gw-2"],
+        **changes,
+    }
+    return {"body": body, "signature": m.sign(world.PROVIDER, m.MANIFEST, m.Manifest, body)}
+
+
+def correction(**changes):
+    body = {
+        "net": world.NET,
+        "descriptor": H,
+        "epoch": 12,
+        "round": 2_000_005,
+        "missing": ["gw-2"],
+        **changes,
+    }
+    return {"body": body, "signature": m.sign(world.PROVIDER, m.CORRECTION, m.Correction, body)}
+
+
+WORDS = [0, 1, 0x0123456789ABCDEF]
+
+
+def frame(notification, body, **changes):
+    return {
+        "protocol": b"DCN1",
+        "net": world.NET,
+        "descriptor": H,
+        "client": "gw-1",
+        "transmission": 1 if notification in (m.RESEND, m.TRANSMIT) else 0,
+        "epoch": 12,
+        "round": 2_000_005,
+        "notification": notification,
+        "body": body,
+        **changes,
+    }
+
+
+def frames():
+    g = FormatGroup("frames", "4.5", "Frames with all five notifications.", m.Frame)
+    register = {"package": world.signed_package("gw-1"), "emergency": 0}
+    encoded_register = g.good("register", frame(m.REGISTER, register))
+    g.good("register, emergency", frame(m.REGISTER, {**register, "emergency": 1}))
+    chain = [world.statement_certificate("gw-1"), b"\x30\x03sub"]
+    two = world.signed_package("gw-1", chain=chain)
+    g.good("register, two certificates", frame(m.REGISTER, {"package": two, "emergency": 0}))
+    encoded_entered = g.good("entered", frame(m.ENTERED, neighbourhood()))
+    g.good("entered with 62 neighbours", frame(m.ENTERED, neighbourhood(neighbours=sorted(f"gw-{n}" for n in range(62)))))
+    encoded_exiting = g.good("exiting", frame(m.EXITING, exit_statement()))
+    encoded_resend = g.good("resend", frame(m.RESEND, {"missing": ["a", "gw-2"], "words": WORDS}))
+    encoded = g.good("transmit", frame(m.TRANSMIT, {"words": WORDS}))
+    g.good("transmit without a reading", frame(m.TRANSMIT, {"words": WORDS}, transmission=0))
+    g.good("transmit one word", frame(m.TRANSMIT, {"words": [2**64 - 1]}))
+    g.good("transmit 32 words", frame(m.TRANSMIT, {"words": [n * 0x0101010101010101 for n in range(32)]}))
+    g.good("round and epoch 0", frame(m.TRANSMIT, {"words": WORDS}, epoch=0, round=0))
+    g.good("round and epoch at the end", frame(m.TRANSMIT, {"words": WORDS}, epoch=2**64 - 1, round=2**64 - 1))
+
+    g.usual_suspects(encoded)
+    head = len(encoded) - 26  # the words with their length
+    g.bad("protocol identifier DCN2", patched(encoded, 0, b"DCN2"))
+    g.bad("protocol identifier dcn1", patched(encoded, 0, b"dcn1"))
+    g.bad("protocol identifier zero", patched(encoded, 0, bytes(4)))
+    g.bad("transmission bit 2", patched(encoded, head - 18, b"\x02"))
+    g.bad("transmission bit 255", patched(encoded, head - 18, b"\xff"))
+    for number in (0, 6, 255):
+        g.bad(f"notification {number}", patched(encoded, head - 1, bytes([number])))
+    g.bad("transmit announced as resend", patched(encoded, head - 1, b"\x04"))
+    g.bad("transmit announced as entered", patched(encoded, head - 1, b"\x02"))
+    g.bad("resend announced as transmit", swapped(encoded_resend, b"\x04\x00\x00\x00\x07\x01a", b"\x05\x00\x00\x00\x07\x01a"))
+    g.bad("client without a name", swapped(encoded, b"\x04gw-1", b"\x00"))
+    g.bad("net without a name", swapped(encoded, b"\x0astrehlen-7", b"\x00"))
+    g.bad("bad character in the client", swapped(encoded, b"\x04gw-1", b"\x04gw/1"))
+    g.bad("client of 33 characters", swapped(encoded, b"\x04gw-1", b"\x21" + b"g" * 33))
+    g.bad("words of 23 bytes", patched(encoded, head, b"\x00\x17")[:-1])
+    g.bad("words of 25 bytes", patched(encoded, head, b"\x00\x19") + b"\x00")
+    g.bad("words announce more than there is", patched(encoded, head, b"\x00\x20"))
+    g.bad("words announce less than there is", patched(encoded, head, b"\x00\x10"))
+    g.bad("word list with a 32-bit length", encoded[:head] + b"\x00\x00\x00\x18" + encoded[head + 2 :])
+    g.bad("descriptor hash one byte short", swapped(encoded, H, H[:-1]))
+    g.bad("missing list not sorted", swapped(encoded_resend, b"\x01a\x04gw-2", b"\x04gw-2\x01a"))
+    g.bad("missing list with one member twice", swapped(encoded_resend, b"\x07\x01a\x04gw-2", b"\x04\x01a\x01a"))
+    g.bad("neighbours not sorted", swapped(encoded_entered, b"\x09Zwinger.3\x01a", b"\x01a\x09Zwinger.3"))
+    g.bad("neighbour twice", swapped(encoded_entered, b"\x00\x00\x00\x12\x09Zwinger.3\x01a", b"\x00\x00\x00\x14\x09Zwinger.3\x01a\x01a"))
+    g.bad("a neighbour without a name", swapped(encoded_entered, b"\x01a\x05", b"\x00\x05").replace(b"\x00\x00\x00\x12", b"\x00\x00\x00\x11"))
+    g.bad("emergency flag 2", encoded_register[:-1] + b"\x02")
+    g.bad("register without the emergency flag", encoded_register[:-1])
+    g.bad("signature of 63 bytes", encoded_exiting[:-66] + b"\x00\x3f" + encoded_exiting[-64:-1])
+    g.bad("signature of 65 bytes", encoded_exiting[:-66] + b"\x00\x41" + encoded_exiting[-64:] + b"\x00")
+    g.bad("no signature", encoded_exiting[:-66] + b"\x00\x00")
+    g.bad("signature left out", encoded_exiting[:-66])
+    g.bad("certificate list longer than the frame", patched(encoded_register, len(encoded_register) - 67 - len(register["package"]["chain"][0]) - 8, b"\xff\xff\xff\xff"))
+    g.bad("certificate longer than its list", patched(encoded_register, len(encoded_register) - 67 - len(register["package"]["chain"][0]) - 4, b"\xff\xff\xff\xff"))
+    g.bad("1000 zeros", bytes(1000))
+    g.bad("1000 times 0xff", b"\xff" * 1000)
+    return g
+
+
+def notice(reason, own, peer):
+    return m.EdgeNotice.encode(
+        {"reason": reason, "own_package_hash": world.identity(own)[1], "peer_package_hash": world.identity(peer)[1]}
+    )
+
+
+def sealed(sender="gw-1", receiver="a", kind=1, reason=1):
+    key = tunnel_key(
+        H,
+        world.agreement_secret(sender),
+        world.package(receiver)["public_key"],
+        world.identity(sender),
+        world.identity(receiver),
+    )
+    head = {"net": world.NET, "descriptor": H, "from": sender, "to": receiver, "kind": kind}
+    nonce = sha256(f"nonce {sender} {receiver} {kind} {reason}".encode())[:24]
+    return seal_envelope(key, head, nonce, notice(reason, sender, receiver))
+
+
+def envelopes():
+    g = FormatGroup("envelopes", "4.6", "Envelopes as the provider sees them: no key needed.", m.Envelope)
+    value = sealed()
+    encoded = g.good("offer", value)
+    g.good("accept", sealed("a", "gw-1", 2))
+    g.good("empty ciphertext", {**value, "ciphertext": b""})
+    g.good("300 bytes of ciphertext", {**value, "ciphertext": bytes(300)})
+    g.good("to itself is well formed", {**value, "to": "gw-1"})
+    g.usual_suspects(encoded)
+    kind = 11 + 32 + 5 + 2
+    g.bad("kind 0", patched(encoded, kind, b"\x00"))
+    g.bad("kind 3", patched(encoded, kind, b"\x03"))
+    g.bad("receiver without a name", swapped(encoded, b"\x04gw-1\x01a", b"\x04gw-1\x00"))
+    g.bad("sender begins with a dash", swapped(encoded, b"\x04gw-1\x01a", b"\x04-w-1\x01a"))
+    g.bad("nonce of 12 bytes", swapped(encoded, value["nonce"], value["nonce"][:12]))
+    g.bad("ciphertext announces 4 GiB", patched(encoded, kind + 25, b"\xff\xff\xff\xff"))
+    g.bad("ciphertext announces one byte less", patched(encoded, kind + 25, b"\x00\x00\x00\x50"))
+    g.bad("ciphertext with a 16-bit length", encoded[: kind + 25] + b"\x00\x51" + encoded[kind + 29 :])
+    return g
+
+
+def messages():
+    g = FormatGroup("inbox", "4.9", "Inboxes with all four kinds of message.", m.Inbox)
+    all_four = [
+        {"sequence": 1, "message": {"kind": 1, "body": sealed()}},
+        {"sequence": 2, "message": {"kind": 2, "body": manifest()}},
+        {"sequence": 5, "message": {"kind": 3, "body": correction()}},
+        {"sequence": 2**64 - 1, "message": {"kind": 4, "body": exit_statement()}},
+    ]
+    g.good("empty", {"deliveries": []})
+    for item, what in zip(all_four, ["envelope", "manifest", "correction", "exit"]):
+        g.good(f"one {what}", {"deliveries": [item]})
+    encoded = g.good("one of each kind", {"deliveries": all_four})
+    g.usual_suspects(encoded)
+    one = m.Inbox.encode({"deliveries": [all_four[1]]})
+    g.bad("kind 0", patched(one, 12, b"\x00"))
+    g.bad("kind 5", patched(one, 12, b"\x05"))
+    g.bad("manifest announced as correction", patched(one, 12, b"\x03"))
+    g.bad("length one too short", (len(one) - 5).to_bytes(4, "big") + one[4:])
+    g.bad("length 4 GiB", patched(one, 0, b"\xff\xff\xff\xff"))
+    g.bad("16-bit length", one[2:])
+    g.bad("half a delivery", b"\x00\x00\x00\x08" + one[4:12])
+    return g
+
+
+def receipts():
+    g = FormatGroup("receipts", "4.10", "Receipts.", m.Receipt)
+    value = {
+        "net": world.NET,
+        "client": "gw-1",
+        "epoch": 12,
+        "round": 2_000_005,
+        "notification": m.TRANSMIT,
+        "frame_hash": sha256(m.Frame.encode(frame(m.TRANSMIT, {"words": WORDS}))),
+    }
+    encoded = g.good("transmit", value)
+    for number in (1, 2, 3, 4):
+        g.good(f"notification {number}", {**value, "notification": number})
+    g.usual_suspects(encoded)
+    g.bad("notification 0", patched(encoded, len(encoded) - 33, b"\x00"))
+    g.bad("notification 6", patched(encoded, len(encoded) - 33, b"\x06"))
+    g.bad("hash of 31 bytes", encoded[:-1])
+    g.bad("client without a name", swapped(encoded, b"\x04gw-1", b"\x00"))
+    return g
+
+
+def member_lists():
+    g = FormatGroup("member-lists", "4.11", "Member lists: ascending by client.", m.MemberList)
+
+    def summary(client, serial=1):
+        return {"client": client, "serial": serial, "package_hash": world.identity(client)[1]}
+
+    g.good("empty", {"members": []})
+    g.good("one", {"members": [summary("gw-1")]})
+    members = sorted(world.CLIENTS, key=str.encode)
+    encoded = g.good("five", {"members": [summary(c) for c in members]})
+    g.usual_suspects(encoded)
+    unsorted = [summary("gw-2"), summary("gw-1")]
+    g.bad("not ascending", m.MemberList.encode({"members": unsorted}))
+    twice = [summary("gw-1"), summary("gw-1", 2)]
+    g.bad("one client with two serials", m.MemberList.encode({"members": twice}))
+    g.bad("length in members", b"\x00\x00\x00\x05" + encoded[4:])
+    return g
+
+
+GROUPS = [names, client_lists, descriptor, frames, envelopes, messages, receipts, member_lists]

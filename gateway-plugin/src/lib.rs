@@ -1,0 +1,1 @@
+//! Daemon on the metering gateway: reads meters, masks readings, submits superpositions.

@@ -1,0 +1,156 @@
+//! The tunnel: messages between two gateways that the provider relays and cannot read.
+//!
+//! Section "Tunnel" of `docs/spec/protocol.md`. XChaCha20-Poly1305; the header that the provider
+//! reads is authenticated with the text.
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use rand_core::CryptoRng;
+use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
+
+use crate::codec::{DecodeError, Wire};
+use crate::descriptor::DescriptorHash;
+use crate::key_agreement::{KeyPackageHash, PairSecret, Party};
+use crate::names::{ClientId, NetId};
+
+/// What an envelope is about; the provider sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TlsSize, TlsSerialize, TlsDeserialize)]
+#[repr(u8)]
+pub enum EnvelopeKind {
+    /// The sender wants to share an edge.
+    EdgeOffer = 1,
+    /// The sender has recorded the edge that it was offered.
+    EdgeAccept = 2,
+}
+
+/// The part that the provider reads.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct EnvelopeHeader {
+    /// The net.
+    pub net: NetId,
+    /// Its parameters.
+    pub descriptor: DescriptorHash,
+    /// Sender.
+    pub from: ClientId,
+    /// Addressee.
+    pub to: ClientId,
+    /// What it is about.
+    pub kind: EnvelopeKind,
+}
+
+/// A sealed message.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct Envelope {
+    header: EnvelopeHeader,
+    nonce: [u8; 24],
+    #[tls_codec(with = "crate::codec::bytes32")]
+    ciphertext: Vec<u8>,
+}
+
+/// Why the sender wants the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TlsSize, TlsSerialize, TlsDeserialize)]
+#[repr(u8)]
+pub enum EdgeReason {
+    /// It drew the addressee.
+    Drawn = 1,
+    /// Both were neighbours of a member that leaves.
+    Bridge = 2,
+    /// It has too few neighbours left.
+    Emergency = 3,
+}
+
+/// Text of offers and acceptances. That it opens confirms the key; the hashes confirm the packages.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct EdgeNotice {
+    /// Why.
+    pub reason: EdgeReason,
+    /// The sender's key package.
+    pub own_package: KeyPackageHash,
+    /// The addressee's key package.
+    pub peer_package: KeyPackageHash,
+}
+
+impl EdgeNotice {
+    /// The notice from `own` to `peer`.
+    pub fn new(reason: EdgeReason, own: &Party, peer: &Party) -> Self {
+        Self { reason, own_package: own.package, peer_package: peer.package }
+    }
+}
+
+impl Envelope {
+    /// Seals `notice` for the other end of `pair`; the nonce comes out of `rng`.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Cipher`] if the cipher refuses, which it does for texts of gigabytes only.
+    pub fn seal(
+        header: EnvelopeHeader,
+        notice: &EdgeNotice,
+        pair: &PairSecret,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, EnvelopeError> {
+        let mut nonce = [0; 24];
+        rng.fill_bytes(&mut nonce);
+        Self::seal_with_nonce(header, notice, pair, nonce)
+    }
+
+    /// As [`Envelope::seal`]. A nonce must not serve twice; this is for test vectors.
+    ///
+    /// # Errors
+    /// As [`Envelope::seal`].
+    #[doc(hidden)]
+    pub fn seal_with_nonce(
+        header: EnvelopeHeader,
+        notice: &EdgeNotice,
+        pair: &PairSecret,
+        nonce: [u8; 24],
+    ) -> Result<Self, EnvelopeError> {
+        let key = pair.sending_key(&header.descriptor);
+        let text = notice.encode();
+        let ciphertext = XChaCha20Poly1305::new((&*key).into())
+            .encrypt(&XNonce::from(nonce), Payload { msg: &text, aad: &associated_data(&header) })
+            .map_err(|_| EnvelopeError::Cipher)?;
+        Ok(Self { header, nonce, ciphertext })
+    }
+
+    /// What the provider reads.
+    pub fn header(&self) -> &EnvelopeHeader {
+        &self.header
+    }
+
+    /// Opens it with the secret shared with its sender.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`] if it was not sealed with this secret for this header, or if its text is
+    /// malformed.
+    pub fn open(&self, pair: &PairSecret) -> Result<EdgeNotice, EnvelopeError> {
+        let key = pair.receiving_key(&self.header.descriptor);
+        let payload = Payload { msg: &self.ciphertext, aad: &associated_data(&self.header) };
+        let text = XChaCha20Poly1305::new((&*key).into())
+            .decrypt(&XNonce::from(self.nonce), payload)
+            .map_err(|_| EnvelopeError::Seal { from: self.header.from })?;
+        Ok(EdgeNotice::decode(&text)?)
+    }
+}
+
+/// Why an envelope cannot be sealed or opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// The cipher refused the text.
+    #[error("the message is too long to be sealed")]
+    Cipher,
+    /// The authentication tag is wrong.
+    #[error("the envelope from {from} was not sealed with the key shared with it")]
+    Seal {
+        /// Sender that the header names.
+        from: ClientId,
+    },
+    /// It opened, but the text is no notice.
+    #[error("the text in the envelope is malformed: {0}")]
+    Text(#[from] DecodeError),
+}
+
+fn associated_data(header: &EnvelopeHeader) -> Vec<u8> {
+    let mut data = b"dcnet/v1 envelope\0".to_vec();
+    data.extend(header.encode());
+    data
+}

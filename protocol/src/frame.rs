@@ -1,0 +1,295 @@
+//! Frames: what a gateway sends, with all the fields of the thesis.
+//!
+//! Section "Frame" of `docs/spec/protocol.md`. A [`ClearFrame`] has no encoding; masking consumes
+//! it together with the pad; what comes out encodes.
+
+use std::io::{Read, Write};
+
+use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerialize, TlsSize};
+
+use crate::codec::flag;
+use crate::descriptor::DescriptorHash;
+use crate::key_agreement::SignedKeyPackage;
+use crate::membership::entry::{ExitStatement, Neighbourhood};
+use crate::names::{ClientId, ClientSet, NetId};
+use crate::notification::Notification;
+use crate::pad::Pad;
+use crate::round::{Epoch, Round};
+use crate::signature::Signed;
+use crate::superposition::{Reading, Superposition};
+
+/// Protocol identifier: the first four bytes of every frame.
+pub const PROTOCOL: [u8; 4] = *b"DCN1";
+
+/// The fields that every frame has.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct FrameHeader {
+    /// DC-net identifier.
+    pub net: NetId,
+    /// The net's parameters.
+    pub descriptor: DescriptorHash,
+    /// Client identifier.
+    pub client: ClientId,
+    /// Transmission bit: whether the words hide a reading. Without it the member is present (its
+    /// pads cancel) and contributes nothing.
+    #[tls_codec(with = "flag")]
+    pub transmission: bool,
+    /// The epoch whose edges the pads are of.
+    pub epoch: Epoch,
+    /// The metered interval; the frame's timestamp is its start, `round · interval` seconds.
+    pub round: Round,
+}
+
+/// A reading with its header. Leaves the gateway only through [`ClearFrame::mask`].
+///
+/// ```compile_fail
+/// use dcnet_protocol::codec::Wire;
+/// fn leak(frame: dcnet_protocol::frame::ClearFrame) -> Vec<u8> {
+///     frame.encode()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct ClearFrame {
+    header: FrameHeader,
+    reading: Option<Reading>,
+}
+
+impl ClearFrame {
+    /// A frame for `reading`; without one the transmission bit is 0.
+    pub fn new(
+        net: NetId,
+        descriptor: DescriptorHash,
+        client: ClientId,
+        epoch: Epoch,
+        round: Round,
+        reading: Option<Reading>,
+    ) -> Self {
+        let transmission = reading.is_some();
+        let header = FrameHeader { net, descriptor, client, transmission, epoch, round };
+        Self { header, reading }
+    }
+
+    /// Hides the reading.
+    ///
+    /// # Errors
+    /// [`MaskError`] if `pad` is not for this frame's epoch, round and number of slots.
+    pub fn mask(self, pad: Pad) -> Result<MaskedFrame, MaskError> {
+        check_pad(&self.header, &pad)?;
+        let slots = pad.words().len();
+        if let Some(reading) = &self.reading
+            && reading.values().len() != slots
+        {
+            return Err(MaskError::Slots { expected: slots, got: reading.values().len() });
+        }
+        let words = Superposition::masked(self.reading.as_ref(), &pad);
+        Ok(MaskedFrame { header: self.header, words })
+    }
+}
+
+/// A local superposition with its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskedFrame {
+    header: FrameHeader,
+    words: Superposition,
+}
+
+impl MaskedFrame {
+    /// The frame of notification 5.
+    pub fn into_frame(self) -> Frame {
+        Frame { header: self.header, body: FrameBody::Transmit(self.words) }
+    }
+
+    /// The frame of notification 4: the same superposition without the pads towards `missing`,
+    /// which `pad` holds.
+    ///
+    /// # Errors
+    /// [`MaskError`] if `pad` is not for this frame's epoch, round and number of slots.
+    pub fn into_resend(self, missing: ClientSet, pad: Pad) -> Result<Frame, MaskError> {
+        check_pad(&self.header, &pad)?;
+        if pad.words().len() != self.words.words().len() {
+            let (expected, got) = (self.words.words().len(), pad.words().len());
+            return Err(MaskError::Slots { expected, got });
+        }
+        let words = self.words.without(&pad);
+        Ok(Frame { header: self.header, body: FrameBody::Resend { missing, words } })
+    }
+}
+
+/// A pad that does not fit a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MaskError {
+    /// For another time.
+    #[error("the pad is for round {got}, the frame for round {expected}")]
+    Round {
+        /// The frame's.
+        expected: Round,
+        /// The pad's.
+        got: Round,
+    },
+    /// For another key graph.
+    #[error("the pad is for epoch {got}, the frame for epoch {expected}")]
+    Epoch {
+        /// The frame's.
+        expected: Epoch,
+        /// The pad's.
+        got: Epoch,
+    },
+    /// Of another length.
+    #[error("the net has {expected} slots, not {got}")]
+    Slots {
+        /// The net's.
+        expected: usize,
+        /// Found.
+        got: usize,
+    },
+}
+
+fn check_pad(header: &FrameHeader, pad: &Pad) -> Result<(), MaskError> {
+    if pad.round() != header.round {
+        return Err(MaskError::Round { expected: header.round, got: pad.round() });
+    }
+    if pad.epoch() != header.epoch {
+        return Err(MaskError::Epoch { expected: header.epoch, got: pad.epoch() });
+    }
+    Ok(())
+}
+
+/// A frame as it goes over the wire: made by masking, by decoding, or without a reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    header: FrameHeader,
+    body: FrameBody,
+}
+
+/// What follows the header, by notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrameBody {
+    /// Notification 1.
+    Register {
+        /// The gateway's key package.
+        package: Box<SignedKeyPackage>,
+        /// It is a member already and has too few neighbours left.
+        emergency: bool,
+    },
+    /// Notification 2.
+    Entered(Signed<Neighbourhood>),
+    /// Notification 3.
+    Exiting(Signed<ExitStatement>),
+    /// Notification 4.
+    Resend {
+        /// Whose pads were taken out.
+        missing: ClientSet,
+        /// The rest.
+        words: Superposition,
+    },
+    /// Notification 5.
+    Transmit(Superposition),
+}
+
+impl Frame {
+    /// A frame without data words: notifications 1 to 3. Its transmission bit is 0.
+    ///
+    /// Returns `None` for the bodies of notifications 4 and 5, which masking makes.
+    pub fn control(header: FrameHeader, body: FrameBody) -> Option<Self> {
+        match body {
+            FrameBody::Resend { .. } | FrameBody::Transmit(_) => None,
+            body => Some(Self { header: FrameHeader { transmission: false, ..header }, body }),
+        }
+    }
+
+    /// The common fields.
+    pub fn header(&self) -> &FrameHeader {
+        &self.header
+    }
+
+    /// The body.
+    pub fn body(&self) -> &FrameBody {
+        &self.body
+    }
+
+    /// Header and body.
+    pub fn into_parts(self) -> (FrameHeader, FrameBody) {
+        (self.header, self.body)
+    }
+
+    /// What it is for.
+    pub fn notification(&self) -> Notification {
+        match self.body {
+            FrameBody::Register { .. } => Notification::Register,
+            FrameBody::Entered(_) => Notification::Entered,
+            FrameBody::Exiting(_) => Notification::Exiting,
+            FrameBody::Resend { .. } => Notification::Resend,
+            FrameBody::Transmit(_) => Notification::Transmit,
+        }
+    }
+
+    /// The masked frame again, if this is one of notification 5: to take pads out of it.
+    pub fn into_masked(self) -> Option<MaskedFrame> {
+        match self.body {
+            FrameBody::Transmit(words) => Some(MaskedFrame { header: self.header, words }),
+            _ => None,
+        }
+    }
+}
+
+impl Size for Frame {
+    fn tls_serialized_len(&self) -> usize {
+        PROTOCOL.len() + self.header.tls_serialized_len() + 1 + match &self.body {
+            FrameBody::Register { package, .. } => package.tls_serialized_len() + 1,
+            FrameBody::Entered(statement) => statement.tls_serialized_len(),
+            FrameBody::Exiting(statement) => statement.tls_serialized_len(),
+            FrameBody::Resend { missing, words } => {
+                missing.tls_serialized_len() + words.tls_serialized_len()
+            }
+            FrameBody::Transmit(words) => words.tls_serialized_len(),
+        }
+    }
+}
+
+impl Serialize for Frame {
+    fn tls_serialize<W: Write>(&self, writer: &mut W) -> Result<usize, Error> {
+        let mut written = PROTOCOL.tls_serialize(writer)?;
+        written += self.header.tls_serialize(writer)?;
+        written += self.notification().tls_serialize(writer)?;
+        written += match &self.body {
+            FrameBody::Register { package, emergency } => {
+                package.tls_serialize(writer)? + flag::tls_serialize(emergency, writer)?
+            }
+            FrameBody::Entered(statement) => statement.tls_serialize(writer)?,
+            FrameBody::Exiting(statement) => statement.tls_serialize(writer)?,
+            FrameBody::Resend { missing, words } => {
+                missing.tls_serialize(writer)? + words.tls_serialize(writer)?
+            }
+            FrameBody::Transmit(words) => words.tls_serialize(writer)?,
+        };
+        Ok(written)
+    }
+}
+
+impl Deserialize for Frame {
+    fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
+        if <[u8; 4]>::tls_deserialize(reader)? != PROTOCOL {
+            return Err(crate::codec::malformed("the protocol identifier is not DCN1"));
+        }
+        let header = FrameHeader::tls_deserialize(reader)?;
+        let notification = Notification::tls_deserialize(reader)?;
+        let body = match notification {
+            Notification::Register => FrameBody::Register {
+                package: Box::new(SignedKeyPackage::tls_deserialize(reader)?),
+                emergency: flag::tls_deserialize(reader)?,
+            },
+            Notification::Entered => FrameBody::Entered(Signed::tls_deserialize(reader)?),
+            Notification::Exiting => FrameBody::Exiting(Signed::tls_deserialize(reader)?),
+            Notification::Resend => FrameBody::Resend {
+                missing: ClientSet::tls_deserialize(reader)?,
+                words: Superposition::tls_deserialize(reader)?,
+            },
+            Notification::Transmit => FrameBody::Transmit(Superposition::tls_deserialize(reader)?),
+        };
+        let control = !matches!(body, FrameBody::Resend { .. } | FrameBody::Transmit(_));
+        if control && header.transmission {
+            return Err(crate::codec::malformed("a frame without words has a transmission bit"));
+        }
+        Ok(Self { header, body })
+    }
+}
