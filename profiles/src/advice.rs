@@ -23,8 +23,10 @@ pub fn advice(telegram: &Telegram) -> Option<Advice> {
         })
         .peekable();
     // Meters give power as 16.7.0 or as 15.7.0, or for each phase (36, 56, 76).
-    let shows_power =
-        telegram.entries.iter().any(|entry| entry.obis.d == 7 && is_power(entry.obis));
+    let shows_power = telegram
+        .entries
+        .iter()
+        .any(|entry| entry.obis.d == 7 && is_power(entry.obis));
     let coarse = registers.peek().is_some() && registers.all(|number| number.exponent() >= 3);
     (coarse && !shows_power).then_some(Advice::Locked)
 }

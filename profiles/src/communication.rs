@@ -68,7 +68,10 @@ pub const DEFAULT_MIN_SIZE: u32 = 100;
 
 impl Default for Acceptance {
     fn default() -> Self {
-        Self { min_size: DEFAULT_MIN_SIZE, allow_resend: false }
+        Self {
+            min_size: DEFAULT_MIN_SIZE,
+            allow_resend: false,
+        }
     }
 }
 
@@ -98,13 +101,17 @@ impl FromStr for ProviderAddress {
     type Err = AddressError;
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let Some(rest) = text.strip_prefix("https://") else {
-            return Err(AddressError::Scheme { got: text.to_owned() });
+            return Err(AddressError::Scheme {
+                got: text.to_owned(),
+            });
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => {
                 if port.parse::<u16>().is_err() {
-                    return Err(AddressError::Port { got: port.to_owned() });
+                    return Err(AddressError::Port {
+                        got: port.to_owned(),
+                    });
                 }
                 host
             }
@@ -158,7 +165,10 @@ impl FromStr for DescriptorPin {
     fn from_str(text: &str) -> Result<Self, HexError> {
         let bytes = text::hex(text)?;
         let got = bytes.len();
-        bytes.try_into().map(Self).map_err(|_| HexError::Length { expected: "32", got })
+        bytes.try_into().map(Self).map_err(|_| HexError::Length {
+            expected: "32",
+            got,
+        })
     }
 }
 
@@ -170,7 +180,10 @@ mod tests {
     fn addresses() {
         for (text, canonical) in [
             ("https://provider.example", "https://provider.example"),
-            ("https://provider.example:8443/", "https://provider.example:8443"),
+            (
+                "https://provider.example:8443/",
+                "https://provider.example:8443",
+            ),
             ("https://[::1]:8443", "https://[::1]:8443"),
             ("https://[::1]", "https://[::1]"),
         ] {
@@ -194,9 +207,18 @@ mod tests {
         assert!("ab".repeat(32).parse::<DescriptorPin>().is_ok());
         assert_eq!(
             "ab".repeat(31).parse::<DescriptorPin>(),
-            Err(HexError::Length { expected: "32", got: 31 })
+            Err(HexError::Length {
+                expected: "32",
+                got: 31
+            })
         );
-        assert_eq!("xy".parse::<DescriptorPin>(), Err(HexError::Character { got: 'x' }));
-        assert_eq!("abc".parse::<DescriptorPin>(), Err(HexError::Odd { got: 3 }));
+        assert_eq!(
+            "xy".parse::<DescriptorPin>(),
+            Err(HexError::Character { got: 'x' })
+        );
+        assert_eq!(
+            "abc".parse::<DescriptorPin>(),
+            Err(HexError::Odd { got: 3 })
+        );
     }
 }

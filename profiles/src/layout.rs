@@ -41,13 +41,21 @@ impl EvaluationProfile {
 }
 
 fn spec(slot: &Slot) -> SlotSpec {
-    SlotSpec { obis: slot.obis.to_bytes(), unit: slot.unit.code(), scale: slot.scale }
+    SlotSpec {
+        obis: slot.obis.to_bytes(),
+        unit: slot.unit.code(),
+        scale: slot.scale,
+    }
 }
 
 /// `1-0:1.8.0*255 in Wh, scale -1`
 pub fn describe(slot: &SlotSpec) -> String {
     let obis = ObisCode::from(slot.obis);
-    format!("{obis} in {}, scale {}", Unit::from_code(slot.unit), slot.scale)
+    format!(
+        "{obis} in {}, scale {}",
+        Unit::from_code(slot.unit),
+        slot.scale
+    )
 }
 
 /// How a profile differs from its net.

@@ -51,7 +51,10 @@ pub struct SerialLine {
     #[serde(default)]
     pub data_bits: DataBits,
     /// Seconds without any byte after which the line counts as silent and is opened anew.
-    #[serde(default = "default_silence", deserialize_with = "text::within::<_, 1, 86_400>")]
+    #[serde(
+        default = "default_silence",
+        deserialize_with = "text::within::<_, 1, 86_400>"
+    )]
     pub silence: u64,
 }
 
@@ -80,7 +83,8 @@ pub enum DataBits {
 
 impl<'de> Deserialize<'de> for DataBits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text::within::<D, 7, 8>(deserializer).map(|bits| if bits == 7 { Self::Seven } else { Self::Eight })
+        text::within::<D, 7, 8>(deserializer)
+            .map(|bits| if bits == 7 { Self::Seven } else { Self::Eight })
     }
 }
 
@@ -108,7 +112,10 @@ impl FromStr for DeviceId {
         if (1..=32).contains(&bytes.len()) {
             Ok(Self(bytes))
         } else {
-            Err(HexError::Length { expected: "1 to 32", got: bytes.len() })
+            Err(HexError::Length {
+                expected: "1 to 32",
+                got: bytes.len(),
+            })
         }
     }
 }

@@ -56,7 +56,10 @@ impl Profile {
             let mut key = vec![yaml::Step::Key("evaluation")];
             key.extend(violation.key);
             ProfileError::Content {
-                place: Place { file: origin.to_owned(), position: yaml::locate(text, &key) },
+                place: Place {
+                    file: origin.to_owned(),
+                    position: yaml::locate(text, &key),
+                },
                 key: yaml::path_text(&key),
                 problem: violation.problem,
             }
@@ -90,7 +93,10 @@ impl Profile {
 pub fn load_evaluation(path: &Path) -> Result<EvaluationProfile, ProfileError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "the other sections are allowed, but not looked into")]
+    #[expect(
+        dead_code,
+        reason = "the other sections are allowed, but not looked into"
+    )]
     struct EvaluationOnly {
         evaluation: EvaluationProfile,
         meter: Option<serde::de::IgnoredAny>,
@@ -103,7 +109,10 @@ pub fn load_evaluation(path: &Path) -> Result<EvaluationProfile, ProfileError> {
         let mut key = vec![yaml::Step::Key("evaluation")];
         key.extend(violation.key);
         ProfileError::Content {
-            place: Place { file: path.to_owned(), position: yaml::locate(&text, &key) },
+            place: Place {
+                file: path.to_owned(),
+                position: yaml::locate(&text, &key),
+            },
             key: yaml::path_text(&key),
             problem: violation.problem,
         }

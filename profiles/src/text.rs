@@ -52,7 +52,11 @@ struct FilePath(PathBuf);
 impl FromStr for FilePath {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() { Err("is empty; give a path") } else { Ok(Self(text.into())) }
+        if text.is_empty() {
+            Err("is empty; give a path")
+        } else {
+            Ok(Self(text.into()))
+        }
     }
 }
 
@@ -73,7 +77,10 @@ where
             if (MIN..=MAX).contains(&number) {
                 Ok(number)
             } else {
-                Err(E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
+                Err(E::invalid_value(
+                    serde::de::Unexpected::Unsigned(number),
+                    &self,
+                ))
             }
         }
     }

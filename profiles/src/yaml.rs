@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
+};
 use serde::de::{IgnoredAny, Visitor};
 
 use crate::error::{Place, Position, ProfileError};
@@ -19,35 +21,59 @@ const MAX_DEPTH: usize = 16;
 
 /// Reads the file at `path` if it is no larger than [`MAX_SIZE`].
 pub(crate) fn read(path: &Path) -> Result<String, ProfileError> {
-    let unreadable = |source| ProfileError::Unreadable { file: path.to_owned(), source };
+    let unreadable = |source| ProfileError::Unreadable {
+        file: path.to_owned(),
+        source,
+    };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(MAX_SIZE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     if u64::try_from(bytes.len()).is_ok_and(|size| size <= MAX_SIZE) {
         String::from_utf8(bytes).map_err(|error| ProfileError::Syntax {
-            place: Place { file: path.to_owned(), position: None },
-            problem: format!("is not UTF-8 text (byte {})", error.utf8_error().valid_up_to() + 1),
+            place: Place {
+                file: path.to_owned(),
+                position: None,
+            },
+            problem: format!(
+                "is not UTF-8 text (byte {})",
+                error.utf8_error().valid_up_to() + 1
+            ),
         })
     } else {
-        Err(ProfileError::TooLarge { file: path.to_owned(), limit: MAX_SIZE })
+        Err(ProfileError::TooLarge {
+            file: path.to_owned(),
+            limit: MAX_SIZE,
+        })
     }
 }
 
 /// Reads one document of the type `T`.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str, origin: &Path) -> Result<T, ProfileError> {
     if !u64::try_from(text.len()).is_ok_and(|size| size <= MAX_SIZE) {
-        return Err(ProfileError::TooLarge { file: origin.to_owned(), limit: MAX_SIZE });
+        return Err(ProfileError::TooLarge {
+            file: origin.to_owned(),
+            limit: MAX_SIZE,
+        });
     }
     bound_depth(text, origin)?;
     serde_yaml::from_str(text).map_err(|error| {
-        let position = error
-            .location()
-            .map(|location| Position { line: location.line(), column: location.column() });
+        let position = error.location().map(|location| Position {
+            line: location.line(),
+            column: location.column(),
+        });
         let mut problem = error.to_string();
         if let Some(Position { line, column }) = position {
             problem = problem.replacen(&format!(" at line {line} column {column}"), "", 1);
         }
-        ProfileError::Syntax { place: Place { file: origin.to_owned(), position }, problem }
+        ProfileError::Syntax {
+            place: Place {
+                file: origin.to_owned(),
+                position,
+            },
+            problem,
+        }
     })
 }
 
@@ -62,9 +88,18 @@ fn bound_depth(text: &str, origin: &Path) -> Result<(), ProfileError> {
                 _ => {}
             }
             if depth > MAX_DEPTH {
-                let position = Some(Position { line: number + 1, column: column + 1 });
-                let place = Place { file: origin.to_owned(), position };
-                return Err(ProfileError::TooDeep { place, limit: MAX_DEPTH });
+                let position = Some(Position {
+                    line: number + 1,
+                    column: column + 1,
+                });
+                let place = Place {
+                    file: origin.to_owned(),
+                    position,
+                };
+                return Err(ProfileError::TooDeep {
+                    place,
+                    limit: MAX_DEPTH,
+                });
             }
         }
     }
@@ -90,7 +125,7 @@ pub(crate) fn path_text(path: &[Step]) -> String {
                 text.push('.');
                 text.push_str(key);
             }
-            Step::Item(item) => text.push_str(&format!("[{item}]")),
+            Step::Item(item) => text = format!("{text}[{item}]"),
         }
     }
     text
@@ -100,10 +135,13 @@ pub(crate) fn path_text(path: &[Step]) -> String {
 /// place is the place sought.
 pub(crate) fn locate(text: &str, path: &[Step]) -> Option<Position> {
     let probe = Probe(path);
-    let error = probe.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
-    error
-        .location()
-        .map(|location| Position { line: location.line(), column: location.column() })
+    let error = probe
+        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .err()?;
+    error.location().map(|location| Position {
+        line: location.line(),
+        column: location.column(),
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -164,15 +202,26 @@ mod tests {
     fn parts_are_found() {
         use Step::{Item, Key};
         assert_eq!(place(&[Key("a")]), Some((1, 4)));
-        assert_eq!(place(&[Key("b"), Key("c"), Item(1), Key("d")]), Some((6, 10)));
+        assert_eq!(
+            place(&[Key("b"), Key("c"), Item(1), Key("d")]),
+            Some((6, 10))
+        );
         assert_eq!(place(&[Key("b"), Key("c"), Item(1)]), Some((6, 7)));
-        assert_eq!(place(&[Key("b"), Key("c"), Item(0), Key("e"), Item(1)]), Some((5, 14)));
+        assert_eq!(
+            place(&[Key("b"), Key("c"), Item(0), Key("e"), Item(1)]),
+            Some((5, 14))
+        );
         assert_eq!(place(&[Key("b"), Key("z")]), None);
     }
 
     #[test]
     fn paths_are_written_like_the_parser_writes_them() {
-        let path = [Step::Key("b"), Step::Key("c"), Step::Item(1), Step::Key("d")];
+        let path = [
+            Step::Key("b"),
+            Step::Key("c"),
+            Step::Item(1),
+            Step::Key("d"),
+        ];
         assert_eq!(path_text(&path), "b.c[1].d");
     }
 
@@ -181,10 +230,16 @@ mod tests {
         let deep = "[".repeat(20_000);
         let started = std::time::Instant::now();
         let error = parse::<IgnoredAny>(&deep, Path::new("x.yaml"));
-        assert!(matches!(error, Err(ProfileError::TooDeep { limit: 16, .. })), "{error:?}");
+        assert!(
+            matches!(error, Err(ProfileError::TooDeep { limit: 16, .. })),
+            "{error:?}"
+        );
         let large = "#".repeat(40_000);
         let error = parse::<IgnoredAny>(&large, Path::new("x.yaml"));
-        assert!(matches!(error, Err(ProfileError::TooLarge { limit: 32_768, .. })), "{error:?}");
+        assert!(
+            matches!(error, Err(ProfileError::TooLarge { limit: 32_768, .. })),
+            "{error:?}"
+        );
         assert!(started.elapsed().as_secs() < 2, "bounds must cost no time");
     }
 }

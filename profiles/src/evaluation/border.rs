@@ -71,7 +71,10 @@ impl Collector {
     /// Why the telegram is of no use for the slots; it is also what [`Self::take`] answers if no
     /// better one comes before the border.
     pub fn observe(&mut self, time: UnixTime, telegram: &Telegram) -> Result<(), Missing> {
-        let border = time.millis().div_ceil(self.interval).saturating_mul(self.interval);
+        let border = time
+            .millis()
+            .div_ceil(self.interval)
+            .saturating_mul(self.interval);
         let candidate = self.evaluate(UnixTime::from_millis(border), time, telegram);
         let verdict = candidate.as_ref().map(|_| ()).map_err(Clone::clone);
         if border - time.millis() < self.tolerance {
@@ -94,10 +97,14 @@ impl Collector {
     ///
     /// Why there is none.
     pub fn take(&mut self, border: UnixTime) -> Result<BorderReading, Missing> {
-        let later = self.candidates.split_off(&border.millis().saturating_add(1));
+        let later = self
+            .candidates
+            .split_off(&border.millis().saturating_add(1));
         let taken = self.candidates.remove(&border.millis());
         self.candidates = later;
-        taken.unwrap_or(Err(Missing::Silent { tolerance_millis: self.tolerance }))
+        taken.unwrap_or(Err(Missing::Silent {
+            tolerance_millis: self.tolerance,
+        }))
     }
 
     fn evaluate(
@@ -110,11 +117,22 @@ impl Collector {
         if let Some(expected) = &self.device
             && *expected != device
         {
-            return Err(Missing::OtherDevice { expected: expected.clone(), got: device });
+            return Err(Missing::OtherDevice {
+                expected: expected.clone(),
+                got: device,
+            });
         }
-        let values =
-            self.slots.iter().map(|slot| value(slot, telegram)).collect::<Result<_, _>>()?;
-        Ok(BorderReading { border, time, device, values })
+        let values = self
+            .slots
+            .iter()
+            .map(|slot| value(slot, telegram))
+            .collect::<Result<_, _>>()?;
+        Ok(BorderReading {
+            border,
+            time,
+            device,
+            values,
+        })
     }
 }
 
@@ -128,10 +146,21 @@ fn value(slot: &Slot, telegram: &Telegram) -> Result<BorderValue, Missing> {
     if let Some(got) = unit
         && got != slot.unit
     {
-        return Err(Missing::Unit { obis, expected: slot.unit, got });
+        return Err(Missing::Unit {
+            obis,
+            expected: slot.unit,
+            got,
+        });
     }
-    let value = number.floor_to(scale).ok_or(Missing::TooLarge { obis, scale })?;
-    Ok(BorderValue { obis, scale, value, resolution: number.exponent() })
+    let value = number
+        .floor_to(scale)
+        .ok_or(Missing::TooLarge { obis, scale })?;
+    Ok(BorderValue {
+        obis,
+        scale,
+        value,
+        resolution: number.exponent(),
+    })
 }
 
 // -- stored form ---------------------------------------------------------------------------------

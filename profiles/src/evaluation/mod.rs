@@ -29,7 +29,10 @@ pub struct EvaluationProfile {
     pub tolerance: Option<u64>,
     /// Largest plausible power in W. Readings beyond it are no readings: they come from a defect or
     /// from another meter.
-    #[serde(default = "default_max_power", deserialize_with = "text::within::<_, 1, 1_000_000_000>")]
+    #[serde(
+        default = "default_max_power",
+        deserialize_with = "text::within::<_, 1, 1_000_000_000>"
+    )]
     pub max_power: u64,
     /// One for each word of the frame, in the order of the net descriptor.
     pub slots: Vec<Slot>,
@@ -64,10 +67,18 @@ impl EvaluationProfile {
             });
         }
         for (number, slot) in self.slots.iter().enumerate() {
-            if self.slots.iter().take(number).any(|earlier| earlier.obis == slot.obis) {
+            if self
+                .slots
+                .iter()
+                .take(number)
+                .any(|earlier| earlier.obis == slot.obis)
+            {
                 return Err(Violation {
                     key: vec![Step::Key("slots"), Step::Item(number), Step::Key("obis")],
-                    problem: format!("{} stands twice; a code has one slot, remove one", slot.obis),
+                    problem: format!(
+                        "{} stands twice; a code has one slot, remove one",
+                        slot.obis
+                    ),
                 });
             }
         }
@@ -101,7 +112,10 @@ impl<'de> Deserialize<'de> for TariffUseCase {
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<TariffUseCase, E> {
                 match number {
                     7 => Ok(TariffUseCase::Taf7),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Unsigned(number), &self)),
+                    _ => Err(E::invalid_value(
+                        serde::de::Unexpected::Unsigned(number),
+                        &self,
+                    )),
                 }
             }
         }
@@ -161,9 +175,25 @@ impl<'de> Deserialize<'de> for Slot {
             #[serde(default)]
             absent: Absent,
         }
-        let Written { obis, unit, scale, method, absent } = Written::deserialize(deserializer)?;
-        let by_code = if obis.is_energy_register() { Method::Advance } else { Method::Value };
-        Ok(Self { obis, unit, scale, method: method.unwrap_or(by_code), absent })
+        let Written {
+            obis,
+            unit,
+            scale,
+            method,
+            absent,
+        } = Written::deserialize(deserializer)?;
+        let by_code = if obis.is_energy_register() {
+            Method::Advance
+        } else {
+            Method::Value
+        };
+        Ok(Self {
+            obis,
+            unit,
+            scale,
+            method: method.unwrap_or(by_code),
+            absent,
+        })
     }
 }
 

@@ -20,10 +20,16 @@ pub fn reading(
     start: Option<&BorderReading>,
     end: &BorderReading,
 ) -> Result<Reading, Missing> {
-    let registers = evaluation.slots.iter().any(|slot| slot.method == Method::Advance);
+    let registers = evaluation
+        .slots
+        .iter()
+        .any(|slot| slot.method == Method::Advance);
     let start = match start {
         Some(start) if start.device != end.device => {
-            return Err(Missing::Replaced { was: start.device.clone(), is: end.device.clone() });
+            return Err(Missing::Replaced {
+                was: start.device.clone(),
+                is: end.device.clone(),
+            });
         }
         None if registers => return Err(Missing::NoStart),
         start => start,
@@ -62,7 +68,11 @@ fn advance(
     let obis = slot.obis;
     let advance = i128::from(after.value) - i128::from(before.value);
     if advance < 0 {
-        return Err(Missing::WentBack { obis, before: before.value, after: after.value });
+        return Err(Missing::WentBack {
+            obis,
+            before: before.value,
+            after: after.value,
+        });
     }
     // Largest power times time, in units of the slot, and one step of the meter's own resolution,
     // which may be coarser than all of that (a locked meter counts in kWh).
@@ -71,7 +81,12 @@ fn advance(
         + scaled(1, after.resolution.max(before.resolution), slot.scale)
         + 1;
     let value = i64::try_from(advance).ok().filter(|_| advance <= limit);
-    value.ok_or(Missing::Implausible { obis, got: advance, limit, scale: slot.scale })
+    value.ok_or(Missing::Implausible {
+        obis,
+        got: advance,
+        limit,
+        scale: slot.scale,
+    })
 }
 
 fn momentary(
@@ -83,7 +98,12 @@ fn momentary(
     let limit = scaled(i128::from(evaluation.max_power), 0, slot.scale);
     let got = i128::from(value.value);
     if power && got.abs() > limit {
-        return Err(Missing::Implausible { obis: slot.obis, got, limit, scale: slot.scale });
+        return Err(Missing::Implausible {
+            obis: slot.obis,
+            got,
+            limit,
+            scale: slot.scale,
+        });
     }
     Ok(value.value)
 }
@@ -94,7 +114,9 @@ fn scaled(value: i128, from: i8, to: i8) -> i128 {
     let shift = i32::from(from) - i32::from(to);
     let magnitude = power(shift.unsigned_abs());
     if shift >= 0 {
-        magnitude.and_then(|factor| value.checked_mul(factor)).unwrap_or(i128::MAX / 4)
+        magnitude
+            .and_then(|factor| value.checked_mul(factor))
+            .unwrap_or(i128::MAX / 4)
     } else {
         magnitude.map_or(1, |divisor| (value + divisor - 1) / divisor)
     }
@@ -113,9 +135,7 @@ pub enum Missing {
         tolerance_millis: u64,
     },
     /// The round's start was not read: the daemon was not running, the meter not connected.
-    #[error(
-        "the registers at the round's start were not read; the next round has a reading again"
-    )]
+    #[error("the registers at the round's start were not read; the next round has a reading again")]
     NoStart,
     /// The telegrams lack an entry.
     #[error(
