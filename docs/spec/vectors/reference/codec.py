@@ -115,8 +115,8 @@ def check_name(text):
 class Vector:
     """item x<..> with the length in bytes in front; `ascending` names the key that must rise."""
 
-    def __init__(self, item, prefix, ascending=None):
-        self.item, self.prefix, self.ascending = item, prefix, ascending
+    def __init__(self, item, prefix, ascending=None, count=None):
+        self.item, self.prefix, self.ascending, self.count = item, prefix, ascending, count
 
     def encode(self, value):
         content = b"".join(self.item.encode(v) for v in value)
@@ -127,6 +127,8 @@ class Vector:
         out = []
         while inner.left():
             out.append(self.item.read(inner))
+        if self.count is not None and len(out) not in self.count:
+            raise Refused(f"{self.count.start} to {self.count.stop - 1} items, got {len(out)}")
         if self.ascending:
             keys = [self.ascending(v) for v in out]
             if any(b <= a for a, b in zip(keys, keys[1:])):
@@ -184,7 +186,7 @@ def _name_key(name):
 
 
 CLIENTS = Vector(NAME, 4, ascending=_name_key)
-WORDS = Vector(U64, 2)
+WORDS = Vector(U64, 2, count=range(1, 33))
 SIGNATURE = Opaque(2, exactly=64)
 
 

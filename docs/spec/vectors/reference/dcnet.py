@@ -1,4 +1,4 @@
-"""Derivations, pads and superpositions: protocol.md sections 3.3 to 3.6 and 5."""
+"""Derivations, pads and superpositions: protocol.md sections 3.4 to 3.9."""
 
 import struct
 

@@ -35,6 +35,7 @@ def client_lists():
     g.good("upper case before lower case", ["Z", "a"])
     g.good("punctuation", ["a", "a-", "a.", "a0", "aA", "a_", "aa"])
     g.good("70 members", sorted(f"gw-{n}" for n in range(70)))
+
     def raw(*texts):
         content = b"".join(NAME.encode(t) for t in texts)
         return len(content).to_bytes(4, "big") + content
@@ -175,7 +176,7 @@ def frame(notification, body, **changes):
 
 
 def frames():
-    g = FormatGroup("frames", "4.5", "Frames with all five notifications.", m.Frame)
+    g = FormatGroup("frames", "4.5", "Frames with all five notifications.", m.Frame, m.check_frame)
     register = {"package": world.signed_package("gw-1"), "emergency": 0}
     encoded_register = g.good("register", frame(m.REGISTER, register))
     g.good("register, emergency", frame(m.REGISTER, {**register, "emergency": 1}))
@@ -183,13 +184,17 @@ def frames():
     two = world.signed_package("gw-1", chain=chain)
     g.good("register, two certificates", frame(m.REGISTER, {"package": two, "emergency": 0}))
     encoded_entered = g.good("entered", frame(m.ENTERED, neighbourhood()))
-    g.good("entered with 62 neighbours", frame(m.ENTERED, neighbourhood(neighbours=sorted(f"gw-{n}" for n in range(62)))))
+    g.good(
+        "entered with 62 neighbours", frame(m.ENTERED, neighbourhood(neighbours=sorted(f"gw-{n}" for n in range(62))))
+    )
     encoded_exiting = g.good("exiting", frame(m.EXITING, exit_statement()))
     encoded_resend = g.good("resend", frame(m.RESEND, {"missing": ["a", "gw-2"], "words": WORDS}))
     encoded = g.good("transmit", frame(m.TRANSMIT, {"words": WORDS}))
     g.good("transmit without a reading", frame(m.TRANSMIT, {"words": WORDS}, transmission=0))
     g.good("transmit one word", frame(m.TRANSMIT, {"words": [2**64 - 1]}))
     g.good("transmit 32 words", frame(m.TRANSMIT, {"words": [n * 0x0101010101010101 for n in range(32)]}))
+    g.good("resend without a reading", frame(m.RESEND, {"missing": ["a"], "words": WORDS}, transmission=0))
+    g.good("resend without anybody missing is well formed", frame(m.RESEND, {"missing": [], "words": WORDS}))
     g.good("round and epoch 0", frame(m.TRANSMIT, {"words": WORDS}, epoch=0, round=0))
     g.good("round and epoch at the end", frame(m.TRANSMIT, {"words": WORDS}, epoch=2**64 - 1, round=2**64 - 1))
 
@@ -200,15 +205,22 @@ def frames():
     g.bad("protocol identifier zero", patched(encoded, 0, bytes(4)))
     g.bad("transmission bit 2", patched(encoded, head - 18, b"\x02"))
     g.bad("transmission bit 255", patched(encoded, head - 18, b"\xff"))
+    for name, valid in [("register", encoded_register), ("entered", encoded_entered), ("exiting", encoded_exiting)]:
+        g.bad(f"{name} with a transmission bit", patched(valid, head - 18, b"\x01"))
     for number in (0, 6, 255):
         g.bad(f"notification {number}", patched(encoded, head - 1, bytes([number])))
     g.bad("transmit announced as resend", patched(encoded, head - 1, b"\x04"))
     g.bad("transmit announced as entered", patched(encoded, head - 1, b"\x02"))
-    g.bad("resend announced as transmit", swapped(encoded_resend, b"\x04\x00\x00\x00\x07\x01a", b"\x05\x00\x00\x00\x07\x01a"))
+    g.bad(
+        "resend announced as transmit",
+        swapped(encoded_resend, b"\x04\x00\x00\x00\x07\x01a", b"\x05\x00\x00\x00\x07\x01a"),
+    )
     g.bad("client without a name", swapped(encoded, b"\x04gw-1", b"\x00"))
     g.bad("net without a name", swapped(encoded, b"\x0astrehlen-7", b"\x00"))
     g.bad("bad character in the client", swapped(encoded, b"\x04gw-1", b"\x04gw/1"))
     g.bad("client of 33 characters", swapped(encoded, b"\x04gw-1", b"\x21" + b"g" * 33))
+    g.bad("no word", encoded[:head] + b"\x00\x00")
+    g.bad("33 words", encoded[:head] + b"\x01\x08" + bytes(264))
     g.bad("words of 23 bytes", patched(encoded, head, b"\x00\x17")[:-1])
     g.bad("words of 25 bytes", patched(encoded, head, b"\x00\x19") + b"\x00")
     g.bad("words announce more than there is", patched(encoded, head, b"\x00\x20"))
@@ -218,16 +230,32 @@ def frames():
     g.bad("missing list not sorted", swapped(encoded_resend, b"\x01a\x04gw-2", b"\x04gw-2\x01a"))
     g.bad("missing list with one member twice", swapped(encoded_resend, b"\x07\x01a\x04gw-2", b"\x04\x01a\x01a"))
     g.bad("neighbours not sorted", swapped(encoded_entered, b"\x09Zwinger.3\x01a", b"\x01a\x09Zwinger.3"))
-    g.bad("neighbour twice", swapped(encoded_entered, b"\x00\x00\x00\x12\x09Zwinger.3\x01a", b"\x00\x00\x00\x14\x09Zwinger.3\x01a\x01a"))
-    g.bad("a neighbour without a name", swapped(encoded_entered, b"\x01a\x05", b"\x00\x05").replace(b"\x00\x00\x00\x12", b"\x00\x00\x00\x11"))
+    g.bad(
+        "neighbour twice",
+        swapped(encoded_entered, b"\x00\x00\x00\x12\x09Zwinger.3\x01a", b"\x00\x00\x00\x14\x09Zwinger.3\x01a\x01a"),
+    )
+    g.bad(
+        "a neighbour without a name",
+        swapped(encoded_entered, b"\x01a\x05", b"\x00\x05").replace(b"\x00\x00\x00\x12", b"\x00\x00\x00\x11"),
+    )
     g.bad("emergency flag 2", encoded_register[:-1] + b"\x02")
     g.bad("register without the emergency flag", encoded_register[:-1])
     g.bad("signature of 63 bytes", encoded_exiting[:-66] + b"\x00\x3f" + encoded_exiting[-64:-1])
     g.bad("signature of 65 bytes", encoded_exiting[:-66] + b"\x00\x41" + encoded_exiting[-64:] + b"\x00")
     g.bad("no signature", encoded_exiting[:-66] + b"\x00\x00")
     g.bad("signature left out", encoded_exiting[:-66])
-    g.bad("certificate list longer than the frame", patched(encoded_register, len(encoded_register) - 67 - len(register["package"]["chain"][0]) - 8, b"\xff\xff\xff\xff"))
-    g.bad("certificate longer than its list", patched(encoded_register, len(encoded_register) - 67 - len(register["package"]["chain"][0]) - 4, b"\xff\xff\xff\xff"))
+    g.bad(
+        "certificate list longer than the frame",
+        patched(
+            encoded_register, len(encoded_register) - 67 - len(register["package"]["chain"][0]) - 8, b"\xff\xff\xff\xff"
+        ),
+    )
+    g.bad(
+        "certificate longer than its list",
+        patched(
+            encoded_register, len(encoded_register) - 67 - len(register["package"]["chain"][0]) - 4, b"\xff\xff\xff\xff"
+        ),
+    )
     g.bad("1000 zeros", bytes(1000))
     g.bad("1000 times 0xff", b"\xff" * 1000)
     return g

@@ -8,17 +8,18 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import derivations  # noqa: E402
+import formats  # noqa: E402
+import schedules  # noqa: E402
 import selftest  # noqa: E402
+import statements  # noqa: E402
 from case import Group  # noqa: E402
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
 
 
 def groups():
-    import formats
-
-    modules = [formats]
-    for module in modules:
+    for module in (formats, statements, derivations, schedules):
         for make in module.GROUPS:
             yield make()
 

@@ -1,4 +1,4 @@
-"""The structures of protocol.md sections 4 to 6, one object per type."""
+"""The structures of protocol.md section 4, one object per type."""
 
 from codec import (
     CLIENTS,
@@ -57,9 +57,7 @@ KeyPackage = Struct(net=NAME, descriptor=HASH, client=NAME, serial=U64, public_k
 SignedKeyPackage = Struct(body=KeyPackage, chain=Vector(Opaque(4), 4), signature=SIGNATURE)
 Neighbourhood = Struct(net=NAME, descriptor=HASH, client=NAME, serial=U64, neighbours=CLIENTS)
 ExitStatement = Neighbourhood
-Manifest = Struct(
-    net=NAME, descriptor=HASH, client=NAME, epoch=U64, first_round=U64, members=U32, neighbours=CLIENTS
-)
+Manifest = Struct(net=NAME, descriptor=HASH, client=NAME, epoch=U64, first_round=U64, members=U32, neighbours=CLIENTS)
 Correction = Struct(net=NAME, descriptor=HASH, epoch=U64, round=U64, missing=CLIENTS)
 
 
@@ -92,6 +90,13 @@ Frame = Select(
     what="notification",
 )
 
+
+def check_frame(frame):
+    """Section 4.5: only frames with words have a transmission bit."""
+    if frame["transmission"] == 1 and frame["notification"] not in (RESEND, TRANSMIT):
+        raise Refused("a frame without words has a transmission bit")
+
+
 ENVELOPE_HEAD = {
     "net": NAME,
     "descriptor": HASH,
@@ -101,9 +106,7 @@ ENVELOPE_HEAD = {
 }
 EnvelopeHead = Struct(**ENVELOPE_HEAD)
 Envelope = Struct(**ENVELOPE_HEAD, nonce=Fixed(24), ciphertext=Opaque(4))
-EdgeNotice = Struct(
-    reason=Int(1, allowed={1, 2, 3}, what="reason"), own_package_hash=HASH, peer_package_hash=HASH
-)
+EdgeNotice = Struct(reason=Int(1, allowed={1, 2, 3}, what="reason"), own_package_hash=HASH, peer_package_hash=HASH)
 
 Message = Select(
     head=Struct(kind=U8),
@@ -147,7 +150,7 @@ def verify(public, label, kind, body, signature):
 
 
 def check_descriptor(d):
-    """Section 4.2: the rules that a decoded descriptor must keep."""
+    """Section 4.1: the rules that a decoded descriptor must keep."""
     if d["interval_s"] == 0 or d["submit_window_s"] == 0:
         raise Refused("an interval or window of zero")
     if d["submit_window_s"] + d["correction_window_s"] > d["interval_s"]:

@@ -29,6 +29,16 @@ IMPORT = {"obis": bytes([1, 0, 1, 8, 0, 255]), "unit": 30, "scale": -1}
 EXPORT = {"obis": bytes([1, 0, 2, 8, 0, 255]), "unit": 30, "scale": -1}
 POWER = {"obis": bytes([1, 0, 16, 7, 0, 255]), "unit": 27, "scale": 0}
 
+
+def _key_usage(**granted):
+    names = ["digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+             "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"]  # fmt: skip
+    return x509.KeyUsage(**{name: granted.get(name, False) for name in names})
+
+
+AUTHORITY_USAGE = _key_usage(key_cert_sign=True, crl_sign=True)
+END_ENTITY_USAGE = _key_usage(digital_signature=True)
+
 VALID_FROM = datetime.datetime(2026, 1, 1)
 VALID_UNTIL = datetime.datetime(2036, 1, 1)
 
@@ -45,7 +55,7 @@ def tls_key(client):
     return p256_secret(seed(f"tls {client}"))
 
 
-def _common_name(text):
+def common_name(text):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
@@ -54,17 +64,17 @@ def authority(key, name, days=0):
     public = key.public_key()
     builder = (
         x509.CertificateBuilder()
-        .subject_name(_common_name(name))
-        .issuer_name(_common_name(name))
+        .subject_name(common_name(name))
+        .issuer_name(common_name(name))
         .public_key(public)
         .serial_number(int.from_bytes(seed("serial " + name)[:8], "big"))
         .not_valid_before(VALID_FROM)
         .not_valid_after(VALID_UNTIL + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
+        .add_extension(AUTHORITY_USAGE, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
-    return _der(builder, key)
+    return der(builder, key)
 
 
 def certificate(key, uris, usages, issuer=None, issuer_name="Gateway administrator", begin=VALID_FROM, end=VALID_UNTIL):
@@ -73,27 +83,25 @@ def certificate(key, uris, usages, issuer=None, issuer_name="Gateway administrat
     label = f"{issuer_name} {uris} {usages} {begin} {end} {p256_public(key).hex()}"
     builder = (
         x509.CertificateBuilder()
-        .subject_name(_common_name("gateway"))
-        .issuer_name(_common_name(issuer_name))
+        .subject_name(common_name("gateway"))
+        .issuer_name(common_name(issuer_name))
         .public_key(key.public_key())
         .serial_number(int.from_bytes(seed("serial " + label)[:8], "big"))
         .not_valid_before(begin)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), critical=True)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False
-        )
+        .add_extension(END_ENTITY_USAGE, critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False)
     )
     if uris:
         names = [x509.UniformResourceIdentifier(uri) for uri in uris]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if usages:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-    return _der(builder, issuer)
+    return der(builder, issuer)
 
 
-def _der(builder, key):
+def der(builder, key):
     signed = builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
     return signed.public_bytes(serialization.Encoding.DER)
 
