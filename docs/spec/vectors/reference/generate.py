@@ -8,18 +8,19 @@ import sys
 
 sys.dont_write_bytecode = True
 
-import derivations  # noqa: E402
-import formats  # noqa: E402
-import schedules  # noqa: E402
-import selftest  # noqa: E402
-import statements  # noqa: E402
-from case import Group  # noqa: E402
+import derivations
+import formats
+import schedules
+import selftest
+import statements
+import sums
+from case import Group
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
 
 
 def groups():
-    for module in (formats, statements, derivations, schedules):
+    for module in (formats, statements, derivations, sums, schedules):
         for make in module.GROUPS:
             yield make()
 

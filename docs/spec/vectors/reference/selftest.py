@@ -1,7 +1,7 @@
 """Checks the primitives against published vectors and against a second library."""
 
-from Crypto.Cipher import ChaCha20_Poly1305
 from Crypto.Cipher import ChaCha20 as OtherChaCha20
+from Crypto.Cipher import ChaCha20_Poly1305
 from Crypto.Hash import SHA256
 from Crypto.Protocol.KDF import HKDF
 from cryptography.hazmat.primitives.asymmetric import ec

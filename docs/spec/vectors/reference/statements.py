@@ -17,7 +17,7 @@ from codec import check_name, decode, to_json
 from primitives import P256_ORDER, Refused, p256_public, p256_scalar, p256_secret, p256_sign, sha256
 
 NOW = datetime.datetime(2026, 11, 20, 12, 0, 0)
-UTC = datetime.timezone.utc
+UTC = datetime.UTC
 USAGES = {"tls": ExtendedKeyUsageOID.CLIENT_AUTH, "statement": world.STATEMENT_SIGNING}
 
 
