@@ -51,6 +51,10 @@ impl ObisCode {
     pub const MAKER_OLD: Self = Self::new([129, 129, 199, 130, 3, 255]);
 
     /// A code from its six value groups in the order A to F, the order on the wire.
+    #[expect(
+        clippy::many_single_char_names,
+        reason = "the standard names the value groups so"
+    )]
     pub const fn new([a, b, c, d, e, f]: [u8; 6]) -> Self {
         Self { a, b, c, d, e, f }
     }
@@ -114,6 +118,10 @@ impl fmt::Debug for ObisCode {
 impl FromStr for ObisCode {
     type Err = ParseObisError;
 
+    #[expect(
+        clippy::many_single_char_names,
+        reason = "the standard names the value groups so"
+    )]
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (a, b, rest) = match text.split_once(':') {
             None => (1, 0, text),

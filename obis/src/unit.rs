@@ -35,7 +35,7 @@ impl Unit {
     pub const VAR: Self = Self(29);
     /// Watt-hour, Wh: active energy.
     pub const WATT_HOUR: Self = Self(30);
-    /// Volt-ampere-hour, VAh: apparent energy.
+    /// Volt-ampere-hour, `VAh`: apparent energy.
     pub const VOLT_AMPERE_HOUR: Self = Self(31);
     /// Var-hour, varh: reactive energy.
     pub const VAR_HOUR: Self = Self(32);

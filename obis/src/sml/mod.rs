@@ -1,51 +1,84 @@
-//! SML (Smart Message Language, BSI TR-03109-1, version 1.04) over transport version 1.
+//! SML, the Smart Message Language of German meters: decoding and encoding.
+//!
+//! Sources: BSI TR-03109-1 annex IV b (SML 1.04: messages, TLV encoding, transport version 1)
+//! and what meters really send. A meter pushes one *file* every one to four seconds: an escape
+//! sequence, a few messages (open, list of values, close), a checksum. [`Decoder`] takes the
+//! bytes in pieces of any size and hands out one [`Telegram`] per list of values:
+//!
+//! ```
+//! use dcnet_obis::{Entry, ObisCode, ScaledInteger, Telegram, Unit, sml};
+//!
+//! let sent = Telegram {
+//!     server_id: b"\x0a\x01XYZ\x00\x00\x00\x00\x01".to_vec(),
+//!     sensor_time: None,
+//!     entries: vec![Entry::number(
+//!         ObisCode::ACTIVE_ENERGY_IMPORT,
+//!         ScaledInteger::new(172_436_756, -1),
+//!         Unit::WATT_HOUR,
+//!     )],
+//! };
+//! let bytes = sml::encode::file(&sent)?;
+//!
+//! let mut decoder = sml::Decoder::new();
+//! assert!(decoder.push(b"the end of an earlier file").is_empty());
+//! let (first, second) = bytes.split_at(50);
+//! assert!(decoder.push(first).is_empty());
+//! let got = decoder.push(second);
+//! assert_eq!(got, [Ok(sent)]);
+//! # Ok::<(), sml::encode::EncodeError>(())
+//! ```
+//!
+//! # What a reading has passed
+//!
+//! A telegram is handed out only if the checksum of its file and those of all messages in it are
+//! right and the messages have exactly the form of the standard. Two checksums over the same
+//! bytes, with different ends, are what lets the decoder accept a second kind of checksum (some
+//! meters compute CRC-16/KERMIT) without weakening the first: all messages of a file must agree
+//! on the kind.
+//!
+//! # Bounds
+//!
+//! Whatever comes in, a decoder keeps at most two files of [`MAX_FILE`] bytes (one as it came,
+//! one unescaped). No memory is reserved for lengths that the bytes only claim, lists nest at
+//! most [`MAX_DEPTH`] deep, and the work per byte is bounded.
+//!
+//! # Layers
+//!
+//! Framing is that of sml-rs, which is fed from the first start sequence on only (its own search
+//! for a start overflows a 16-bit counter on long garbage, and misses a start after a stray
+//! escape byte). Files that it refuses because of a KERMIT checksum or four padding bytes get a
+//! second look of our own. Messages are read by our own parser: that of sml-rs trusts lengths
+//! from the wire.
 
+mod checksum;
+mod decoder;
+pub mod encode;
 mod error;
+mod frame;
+mod message;
+mod quirk;
+mod tlv;
 
+pub use checksum::Checksum;
+pub use decoder::{Decoder, Statistics};
 pub use error::{DecodeError, MessageError};
 
+#[cfg(doc)]
 use crate::Telegram;
 
-/// Turns the bytes of a meter, in pieces of any size, into telegrams.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    statistics: Statistics,
-}
+/// The longest file taken, in bytes between the transport's escape sequences.
+///
+/// Meters send 200 to 1,000 bytes; a list with all the values that a meter has stays below 4,000.
+pub const MAX_FILE: usize = 8192;
 
-impl Decoder {
-    /// A decoder that has seen nothing yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
+/// How deep lists may nest within a message; the deepest in a list of values is 4.
+pub const MAX_DEPTH: usize = 16;
 
-    /// Takes the next bytes; hands back what they complete.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Result<Telegram, DecodeError>> {
-        self.statistics.discarded_bytes += bytes.len() as u64;
-        Vec::new()
-    }
+/// Four of these announce that the next four bytes are not data.
+const ESCAPE: u8 = 0x1b;
 
-    /// What the decoder has met so far.
-    pub const fn statistics(&self) -> Statistics {
-        self.statistics
-    }
+/// The first bytes of a file in transport version 1.
+const START: [u8; 8] = [ESCAPE, ESCAPE, ESCAPE, ESCAPE, 1, 1, 1, 1];
 
-    /// Forgets a telegram of which only a part has come, for instance because the port was
-    /// reopened; the statistics stay.
-    pub fn reset(&mut self) {}
-}
-
-/// Counters of a [`Decoder`], from its beginning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// Bytes taken.
-    pub bytes: u64,
-    /// Telegrams handed out.
-    pub telegrams: u64,
-    /// Files refused because a checksum did not fit.
-    pub checksum_errors: u64,
-    /// Files refused for another reason.
-    pub other_errors: u64,
-    /// Bytes outside of files, and those of files that were refused or broken off.
-    pub discarded_bytes: u64,
-}
+/// The first byte after the escape sequence that ends a file.
+const END: u8 = 0x1a;

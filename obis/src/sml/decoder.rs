@@ -1,0 +1,110 @@
+//! The push decoder.
+
+use core::fmt;
+
+use super::frame::Framer;
+use super::{DecodeError, message};
+use crate::Telegram;
+
+/// Turns the bytes that a meter sends, in pieces of any size, into telegrams.
+///
+/// It may be started in the middle of a file and fed with garbage; see the [module](super) for
+/// what a telegram has passed when it comes out, and for the bounds.
+pub struct Decoder {
+    framer: Framer,
+    statistics: Statistics,
+}
+
+impl Decoder {
+    /// A decoder that has seen nothing yet.
+    pub fn new() -> Self {
+        Self {
+            framer: Framer::new(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Takes the next bytes; hands back the telegrams that they complete and the reasons for
+    /// refusing files, in the order of the bytes.
+    ///
+    /// Bytes outside of files are no error, only counted: a reader usually starts in the middle
+    /// of one.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<Result<Telegram, DecodeError>> {
+        let mut results = Vec::new();
+        self.push_with(bytes, |result| results.push(result));
+        results
+    }
+
+    /// The same as [`Decoder::push`], with a function to call for each result.
+    pub fn push_with(&mut self, bytes: &[u8], mut sink: impl FnMut(Result<Telegram, DecodeError>)) {
+        let statistics = &mut self.statistics;
+        let mut refused = 0;
+        self.framer.push(bytes, |file| {
+            let length = file.as_ref().map_or(0, |file| file.body.len());
+            let outcome = file.and_then(|file| {
+                message::read_file(file.body, file.checksum, |telegram| {
+                    statistics.telegrams += 1;
+                    sink(Ok(telegram));
+                })
+            });
+            if let Err(error) = outcome {
+                if error.is_checksum() {
+                    statistics.checksum_errors += 1;
+                } else {
+                    statistics.other_errors += 1;
+                }
+                refused += length as u64;
+                sink(Err(error));
+            }
+        });
+        statistics.bytes += bytes.len() as u64;
+        statistics.refused_bytes += refused;
+        statistics.discarded_bytes = self.framer.discarded();
+    }
+
+    /// What the decoder has met since its beginning.
+    pub const fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Forgets a file of which only a part has come, for instance because the port was reopened.
+    /// The statistics go on.
+    pub fn reset(&mut self) {
+        self.framer.reset();
+        self.statistics.discarded_bytes = self.framer.discarded();
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The counters only: the bytes in between are a household's readings.
+impl fmt::Debug for Decoder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Decoder")
+            .field("statistics", &self.statistics)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counters of a [`Decoder`], since its beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Bytes taken.
+    pub bytes: u64,
+    /// Telegrams handed out.
+    pub telegrams: u64,
+    /// Files refused because a checksum was wrong, theirs or that of a message in them.
+    pub checksum_errors: u64,
+    /// Files refused for another reason.
+    pub other_errors: u64,
+    /// Bytes outside of files, and those of files that were damaged or broke off.
+    pub discarded_bytes: u64,
+    /// Bytes between the escape sequences of files that came over intact but whose messages were
+    /// refused.
+    pub refused_bytes: u64,
+}
