@@ -1,1 +1,3 @@
-//! Corrections.
+//! Correction: getting a sum although members are missing.
+
+pub mod resend;

@@ -154,7 +154,7 @@ impl NetDescriptor {
             return Err(DescriptorError::Region { got: p.region.len() });
         }
         let windows = u64::from(p.submit_window_s) + u64::from(p.correction_window_s);
-        if p.interval_s == 0 || p.submit_window_s == 0 || windows > u64::from(p.interval_s) {
+        if p.submit_window_s == 0 || windows >= u64::from(p.interval_s) {
             return Err(DescriptorError::Windows { interval: p.interval_s, windows });
         }
         if p.slots.is_empty() || p.slots.len() > MAX_SLOTS {
@@ -291,8 +291,9 @@ pub enum DescriptorError {
     },
     /// Windows do not fit.
     #[error(
-        "submission and correction window ({windows} s together) must fit the interval \
-         ({interval} s), and interval and submission window must not be 0"
+        "submission and correction window ({windows} s together) must be shorter than the interval \
+         ({interval} s), so that gateways hear of a new manifest in the rest; and the submission \
+         window must not be 0"
     )]
     Windows {
         /// Interval in seconds.

@@ -1,1 +1,320 @@
-//! Provider.
+//! The provider of one net as a state machine: messages and time in, records and replies out.
+//!
+//! Section "Provider" of `docs/spec/protocol.md`. Whoever drives it makes the records of an answer
+//! durable before giving its reply, and rebuilds the machine from the store with
+//! [`Provider::restore`] if that fails: it is ahead of the store then.
+
+mod epochs;
+mod members;
+mod record;
+mod refusal;
+mod rounds;
+
+use std::collections::BTreeMap;
+
+pub use record::{
+    CorrectionRecord, EpochMember, EpochRecord, FrameRecord, MemberRecord, Record, RoundOutcome,
+    RoundStatus, Snapshot,
+};
+pub use refusal::Refusal;
+use rounds::RoundState;
+
+use crate::certificate::TrustAnchor;
+use crate::codec::Wire as _;
+use crate::descriptor::{CorrectionMode, NetDescriptor};
+use crate::envelope::Envelope;
+use crate::frame::{Frame, FrameBody};
+use crate::key_agreement::SignedKeyPackage;
+use crate::key_graph::Adjacency;
+use crate::membership::MemberStatus;
+use crate::message::{MemberList, MemberSummary, Message, Receipt, frame_hash};
+use crate::names::{ClientId, NetId};
+use crate::round::{Round, UnixTime};
+use crate::signature::{SigningKey, VerifyingKey};
+
+/// What a provider is given for one net.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The net.
+    pub descriptor: NetDescriptor,
+    /// The provider's key for statements; its public half stands in the descriptor.
+    pub key: SigningKey,
+    /// The gateway administrator's certification authority.
+    pub anchor: TrustAnchor,
+}
+
+/// Why a net cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// Another signing key.
+    #[error("the signing key is not the one that net {net} was created with")]
+    Key {
+        /// The net.
+        net: NetId,
+    },
+    /// Another authority.
+    #[error("the gateway certification authority is not the one that net {net} was created with")]
+    Authority {
+        /// The net.
+        net: NetId,
+    },
+    /// Not in this version.
+    #[error("net {net} corrects by double masks, which this version does not offer yet")]
+    CorrectionMode {
+        /// The net.
+        net: NetId,
+    },
+}
+
+/// What happens to the provider.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A gateway, known by its TLS certificate, posted a frame.
+    Frame {
+        /// Name in the certificate.
+        from: ClientId,
+        /// Body as received.
+        bytes: Vec<u8>,
+    },
+    /// A gateway posted an envelope.
+    Envelope {
+        /// Name in the certificate.
+        from: ClientId,
+        /// Body as received.
+        bytes: Vec<u8>,
+    },
+    /// [`Provider::next_deadline`] has come.
+    Tick,
+}
+
+/// The answer to an input.
+#[derive(Debug, Clone, Default)]
+pub struct Handled {
+    /// To be made durable, in this order, in one transaction.
+    pub records: Vec<Record>,
+    /// To be given after that; none for a tick.
+    pub reply: Option<Result<Reply, Refusal>>,
+}
+
+/// A friendly reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The frame is stored.
+    Receipt(Receipt),
+    /// The envelope is in the addressee's inbox.
+    Relayed,
+}
+
+/// The provider of one net.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    setup: Setup,
+    members: BTreeMap<ClientId, MemberRecord>,
+    /// Ascending by first round; the earliest is the one in force in the last final round.
+    epochs: Vec<EpochRecord>,
+    rounds: BTreeMap<Round, RoundState>,
+    last_final: Option<Round>,
+    /// The latest round whose epoch is fixed.
+    decided: Option<Round>,
+    /// Since when inputs have been coming in: a round that was open before is not to be judged.
+    available_since: Option<UnixTime>,
+}
+
+impl Provider {
+    /// A net without members.
+    ///
+    /// # Errors
+    /// [`SetupError`] if keys and descriptor do not belong together.
+    pub fn new(setup: Setup) -> Result<Self, SetupError> {
+        Self::restore(setup, Snapshot::default())
+    }
+
+    /// A net as the store has it.
+    ///
+    /// # Errors
+    /// [`SetupError`] if keys and descriptor do not belong together.
+    pub fn restore(setup: Setup, snapshot: Snapshot) -> Result<Self, SetupError> {
+        let net = setup.descriptor.net();
+        if setup.key.verifying_key() != *setup.descriptor.provider_key() {
+            return Err(SetupError::Key { net });
+        }
+        if setup.anchor.fingerprint() != setup.descriptor.parameters().ca_fingerprint {
+            return Err(SetupError::Authority { net });
+        }
+        if setup.descriptor.correction_mode() != CorrectionMode::Resend {
+            return Err(SetupError::CorrectionMode { net });
+        }
+        let mut epochs = snapshot.epochs;
+        epochs.sort_by_key(|epoch| epoch.first_round);
+        let decided = epochs.last().map(|epoch| epoch.first_round).max(snapshot.last_final);
+        let mut provider = Self {
+            setup,
+            members: snapshot.members.into_iter().map(|member| (member.client, member)).collect(),
+            epochs,
+            rounds: BTreeMap::new(),
+            last_final: snapshot.last_final,
+            decided,
+            available_since: None,
+        };
+        provider.restore_rounds(snapshot.frames, snapshot.resent, snapshot.corrections);
+        Ok(provider)
+    }
+
+    /// Takes one input at `now`.
+    pub fn handle(&mut self, now: UnixTime, input: Input) -> Handled {
+        self.available_since.get_or_insert(now);
+        let mut records = self.tick(now);
+        let answer = match input {
+            Input::Tick => return Handled { records, reply: None },
+            Input::Frame { from, bytes } => self.frame(now, from, &bytes),
+            Input::Envelope { from, bytes } => self.envelope(from, &bytes),
+        };
+        let reply = answer.map(|(reply, more)| {
+            records.extend(more);
+            reply
+        });
+        Handled { records, reply: Some(reply) }
+    }
+
+    /// When the next [`Input::Tick`] is due.
+    pub fn next_deadline(&self, now: UnixTime) -> UnixTime {
+        let schedule = self.setup.descriptor.schedule();
+        let current = schedule.round_at(now);
+        [current.previous(), current]
+            .into_iter()
+            .flat_map(|round| [schedule.submit_deadline(round), schedule.correction_deadline(round)])
+            .filter(|deadline| *deadline > now)
+            .min()
+            .unwrap_or_else(|| schedule.border(current))
+    }
+
+    /// The net's parameters.
+    pub fn descriptor(&self) -> &NetDescriptor {
+        &self.setup.descriptor
+    }
+
+    /// All members ever, ascending by name.
+    pub fn members(&self) -> impl Iterator<Item = &MemberRecord> {
+        self.members.values()
+    }
+
+    /// The key package of a member.
+    pub fn package(&self, client: &ClientId) -> Option<&SignedKeyPackage> {
+        self.members.get(client).map(|member| &member.package)
+    }
+
+    /// The members that a newcomer may draw.
+    pub fn member_list(&self) -> MemberList {
+        let drawable = self.members.values().filter(|member| {
+            matches!(
+                member.status,
+                MemberStatus::Registered | MemberStatus::Entered | MemberStatus::Active
+            )
+        });
+        MemberList::new(
+            drawable
+                .map(|member| {
+                    let package = member.package.unverified();
+                    MemberSummary {
+                        client: member.client,
+                        serial: package.serial,
+                        package: package.hash(),
+                    }
+                })
+                .collect(),
+        )
+    }
+
+    /// The epoch in force in `round`.
+    pub fn epoch_at(&self, round: Round) -> Option<&EpochRecord> {
+        self.epochs.iter().rev().find(|epoch| epoch.first_round <= round)
+    }
+
+    /// The edges that both ends name, among all who have entered and not left.
+    pub fn named_graph(&self) -> Adjacency {
+        let named = self.members.values().filter(|member| {
+            !matches!(member.status, MemberStatus::Registered | MemberStatus::Exited)
+        });
+        Adjacency::mutual(&named.map(|member| (member.client, member.neighbours())).collect())
+    }
+
+    /// The latest round that is final.
+    pub fn last_final(&self) -> Option<Round> {
+        self.last_final
+    }
+
+    fn frame(
+        &mut self,
+        now: UnixTime,
+        from: ClientId,
+        bytes: &[u8],
+    ) -> Result<(Reply, Vec<Record>), Refusal> {
+        let frame = Frame::decode(bytes)?;
+        let header = frame.header().clone();
+        self.check_net(header.net, header.descriptor.as_bytes())?;
+        if header.client != from {
+            return Err(Refusal::WrongClient { expected: from, got: header.client });
+        }
+        let receipt = Receipt {
+            net: header.net,
+            client: from,
+            epoch: header.epoch,
+            round: header.round,
+            notification: frame.notification(),
+            frame_hash: frame_hash(bytes),
+        };
+        let hash = receipt.frame_hash;
+        let records = match frame.into_parts().1 {
+            FrameBody::Register { package, .. } => self.register(now, from, *package)?,
+            FrameBody::Entered(statement) => self.enter(from, statement)?,
+            FrameBody::Exiting(statement) => self.exit(now, from, statement)?,
+            FrameBody::Resend { missing, words } => {
+                self.resend(now, &header, &missing, words, hash)?
+            }
+            FrameBody::Transmit(words) => self.transmit(now, &header, words, hash)?,
+        };
+        Ok((Reply::Receipt(receipt), records))
+    }
+
+    fn envelope(
+        &mut self,
+        from: ClientId,
+        bytes: &[u8],
+    ) -> Result<(Reply, Vec<Record>), Refusal> {
+        let envelope = Envelope::decode(bytes)?;
+        let header = envelope.header();
+        self.check_net(header.net, header.descriptor.as_bytes())?;
+        if header.from != from {
+            return Err(Refusal::WrongClient { expected: from, got: header.from });
+        }
+        if !self.members.contains_key(&from) {
+            return Err(Refusal::NotRegistered { client: from });
+        }
+        let to = header.to;
+        match self.members.get(&to) {
+            Some(member) if member.status != MemberStatus::Exited && to != from => {}
+            _ => return Err(Refusal::UnknownAddressee { client: to }),
+        }
+        Ok((Reply::Relayed, vec![Self::deliver(to, &Message::Envelope(envelope))]))
+    }
+
+    fn check_net(&self, net: NetId, descriptor: &[u8; 32]) -> Result<(), Refusal> {
+        let own = &self.setup.descriptor;
+        if net == own.net() && descriptor == own.hash().as_bytes() {
+            Ok(())
+        } else {
+            Err(Refusal::WrongNet { expected: own.net(), got: net })
+        }
+    }
+
+    fn statement_key(&self, client: &ClientId) -> Result<VerifyingKey, Refusal> {
+        self.members
+            .get(client)
+            .and_then(|member| member.verifying_key().ok())
+            .ok_or(Refusal::NotRegistered { client: *client })
+    }
+
+    fn deliver(to: ClientId, message: &Message) -> Record {
+        Record::Deliver { to, message: message.encode() }
+    }
+}

@@ -1,0 +1,223 @@
+//! What the provider keeps: data for a store, none of it a reading.
+
+use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
+
+use crate::key_agreement::SignedKeyPackage;
+use crate::membership::MemberStatus;
+use crate::membership::entry::{ExitStatement, Neighbourhood};
+use crate::names::{ClientId, ClientSet};
+use crate::round::{Epoch, Round};
+use crate::signature::{KeyError, Signed, VerifyingKey};
+use crate::superposition::Superposition;
+
+/// A change that must be durable before the reply that came with it is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// Insert or replace by client.
+    Member(Box<MemberRecord>),
+    /// Insert: the graph in force from its first round on.
+    Epoch(EpochRecord),
+    /// Insert: one per round and client.
+    Frame(FrameRecord),
+    /// Insert: the corrected superposition, one per round and client, beside the original.
+    Resent(FrameRecord),
+    /// Insert: one per round.
+    CorrectionOpened(CorrectionRecord),
+    /// Insert, and erase every [`Record::Frame`], [`Record::Resent`] and
+    /// [`Record::CorrectionOpened`] of its round in the same transaction.
+    Outcome(RoundOutcome),
+    /// Append to the inbox of `to`.
+    Deliver {
+        /// Addressee.
+        to: ClientId,
+        /// Encoding of a [`crate::message::Message`].
+        message: Vec<u8>,
+    },
+}
+
+/// A member as the provider knows it.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct MemberRecord {
+    /// Who.
+    pub client: ClientId,
+    /// Where it stands.
+    pub status: MemberStatus,
+    /// Its key package.
+    pub package: SignedKeyPackage,
+    /// Key of its statements, SEC 1 compressed, from the certificate in the package.
+    pub statement_key: [u8; 33],
+    /// Its newest word on its neighbours.
+    #[tls_codec(with = "crate::codec::option")]
+    pub neighbourhood: Option<Signed<Neighbourhood>>,
+    /// Its exit.
+    #[tls_codec(with = "crate::codec::option")]
+    pub exit: Option<Signed<ExitStatement>>,
+    /// The round being metered when the exit came in.
+    pub exit_round: Round,
+}
+
+impl MemberRecord {
+    /// Key of its statements.
+    ///
+    /// # Errors
+    /// [`KeyError`] if the stored bytes are no key.
+    pub fn verifying_key(&self) -> Result<VerifyingKey, KeyError> {
+        VerifyingKey::from_sec1(&self.statement_key)
+    }
+
+    /// The neighbours that it named last; nobody before it entered.
+    pub fn neighbours(&self) -> ClientSet {
+        self.neighbourhood
+            .as_ref()
+            .map(|statement| statement.unverified().neighbours.clone())
+            .unwrap_or_default()
+    }
+
+    /// Serial of its newest statement, 0 if there is none.
+    pub(crate) fn last_serial(&self) -> u64 {
+        let exit = self.exit.as_ref().map_or(0, |statement| statement.unverified().serial);
+        self.neighbourhood.as_ref().map_or(0, |statement| statement.unverified().serial).max(exit)
+    }
+}
+
+/// The key graph in force from a round on, until the next one.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct EpochRecord {
+    /// Its number.
+    pub epoch: Epoch,
+    /// Its first round.
+    pub first_round: Round,
+    /// Each active member with its active neighbours, ascending. Empty: the net does not operate.
+    #[tls_codec(with = "crate::codec::list32")]
+    pub members: Vec<EpochMember>,
+}
+
+/// One member of an epoch.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct EpochMember {
+    /// Who.
+    pub client: ClientId,
+    /// Its active neighbours.
+    pub neighbours: ClientSet,
+}
+
+impl EpochRecord {
+    /// The line for `client`, if it is active.
+    pub fn get(&self, client: &ClientId) -> Option<&EpochMember> {
+        let index = self.members.binary_search_by_key(client, |member| member.client).ok()?;
+        self.members.get(index)
+    }
+
+    /// All active members.
+    pub fn clients(&self) -> ClientSet {
+        self.members.iter().map(|member| member.client).collect()
+    }
+}
+
+/// A local superposition as received.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct FrameRecord {
+    /// The round.
+    pub round: Round,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Whose.
+    pub client: ClientId,
+    /// Whether the words hide a reading.
+    #[tls_codec(with = "crate::codec::flag")]
+    pub transmission: bool,
+    /// The words.
+    pub words: Superposition,
+    /// SHA-256 of the frame's bytes.
+    pub hash: [u8; 32],
+}
+
+/// A correction under way.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct CorrectionRecord {
+    /// The round.
+    pub round: Round,
+    /// Members without a frame.
+    pub missing: ClientSet,
+    /// Their present neighbours, all of whom must resend.
+    pub asked: ClientSet,
+}
+
+/// How a round ended.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct RoundOutcome {
+    /// The round.
+    pub round: Round,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Whether there is a sum.
+    pub status: RoundStatus,
+    /// The global superposition: sum of the contributors' readings modulo 2⁶⁴, none if failed.
+    #[tls_codec(with = "crate::codec::option")]
+    pub sum: Option<Superposition>,
+    /// Whose readings the sum holds.
+    pub contributors: ClientSet,
+    /// Members present without a reading (transmission bit 0).
+    pub silent: ClientSet,
+    /// Members without a frame.
+    pub missing: ClientSet,
+    /// Number of members active in the round.
+    pub members: u32,
+}
+
+/// Whether and how a round gave a sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TlsSize, TlsSerialize, TlsDeserialize)]
+#[repr(u8)]
+pub enum RoundStatus {
+    /// Everybody was there.
+    Complete = 1,
+    /// Some were missing, their neighbours resent.
+    Corrected = 2,
+    /// Fewer members present than the net's minimum size.
+    TooFewPresent = 3,
+    /// Those present no longer form a sound key graph.
+    GraphBroken = 4,
+    /// A neighbour that was asked to resend did not in time.
+    Unanswered = 5,
+    /// Fewer readings than the net's minimum size: the sum is not formed.
+    TooFewContributors = 6,
+    /// The provider itself was not there during the submission window.
+    Interrupted = 7,
+}
+
+impl RoundStatus {
+    /// Whether the round gave a sum.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Complete | Self::Corrected)
+    }
+
+    /// Word for tables and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Corrected => "corrected",
+            Self::TooFewPresent => "failed: too few members present",
+            Self::GraphBroken => "failed: key graph broken",
+            Self::Unanswered => "failed: correction unanswered",
+            Self::TooFewContributors => "failed: too few readings",
+            Self::Interrupted => "failed: provider was interrupted",
+        }
+    }
+}
+
+/// Everything that [`crate::provider::Provider::restore`] needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// All members ever, in any order.
+    pub members: Vec<MemberRecord>,
+    /// The latest epochs, at least the one in force in the last final round and all later ones.
+    pub epochs: Vec<EpochRecord>,
+    /// Frames of rounds that are not final.
+    pub frames: Vec<FrameRecord>,
+    /// Resent superpositions of rounds that are not final.
+    pub resent: Vec<FrameRecord>,
+    /// Corrections of rounds that are not final.
+    pub corrections: Vec<CorrectionRecord>,
+    /// The latest round with an outcome.
+    pub last_final: Option<Round>,
+}

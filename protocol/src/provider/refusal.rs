@@ -1,0 +1,198 @@
+//! Why the provider refuses a message. Each has a name that stays stable for programs.
+
+use crate::codec::DecodeError;
+use crate::key_agreement::KeyPackageError;
+use crate::names::{ClientId, NetId};
+use crate::round::{Epoch, Round, UnixTime};
+use crate::signature::BadSignature;
+
+/// A refusal; nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not a message of this protocol.
+    #[error("the message cannot be read: {0}")]
+    Malformed(#[from] DecodeError),
+    /// Another net, or other parameters.
+    #[error("the message is for net {got} or for other parameters than those of net {expected}")]
+    WrongNet {
+        /// This net.
+        expected: NetId,
+        /// Named in the message.
+        got: NetId,
+    },
+    /// Sender and certificate differ.
+    #[error("the certificate names {expected}, the message {got}")]
+    WrongClient {
+        /// In the certificate.
+        expected: ClientId,
+        /// In the message.
+        got: ClientId,
+    },
+    /// Never sent notification 1.
+    #[error("{client} is not registered in this net")]
+    NotRegistered {
+        /// Who.
+        client: ClientId,
+    },
+    /// A key package that does not verify.
+    #[error(transparent)]
+    KeyPackage(#[from] KeyPackageError),
+    /// A key package older than the one in force.
+    #[error("the key package has serial {got}, a new one must be above {last}")]
+    StaleKeyPackage {
+        /// Serial of the package in force.
+        last: u64,
+        /// Serial found.
+        got: u64,
+    },
+    /// A statement not signed by its author.
+    #[error(transparent)]
+    Signature(#[from] BadSignature),
+    /// A statement that is not newer than the last one.
+    #[error("the statement has serial {got}, it must be above {last}")]
+    StaleStatement {
+        /// Serial of the newest statement.
+        last: u64,
+        /// Serial found.
+        got: u64,
+    },
+    /// A neighbour nobody knows, or the member itself.
+    #[error("{client} cannot be a neighbour: it is not in this net, or it is the sender")]
+    UnknownNeighbour {
+        /// Who.
+        client: ClientId,
+    },
+    /// It left.
+    #[error("{client} has left this net; it can register again with a new key package")]
+    Exited {
+        /// Who.
+        client: ClientId,
+    },
+    /// Before the window.
+    #[error("round {round} is not taken before {} ms since 1970", opens.millis())]
+    TooEarly {
+        /// The frame's round.
+        round: Round,
+        /// When intake opens.
+        opens: UnixTime,
+    },
+    /// After the window.
+    #[error("round {round} was taken until {} ms since 1970; the reading is never sent later", deadline.millis())]
+    TooLate {
+        /// The frame's round.
+        round: Round,
+        /// When intake closed.
+        deadline: UnixTime,
+    },
+    /// Not in the manifest in force.
+    #[error("{client} is not active in round {round}")]
+    NotActive {
+        /// Who.
+        client: ClientId,
+        /// The frame's round.
+        round: Round,
+    },
+    /// Another epoch than the one in force.
+    #[error("round {round} is in epoch {expected}, the frame is masked for epoch {got}")]
+    WrongEpoch {
+        /// The frame's round.
+        round: Round,
+        /// In force.
+        expected: Epoch,
+        /// In the frame.
+        got: Epoch,
+    },
+    /// Wrong number of words.
+    #[error("this net has {expected} slots, the frame has {got}")]
+    Slots {
+        /// The net's.
+        expected: usize,
+        /// Found.
+        got: usize,
+    },
+    /// A second, different frame of one round.
+    #[error("another frame of {client} for round {round} is here already")]
+    DifferentFrame {
+        /// Who.
+        client: ClientId,
+        /// The frame's round.
+        round: Round,
+    },
+    /// Nothing to correct.
+    #[error("no correction is open for round {round}")]
+    NoCorrection {
+        /// The frame's round.
+        round: Round,
+    },
+    /// Not a neighbour of a missing member.
+    #[error("{client} was not asked to resend in round {round}")]
+    NotAsked {
+        /// Who.
+        client: ClientId,
+        /// The frame's round.
+        round: Round,
+    },
+    /// For another set of missing members, or with another transmission bit.
+    #[error("the resent superposition is not the one asked for in round {round}")]
+    DifferentCorrection {
+        /// The frame's round.
+        round: Round,
+    },
+    /// An envelope for nobody.
+    #[error("{client} is not in this net")]
+    UnknownAddressee {
+        /// Whom the envelope names.
+        client: ClientId,
+    },
+}
+
+impl Refusal {
+    /// Stable name: `urn:dcnet:problem:<slug>` in problem details.
+    pub const fn slug(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::WrongNet { .. } => "wrong-net",
+            Self::WrongClient { .. } => "wrong-client",
+            Self::NotRegistered { .. } => "not-registered",
+            Self::KeyPackage(_) => "key-package",
+            Self::StaleKeyPackage { .. } => "stale-key-package",
+            Self::Signature(_) => "signature",
+            Self::StaleStatement { .. } => "stale-statement",
+            Self::UnknownNeighbour { .. } => "unknown-neighbour",
+            Self::Exited { .. } => "exited",
+            Self::TooEarly { .. } => "too-early",
+            Self::TooLate { .. } => "too-late",
+            Self::NotActive { .. } => "not-active",
+            Self::WrongEpoch { .. } => "wrong-epoch",
+            Self::Slots { .. } => "slots",
+            Self::DifferentFrame { .. } => "different-frame",
+            Self::NoCorrection { .. } => "no-correction",
+            Self::NotAsked { .. } => "not-asked",
+            Self::DifferentCorrection { .. } => "different-correction",
+            Self::UnknownAddressee { .. } => "unknown-addressee",
+        }
+    }
+
+    /// HTTP status that goes with it (RFC 9110).
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Malformed(_) | Self::Slots { .. } => 400,
+            Self::WrongClient { .. }
+            | Self::KeyPackage(_)
+            | Self::Signature(_)
+            | Self::NotAsked { .. } => 403,
+            Self::NotRegistered { .. } | Self::UnknownAddressee { .. } => 404,
+            Self::Exited { .. } | Self::TooLate { .. } => 410,
+            Self::TooEarly { .. } => 425,
+            Self::WrongNet { .. }
+            | Self::StaleKeyPackage { .. }
+            | Self::StaleStatement { .. }
+            | Self::UnknownNeighbour { .. }
+            | Self::NotActive { .. }
+            | Self::WrongEpoch { .. }
+            | Self::DifferentFrame { .. }
+            | Self::NoCorrection { .. }
+            | Self::DifferentCorrection { .. } => 409,
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Notifications 4 and 5, and the windows: from frames to a sum.
+
+use std::collections::BTreeMap;
+
+use super::{
+    CorrectionRecord, EpochRecord, FrameRecord, Provider, Record, Refusal, RoundOutcome,
+    RoundStatus,
+};
+use crate::frame::FrameHeader;
+use crate::key_graph::{Adjacency, KeyGraph};
+use crate::membership::MemberStatus;
+use crate::message::{Correction, Message};
+use crate::names::{ClientId, ClientSet};
+use crate::round::{Round, UnixTime};
+use crate::superposition::Superposition;
+
+/// A round that is not final yet, or whose frames may still be sent again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RoundState {
+    frames: BTreeMap<ClientId, FrameRecord>,
+    resent: BTreeMap<ClientId, FrameRecord>,
+    correction: Option<CorrectionRecord>,
+    /// Hashes of the frames, kept after the words are erased: a gateway that did not hear the
+    /// receipt sends the same bytes again.
+    finished: Option<BTreeMap<(ClientId, bool), [u8; 32]>>,
+}
+
+impl Provider {
+    pub(super) fn restore_rounds(
+        &mut self,
+        frames: Vec<FrameRecord>,
+        resent: Vec<FrameRecord>,
+        corrections: Vec<CorrectionRecord>,
+    ) {
+        for frame in frames {
+            self.rounds.entry(frame.round).or_default().frames.insert(frame.client, frame);
+        }
+        for frame in resent {
+            self.rounds.entry(frame.round).or_default().resent.insert(frame.client, frame);
+        }
+        for correction in corrections {
+            let state = self.rounds.entry(correction.round).or_default();
+            state.correction = Some(correction);
+        }
+    }
+
+    /// Everything that is due at `now`, oldest first.
+    pub(super) fn tick(&mut self, now: UnixTime) -> Vec<Record> {
+        let schedule = self.setup.descriptor.schedule();
+        let mut records = Vec::new();
+        let mut due: Vec<Round> =
+            self.rounds.iter().filter(|(_, s)| s.finished.is_none()).map(|(r, _)| *r).collect();
+        due.extend(schedule.submitted_at(now));
+        due.sort_unstable();
+        due.dedup();
+        for round in due {
+            if self.last_final.is_some_and(|last| round <= last) {
+                continue;
+            }
+            if now >= schedule.submit_deadline(round) {
+                records.extend(self.close(now, round));
+            }
+            if now >= schedule.correction_deadline(round) && self.is_open(round) {
+                records.extend(self.finalise(round));
+            }
+        }
+        records.extend(self.decide(now));
+        records
+    }
+
+    /// Notification 5.
+    pub(super) fn transmit(
+        &mut self,
+        now: UnixTime,
+        header: &FrameHeader,
+        words: Superposition,
+        hash: [u8; 32],
+    ) -> Result<Vec<Record>, Refusal> {
+        let (client, round) = (header.client, header.round);
+        if !self.members.contains_key(&client) {
+            return Err(Refusal::NotRegistered { client });
+        }
+        if self.is_repeated(round, client, false, hash)? {
+            return Ok(Vec::new());
+        }
+        let schedule = self.setup.descriptor.schedule();
+        let deadline = schedule.submit_deadline(round);
+        if now >= deadline || self.last_final.is_some_and(|last| round <= last) {
+            return Err(Refusal::TooLate { round, deadline });
+        }
+        let opens = schedule.intake_opens(round);
+        if now < opens || self.decided.is_none_or(|decided| decided < round) {
+            let opens = opens.max(schedule.correction_deadline(round.previous()));
+            return Err(Refusal::TooEarly { round, opens });
+        }
+        let record = self.checked(header, words, hash)?;
+        let members = self.epoch_at(round).map_or(0, |epoch| epoch.members.len());
+        let state = self.rounds.entry(round).or_default();
+        state.frames.insert(client, record.clone());
+        let complete = state.frames.len() == members;
+        let mut records = vec![Record::Frame(record)];
+        if complete && now >= schedule.border(round) {
+            records.extend(self.finalise(round));
+        }
+        Ok(records)
+    }
+
+    /// Notification 4.
+    pub(super) fn resend(
+        &mut self,
+        now: UnixTime,
+        header: &FrameHeader,
+        missing: &ClientSet,
+        words: Superposition,
+        hash: [u8; 32],
+    ) -> Result<Vec<Record>, Refusal> {
+        let (client, round) = (header.client, header.round);
+        if self.is_repeated(round, client, true, hash)? {
+            return Ok(Vec::new());
+        }
+        let deadline = self.setup.descriptor.schedule().correction_deadline(round);
+        if now >= deadline || self.last_final.is_some_and(|last| round <= last) {
+            return Err(Refusal::TooLate { round, deadline });
+        }
+        let record = self.checked(header, words, hash)?;
+        let open = self.rounds.get_mut(&round);
+        let Some((state, correction)) =
+            open.and_then(|state| state.correction.clone().map(|correction| (state, correction)))
+        else {
+            return Err(Refusal::NoCorrection { round });
+        };
+        if !correction.asked.contains(&client) {
+            return Err(Refusal::NotAsked { client, round });
+        }
+        let original = state.frames.get(&client).map(|frame| frame.transmission);
+        if correction.missing != *missing || original != Some(header.transmission) {
+            return Err(Refusal::DifferentCorrection { round });
+        }
+        state.resent.insert(client, record.clone());
+        let complete = state.resent.len() == correction.asked.len();
+        let mut records = vec![Record::Resent(record)];
+        if complete {
+            records.extend(self.finalise(round));
+        }
+        Ok(records)
+    }
+
+    /// Whether these bytes are here already. Other bytes for the same place are refused.
+    fn is_repeated(
+        &self,
+        round: Round,
+        client: ClientId,
+        resent: bool,
+        hash: [u8; 32],
+    ) -> Result<bool, Refusal> {
+        let Some(state) = self.rounds.get(&round) else { return Ok(false) };
+        let frames = if resent { &state.resent } else { &state.frames };
+        let known = frames.get(&client).map(|frame| frame.hash).or_else(|| {
+            state.finished.as_ref().and_then(|hashes| hashes.get(&(client, resent)).copied())
+        });
+        match known {
+            Some(known) if known == hash => Ok(true),
+            Some(_) => Err(Refusal::DifferentFrame { client, round }),
+            None => Ok(false),
+        }
+    }
+
+    /// Checks what notifications 4 and 5 have in common.
+    fn checked(
+        &self,
+        header: &FrameHeader,
+        words: Superposition,
+        hash: [u8; 32],
+    ) -> Result<FrameRecord, Refusal> {
+        let FrameHeader { client, round, epoch, transmission, .. } = *header;
+        let in_force = self.epoch_at(round).ok_or(Refusal::NotActive { client, round })?;
+        if in_force.get(&client).is_none() {
+            return Err(Refusal::NotActive { client, round });
+        }
+        if in_force.epoch != epoch {
+            return Err(Refusal::WrongEpoch { round, expected: in_force.epoch, got: epoch });
+        }
+        let expected = self.setup.descriptor.slots().len();
+        if words.words().len() != expected {
+            return Err(Refusal::Slots { expected, got: words.words().len() });
+        }
+        Ok(FrameRecord { round, epoch, client, transmission, words, hash })
+    }
+
+    /// Whether a frame of `round` has come in: its epoch must not change any more.
+    pub(super) fn has_frames(&self, round: Round) -> bool {
+        self.rounds.get(&round).is_some_and(|state| !state.frames.is_empty())
+    }
+
+    fn is_open(&self, round: Round) -> bool {
+        self.rounds.get(&round).is_some_and(|state| state.finished.is_none())
+    }
+
+    /// The submission window of `round` is over: final, failed, or a correction begins.
+    fn close(&mut self, now: UnixTime, round: Round) -> Vec<Record> {
+        let schedule = self.setup.descriptor.schedule();
+        let Some(epoch) = self.epoch_at(round).filter(|epoch| !epoch.members.is_empty()).cloned()
+        else {
+            self.rounds.remove(&round);
+            return Vec::new();
+        };
+        let state = self.rounds.entry(round).or_default();
+        if state.correction.is_some() || state.finished.is_some() {
+            return Vec::new();
+        }
+        let present: ClientSet = state.frames.keys().copied().collect();
+        let missing: ClientSet =
+            epoch.clients().iter().filter(|client| !present.contains(client)).copied().collect();
+        if missing.is_empty() {
+            return self.finalise(round);
+        }
+        let late_start = schedule.border(round).plus_millis(schedule.submit_millis() / 2);
+        if self.available_since.is_none_or(|since| since > late_start) {
+            return self.end(round, RoundStatus::Interrupted, &epoch, missing);
+        }
+        if present.len() < self.setup.descriptor.min_size() {
+            return self.end(round, RoundStatus::TooFewPresent, &epoch, missing);
+        }
+        let graph = graph_of(&epoch);
+        if KeyGraph::new(graph.clone()).and_then(|graph| graph.without(&missing)).is_err() {
+            return self.end(round, RoundStatus::GraphBroken, &epoch, missing);
+        }
+        let asked: ClientSet = missing
+            .iter()
+            .flat_map(|gone| graph.neighbours(gone).iter().copied().collect::<Vec<_>>())
+            .filter(|peer| present.contains(peer))
+            .collect();
+        if now >= schedule.correction_deadline(round) {
+            return self.end(round, RoundStatus::Unanswered, &epoch, missing);
+        }
+        self.open_correction(&epoch, CorrectionRecord { round, missing, asked })
+    }
+
+    fn open_correction(&mut self, epoch: &EpochRecord, opened: CorrectionRecord) -> Vec<Record> {
+        let request = self.setup.key.sign(Correction {
+            net: self.setup.descriptor.net(),
+            descriptor: self.setup.descriptor.hash(),
+            epoch: epoch.epoch,
+            round: opened.round,
+            missing: opened.missing.clone(),
+        });
+        let message = Message::Correction(request);
+        let mut records = vec![Record::CorrectionOpened(opened.clone())];
+        records.extend(opened.asked.iter().map(|peer| Self::deliver(*peer, &message)));
+        let state = self.rounds.entry(opened.round).or_default();
+        state.correction = Some(opened);
+        records
+    }
+
+    /// All that can come has come: forms the sum, or says why there is none.
+    fn finalise(&mut self, round: Round) -> Vec<Record> {
+        let Some(epoch) = self.epoch_at(round).cloned() else { return Vec::new() };
+        let Some(state) = self.rounds.get(&round) else { return Vec::new() };
+        let (status, missing) = match &state.correction {
+            None => (RoundStatus::Complete, ClientSet::default()),
+            Some(correction) if state.resent.len() == correction.asked.len() => {
+                (RoundStatus::Corrected, correction.missing.clone())
+            }
+            Some(correction) => (RoundStatus::Unanswered, correction.missing.clone()),
+        };
+        let readings = state.frames.values().filter(|frame| frame.transmission).count();
+        let status = if status.is_success() && readings < self.setup.descriptor.min_size() {
+            RoundStatus::TooFewContributors
+        } else {
+            status
+        };
+        self.end(round, status, &epoch, missing)
+    }
+
+    fn end(
+        &mut self,
+        round: Round,
+        status: RoundStatus,
+        epoch: &EpochRecord,
+        missing: ClientSet,
+    ) -> Vec<Record> {
+        let state = self.rounds.remove(&round).unwrap_or_default();
+        let of = |transmission: bool| -> ClientSet {
+            let with = state.frames.values().filter(|frame| frame.transmission == transmission);
+            with.map(|frame| frame.client).collect()
+        };
+        let outcome = RoundOutcome {
+            round,
+            epoch: epoch.epoch,
+            status,
+            sum: status.is_success().then(|| self.sum(&state)),
+            contributors: if status.is_success() { of(true) } else { ClientSet::default() },
+            silent: of(false),
+            missing: missing.clone(),
+            members: u32::try_from(epoch.members.len()).unwrap_or(u32::MAX),
+        };
+        let mut records = vec![Record::Outcome(outcome)];
+        if status != RoundStatus::Interrupted {
+            for client in &missing {
+                let status = match self.members.get(client).map(|member| member.status) {
+                    Some(MemberStatus::Active) => MemberStatus::Suspended,
+                    Some(MemberStatus::Exiting) => MemberStatus::Exited,
+                    _ => continue,
+                };
+                records.extend(self.set_status(client, status));
+            }
+        }
+        let hashes = [(false, &state.frames), (true, &state.resent)].into_iter();
+        let finished = hashes
+            .flat_map(|(kind, frames)| {
+                frames.values().map(move |frame| ((frame.client, kind), frame.hash))
+            })
+            .collect();
+        self.rounds.retain(|kept, state| state.finished.is_none() || kept.next() >= round);
+        self.rounds.insert(round, RoundState { finished: Some(finished), ..RoundState::default() });
+        self.last_final = self.last_final.max(Some(round));
+        records
+    }
+
+    /// The resent superposition of a member replaces its first one.
+    fn sum(&self, state: &RoundState) -> Superposition {
+        let mut sum = Superposition::zero(self.setup.descriptor.slots().len());
+        for (client, frame) in &state.frames {
+            let words = &state.resent.get(client).unwrap_or(frame).words;
+            // `checked` has compared the number of words when the frame came in.
+            let added = sum.add(words);
+            debug_assert!(added.is_ok(), "{added:?}");
+        }
+        sum
+    }
+}
+
+fn graph_of(epoch: &EpochRecord) -> Adjacency {
+    Adjacency::mutual(
+        &epoch.members.iter().map(|member| (member.client, member.neighbours.clone())).collect(),
+    )
+}
