@@ -24,10 +24,17 @@ fn pair(vector: &Vector) -> Result<PairSecret, WeakKey> {
 #[test]
 fn edge_keys() {
     for vector in load("edge-keys") {
-        let Some(pair) = vector.outcome(pair(&vector)) else { continue };
+        let Some(pair) = vector.outcome(pair(&vector)) else {
+            continue;
+        };
         let descriptor = DescriptorHash::from_bytes(vector.array("descriptor"));
         let key = pair.edge_key(&descriptor, Epoch::new(vector.number("epoch")));
-        assert_eq!(hex(&key.expose_for_vectors()), *vector.get("key"), "{}", vector.name);
+        assert_eq!(
+            hex(&key.expose_for_vectors()),
+            *vector.get("key"),
+            "{}",
+            vector.name
+        );
     }
 }
 
@@ -36,17 +43,45 @@ fn tunnel() {
     for vector in load("tunnel") {
         let pair = pair(&vector).unwrap();
         let envelope = Envelope::decode(&vector.bytes("envelope")).unwrap();
-        let Some(notice) = vector.outcome(envelope.open(&pair)) else { continue };
-        assert_eq!(fields::edge_notice(&notice), *vector.get("fields"), "{}", vector.name);
-        assert_eq!(hex(&notice.encode()), *vector.get("plaintext"), "{}", vector.name);
-        assert_eq!(EdgeNotice::decode(&vector.bytes("plaintext")).unwrap(), notice);
+        let Some(notice) = vector.outcome(envelope.open(&pair)) else {
+            continue;
+        };
+        assert_eq!(
+            fields::edge_notice(&notice),
+            *vector.get("fields"),
+            "{}",
+            vector.name
+        );
+        assert_eq!(
+            hex(&notice.encode()),
+            *vector.get("plaintext"),
+            "{}",
+            vector.name
+        );
+        assert_eq!(
+            EdgeNotice::decode(&vector.bytes("plaintext")).unwrap(),
+            notice
+        );
         let descriptor = DescriptorHash::from_bytes(vector.array("descriptor"));
-        assert_eq!(hex(&*pair.receiving_key(&descriptor)), *vector.get("key"), "{}", vector.name);
+        assert_eq!(
+            hex(&*pair.receiving_key(&descriptor)),
+            *vector.get("key"),
+            "{}",
+            vector.name
+        );
 
         let sender = AgreementKey::from_bytes(vector.array("sender_secret"))
-            .agree(&party(&vector, "peer_package"), &party(&vector, "own_package"))
+            .agree(
+                &party(&vector, "peer_package"),
+                &party(&vector, "own_package"),
+            )
             .unwrap();
-        assert_eq!(hex(&*sender.sending_key(&descriptor)), *vector.get("key"), "{}", vector.name);
+        assert_eq!(
+            hex(&*sender.sending_key(&descriptor)),
+            *vector.get("key"),
+            "{}",
+            vector.name
+        );
         // The nonce stands behind the header.
         let at = envelope.header().encode().len();
         let nonce = vector.bytes("envelope")[at..at + 24].try_into().unwrap();
@@ -61,9 +96,19 @@ fn pads() {
         let pair = vector.outcome(pair(&vector)).unwrap();
         let descriptor = DescriptorHash::from_bytes(vector.array("descriptor"));
         let edge = pair.edge_key(&descriptor, Epoch::new(vector.number("epoch")));
-        assert_eq!(hex(&edge.expose_for_vectors()), *vector.get("key"), "{}", vector.name);
+        assert_eq!(
+            hex(&edge.expose_for_vectors()),
+            *vector.get("key"),
+            "{}",
+            vector.name
+        );
         let slots = usize::try_from(vector.number("slots")).unwrap();
         let words = Pad::words_for_vectors(&edge, Round::new(vector.number("round")), slots);
-        assert_eq!(words, numbers(vector.get("signed_words")), "{}", vector.name);
+        assert_eq!(
+            words,
+            numbers(vector.get("signed_words")),
+            "{}",
+            vector.name
+        );
     }
 }

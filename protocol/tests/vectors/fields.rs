@@ -145,8 +145,12 @@ pub(crate) fn edge_notice(value: &EdgeNotice) -> Value {
 
 pub(crate) fn message(value: &Message) -> Value {
     match value {
-        Message::Envelope(envelope) => json!({"kind": 1, "body": envelope_header(envelope.header())}),
-        Message::Manifest(signed) => json!({"kind": 2, "body": {"body": manifest(signed.unverified())}}),
+        Message::Envelope(envelope) => {
+            json!({"kind": 1, "body": envelope_header(envelope.header())})
+        }
+        Message::Manifest(signed) => {
+            json!({"kind": 2, "body": {"body": manifest(signed.unverified())}})
+        }
         Message::Correction(signed) => {
             json!({"kind": 3, "body": {"body": correction(signed.unverified())}})
         }
@@ -196,9 +200,11 @@ fn round(value: Round) -> Value {
 /// that the types do not show.
 pub(crate) fn is_part_of(part: &Value, whole: &Value) -> bool {
     match (part, whole) {
-        (Value::Object(part), Value::Object(whole)) => part
-            .iter()
-            .all(|(name, value)| whole.get(name).is_some_and(|other| is_part_of(value, other))),
+        (Value::Object(part), Value::Object(whole)) => part.iter().all(|(name, value)| {
+            whole
+                .get(name)
+                .is_some_and(|other| is_part_of(value, other))
+        }),
         (Value::Array(part), Value::Array(whole)) => {
             part.len() == whole.len() && part.iter().zip(whole).all(|(a, b)| is_part_of(a, b))
         }

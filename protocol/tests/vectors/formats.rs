@@ -16,16 +16,27 @@ use crate::group::{hex, load};
 fn check<T: Wire>(group: &str, show: impl Fn(&T) -> Value) {
     for vector in load(group) {
         let encoded = vector.bytes("encoded");
-        let Some(value) = vector.outcome(T::decode(&encoded)) else { continue };
+        let Some(value) = vector.outcome(T::decode(&encoded)) else {
+            continue;
+        };
         let (shown, fields) = (show(&value), vector.get("fields"));
         assert!(
             fields::is_part_of(&shown, fields),
             "{group}: {}: decoded to {shown}, expected {fields}",
             vector.name
         );
-        assert_eq!(value.encode(), encoded, "{group}: {}: encoded again", vector.name);
+        assert_eq!(
+            value.encode(),
+            encoded,
+            "{group}: {}: encoded again",
+            vector.name
+        );
         for length in 0..encoded.len() {
-            assert!(T::decode(&encoded[..length]).is_err(), "{group}: {}: cut at {length}", vector.name);
+            assert!(
+                T::decode(&encoded[..length]).is_err(),
+                "{group}: {}: cut at {length}",
+                vector.name
+            );
         }
     }
 }
@@ -37,7 +48,9 @@ fn frames() {
 
 #[test]
 fn envelopes() {
-    check("envelopes", |envelope: &Envelope| fields::envelope_header(envelope.header()));
+    check("envelopes", |envelope: &Envelope| {
+        fields::envelope_header(envelope.header())
+    });
 }
 
 #[test]
@@ -69,7 +82,12 @@ fn client_lists() {
         let names = vector.get("fields").as_array().unwrap();
         let parse = |name: &Value| name.as_str().unwrap().parse::<ClientId>().unwrap();
         let backwards: ClientSet = names.iter().rev().map(parse).collect();
-        assert_eq!(hex(&backwards.encode()), *vector.get("encoded"), "{}", vector.name);
+        assert_eq!(
+            hex(&backwards.encode()),
+            *vector.get("encoded"),
+            "{}",
+            vector.name
+        );
     }
 }
 
@@ -90,12 +108,28 @@ fn names() {
 fn descriptors() {
     for vector in load("descriptor") {
         let encoded = vector.bytes("encoded");
-        let Some(descriptor) = vector.outcome(NetDescriptor::decode(&encoded)) else { continue };
-        assert_eq!(fields::descriptor(&descriptor), *vector.get("fields"), "{}", vector.name);
+        let Some(descriptor) = vector.outcome(NetDescriptor::decode(&encoded)) else {
+            continue;
+        };
+        assert_eq!(
+            fields::descriptor(&descriptor),
+            *vector.get("fields"),
+            "{}",
+            vector.name
+        );
         assert_eq!(descriptor.encode(), encoded, "{}", vector.name);
-        assert_eq!(hex(descriptor.hash().as_bytes()), *vector.get("hash"), "{}", vector.name);
+        assert_eq!(
+            hex(descriptor.hash().as_bytes()),
+            *vector.get("hash"),
+            "{}",
+            vector.name
+        );
         for length in 0..encoded.len() {
-            assert!(NetDescriptor::decode(&encoded[..length]).is_err(), "{}: {length}", vector.name);
+            assert!(
+                NetDescriptor::decode(&encoded[..length]).is_err(),
+                "{}: {length}",
+                vector.name
+            );
         }
     }
 }
@@ -105,7 +139,10 @@ fn schedules() {
     use dcnet_protocol::descriptor::NetParameters;
     use dcnet_protocol::round::UnixTime;
 
-    let sample = load("descriptor").into_iter().find(|vector| vector.accepted).unwrap();
+    let sample = load("descriptor")
+        .into_iter()
+        .find(|vector| vector.accepted)
+        .unwrap();
     let sample = NetParameters::decode(&sample.bytes("encoded")).unwrap();
     for vector in load("schedule") {
         let length = |field: &str| u32::try_from(vector.number(field)).unwrap();
@@ -115,20 +152,45 @@ fn schedules() {
             correction_window_s: length("correction_window_s"),
             ..sample.clone()
         };
-        let Some(descriptor) = vector.outcome(NetDescriptor::new(parameters)) else { continue };
-        let (schedule, time) = (descriptor.schedule(), UnixTime::from_millis(vector.number("time_ms")));
+        let Some(descriptor) = vector.outcome(NetDescriptor::new(parameters)) else {
+            continue;
+        };
+        let (schedule, time) = (
+            descriptor.schedule(),
+            UnixTime::from_millis(vector.number("time_ms")),
+        );
         let round = schedule.round_at(time);
-        assert_eq!(round.number(), vector.number("metered_round"), "{}", vector.name);
-        let submitted = vector.has("submitted_round").then(|| vector.number("submitted_round"));
-        assert_eq!(schedule.submitted_at(time).map(|round| round.number()), submitted, "{}", vector.name);
+        assert_eq!(
+            round.number(),
+            vector.number("metered_round"),
+            "{}",
+            vector.name
+        );
+        let submitted = vector
+            .has("submitted_round")
+            .then(|| vector.number("submitted_round"));
+        assert_eq!(
+            schedule.submitted_at(time).map(|round| round.number()),
+            submitted,
+            "{}",
+            vector.name
+        );
         for (field, got) in [
             ("start_ms", schedule.start(round)),
             ("border_ms", schedule.border(round)),
             ("intake_opens_ms", schedule.intake_opens(round)),
             ("submit_deadline_ms", schedule.submit_deadline(round)),
-            ("correction_deadline_ms", schedule.correction_deadline(round)),
+            (
+                "correction_deadline_ms",
+                schedule.correction_deadline(round),
+            ),
         ] {
-            assert_eq!(got.millis(), vector.number(field), "{}: {field}", vector.name);
+            assert_eq!(
+                got.millis(),
+                vector.number(field),
+                "{}: {field}",
+                vector.name
+            );
         }
     }
 }

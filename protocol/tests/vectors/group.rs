@@ -18,7 +18,12 @@ pub(crate) fn load(group: &str) -> Vec<Vector> {
     let text = std::fs::read_to_string(folder().join(format!("{group}.json"))).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(document["group"], group);
-    let vectors: Vec<Vector> = document["vectors"].as_array().unwrap().iter().map(Vector::new).collect();
+    let vectors: Vec<Vector> = document["vectors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(Vector::new)
+        .collect();
     assert!(!vectors.is_empty(), "{group} holds no vectors");
     vectors
 }
@@ -31,7 +36,11 @@ impl Vector {
             other => panic!("unknown expectation {other}"),
         };
         let name = content["name"].as_str().unwrap().to_owned();
-        Self { name, accepted, content: content.clone() }
+        Self {
+            name,
+            accepted,
+            content: content.clone(),
+        }
     }
 
     pub(crate) fn get(&self, field: &str) -> &Value {
@@ -73,7 +82,9 @@ impl Vector {
 
 /// A 64-bit integer, which JSON carries as text, or a smaller one.
 pub(crate) fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| value.as_str().unwrap().parse().unwrap())
+    value
+        .as_u64()
+        .unwrap_or_else(|| value.as_str().unwrap().parse().unwrap())
 }
 
 pub(crate) fn numbers(value: &Value) -> Vec<u64> {
@@ -83,7 +94,10 @@ pub(crate) fn numbers(value: &Value) -> Vec<u64> {
 pub(crate) fn bytes(value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap();
     assert_eq!(text.len() % 2, 0);
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> Value {

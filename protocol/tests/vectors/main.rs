@@ -48,7 +48,10 @@ fn every_group_is_read() {
     let files: BTreeSet<String> = std::fs::read_dir(group::folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     let checked: BTreeSet<String> = CHECKED.iter().map(|name| (*name).to_owned()).collect();
@@ -60,8 +63,15 @@ fn about_half_of_the_vectors_are_refused() {
     let (mut accepted, mut refused) = (0, 0);
     for name in CHECKED {
         for vector in group::load(name) {
-            *(if vector.accepted { &mut accepted } else { &mut refused }) += 1;
+            *(if vector.accepted {
+                &mut accepted
+            } else {
+                &mut refused
+            }) += 1;
         }
     }
-    assert!(accepted > 150 && refused > 150, "{accepted} accepted, {refused} refused");
+    assert!(
+        accepted > 150 && refused > 150,
+        "{accepted} accepted, {refused} refused"
+    );
 }

@@ -21,13 +21,29 @@ fn check<T: Statement + Clone>(group: &str, show: impl Fn(&T) -> Value) {
         let encoded = vector.bytes("encoded");
         let verified = Signed::<T>::decode(&encoded)
             .map_err(|error| error.to_string())
-            .and_then(|signed| signed.verify(&key).cloned().map_err(|error| error.to_string()));
-        let Some(body) = vector.outcome(verified) else { continue };
+            .and_then(|signed| {
+                signed
+                    .verify(&key)
+                    .cloned()
+                    .map_err(|error| error.to_string())
+            });
+        let Some(body) = vector.outcome(verified) else {
+            continue;
+        };
         let shown = json!({"body": show(&body)});
-        assert!(fields::is_part_of(&shown, vector.get("fields")), "{}: {shown}", vector.name);
+        assert!(
+            fields::is_part_of(&shown, vector.get("fields")),
+            "{}: {shown}",
+            vector.name
+        );
         if vector.has("signing_scalar") {
             let key = SigningKey::from_scalar(&vector.array("signing_scalar")).unwrap();
-            assert_eq!(key.sign(body).encode(), encoded, "{}: signed again", vector.name);
+            assert_eq!(
+                key.sign(body).encode(),
+                encoded,
+                "{}: signed again",
+                vector.name
+            );
             signed_again += 1;
         }
     }
@@ -58,16 +74,34 @@ fn corrections() {
 fn certificates() {
     for vector in load("certificates") {
         let anchor = TrustAnchor::from_der(&vector.bytes("anchor")).unwrap();
-        let chain: Vec<Vec<u8>> = vector.get("chain").as_array().unwrap().iter().map(bytes).collect();
+        let chain: Vec<Vec<u8>> = vector
+            .get("chain")
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(bytes)
+            .collect();
         let usage = match vector.text("usage") {
             "tls" => Usage::Tls,
             "statement" => Usage::Statement,
             other => panic!("unknown usage {other}"),
         };
         let now = UnixTime::from_millis(vector.number("now_ms"));
-        let Some(identity) = vector.outcome(anchor.verify(&chain, usage, now)) else { continue };
-        assert_eq!(identity.client.as_str(), vector.text("client"), "{}", vector.name);
-        assert_eq!(hex(&identity.key.to_sec1()), *vector.get("key"), "{}", vector.name);
+        let Some(identity) = vector.outcome(anchor.verify(&chain, usage, now)) else {
+            continue;
+        };
+        assert_eq!(
+            identity.client.as_str(),
+            vector.text("client"),
+            "{}",
+            vector.name
+        );
+        assert_eq!(
+            hex(&identity.key.to_sec1()),
+            *vector.get("key"),
+            "{}",
+            vector.name
+        );
     }
 }
 
@@ -83,10 +117,24 @@ fn key_packages() {
             .map_err(|error| error.to_string())
             .and_then(|signed| {
                 assert_eq!(signed.encode(), encoded, "{}: encoded again", vector.name);
-                signed.verify(&anchor, net, descriptor, now).map_err(|error| error.to_string())
+                signed
+                    .verify(&anchor, net, descriptor, now)
+                    .map_err(|error| error.to_string())
             });
-        let Some(verified) = vector.outcome(verified) else { continue };
-        assert_eq!(fields::key_package(verified.package()), *vector.get("fields"), "{}", vector.name);
-        assert_eq!(hex(verified.package().hash().as_bytes()), *vector.get("hash"), "{}", vector.name);
+        let Some(verified) = vector.outcome(verified) else {
+            continue;
+        };
+        assert_eq!(
+            fields::key_package(verified.package()),
+            *vector.get("fields"),
+            "{}",
+            vector.name
+        );
+        assert_eq!(
+            hex(verified.package().hash().as_bytes()),
+            *vector.get("hash"),
+            "{}",
+            vector.name
+        );
     }
 }

@@ -30,10 +30,21 @@ fn members(vector: &Vector) -> Vec<Member<'_>> {
     all.iter()
         .map(|member| {
             let key = AgreementKey::from_bytes(bytes(&member["secret"]).try_into().unwrap());
-            let edges = member["neighbours"].as_array().unwrap().iter().filter_map(find).map(|peer| {
-                key.agree(&party(member), &party(peer)).unwrap().edge_key(&descriptor, epoch)
-            });
-            Member { client: member["client"].as_str().unwrap(), json: member, edges: edges.collect() }
+            let edges = member["neighbours"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(find)
+                .map(|peer| {
+                    key.agree(&party(member), &party(peer))
+                        .unwrap()
+                        .edge_key(&descriptor, epoch)
+                });
+            Member {
+                client: member["client"].as_str().unwrap(),
+                json: member,
+                edges: edges.collect(),
+            }
         })
         .collect()
 }
@@ -42,9 +53,16 @@ fn members(vector: &Vector) -> Vec<Member<'_>> {
 fn masked(member: &Member<'_>, round: Round, slots: usize) -> Vec<u64> {
     let mut words = Superposition::zero(slots);
     if let Some(values) = member.json["reading"].as_array() {
-        let values: Vec<i64> = values.iter().map(|value| value.as_str().unwrap().parse().unwrap()).collect();
+        let values: Vec<i64> = values
+            .iter()
+            .map(|value| value.as_str().unwrap().parse().unwrap())
+            .collect();
         let reading = Reading::new(values).unwrap();
-        let clear: Vec<u64> = reading.values().iter().map(|v| Word::from_signed(*v).get()).collect();
+        let clear: Vec<u64> = reading
+            .values()
+            .iter()
+            .map(|v| Word::from_signed(*v).get())
+            .collect();
         words.add(&Superposition::from_stored(&clear)).unwrap();
     }
     for edge in &member.edges {
@@ -65,7 +83,10 @@ fn sum(words: impl IntoIterator<Item = Vec<u64>>, slots: usize) -> Superposition
 fn true_sum<'a>(members: impl IntoIterator<Item = &'a Member<'a>>, slots: usize) -> Vec<i64> {
     let mut sum = vec![0; slots];
     for member in members {
-        for (total, value) in sum.iter_mut().zip(member.json["reading"].as_array().into_iter().flatten()) {
+        for (total, value) in sum
+            .iter_mut()
+            .zip(member.json["reading"].as_array().into_iter().flatten())
+        {
             *total += value.as_str().unwrap().parse::<i64>().unwrap();
         }
     }
@@ -73,7 +94,11 @@ fn true_sum<'a>(members: impl IntoIterator<Item = &'a Member<'a>>, slots: usize)
 }
 
 fn signed(superposition: &Superposition) -> Vec<i64> {
-    superposition.words().iter().map(|word| word.to_signed()).collect()
+    superposition
+        .words()
+        .iter()
+        .map(|word| word.to_signed())
+        .collect()
 }
 
 #[test]
@@ -82,29 +107,57 @@ fn superpositions() {
         let slots = usize::try_from(vector.number("slots")).unwrap();
         if vector.has("reading_only") {
             let values = vector.get("reading_only").as_array().unwrap();
-            let values: Vec<i64> = values.iter().map(|value| value.as_str().unwrap().parse().unwrap()).collect();
-            let reading = Reading::new(values).ok().filter(|reading| reading.values().len() == slots);
+            let values: Vec<i64> = values
+                .iter()
+                .map(|value| value.as_str().unwrap().parse().unwrap())
+                .collect();
+            let reading = Reading::new(values)
+                .ok()
+                .filter(|reading| reading.values().len() == slots);
             vector.outcome(reading.ok_or("no reading of this net"));
             continue;
         }
         let members = members(&vector);
         let round = Round::new(vector.number("round"));
-        let complete = members.iter().all(|m| m.edges.len() == m.json["neighbours"].as_array().unwrap().len());
+        let complete = members
+            .iter()
+            .all(|m| m.edges.len() == m.json["neighbours"].as_array().unwrap().len());
         for member in &members {
             let odd = vector.has("odd_one") && vector.get("odd_one")["client"] == member.client;
             if complete && !odd {
                 let expected = numbers(&member.json["masked"]);
-                assert_eq!(masked(member, round, slots), expected, "{}: {}", vector.name, member.client);
+                assert_eq!(
+                    masked(member, round, slots),
+                    expected,
+                    "{}: {}",
+                    vector.name,
+                    member.client
+                );
             }
         }
-        let total = sum(members.iter().map(|member| numbers(&member.json["masked"])), slots);
-        assert_eq!(total.to_stored(), numbers(vector.get("sum")), "{}", vector.name);
+        let total = sum(
+            members.iter().map(|member| numbers(&member.json["masked"])),
+            slots,
+        );
+        assert_eq!(
+            total.to_stored(),
+            numbers(vector.get("sum")),
+            "{}",
+            vector.name
+        );
         let expected = true_sum(&members, slots);
         let cancels = signed(&total) == expected;
-        vector.outcome(if cancels { Ok(()) } else { Err("the pads do not cancel") });
+        vector.outcome(if cancels {
+            Ok(())
+        } else {
+            Err("the pads do not cancel")
+        });
         if vector.accepted {
             let texts = vector.get("signed_sum").as_array().unwrap();
-            let texts: Vec<i64> = texts.iter().map(|value| value.as_str().unwrap().parse().unwrap()).collect();
+            let texts: Vec<i64> = texts
+                .iter()
+                .map(|value| value.as_str().unwrap().parse().unwrap())
+                .collect();
             assert_eq!(expected, texts, "{}", vector.name);
         }
     }
@@ -115,13 +168,28 @@ fn corrected_superpositions() {
     for vector in load("corrected-superpositions") {
         let slots = usize::try_from(vector.number("slots")).unwrap();
         let round = Round::new(vector.number("round"));
-        let missing: Vec<&str> = vector.get("missing").as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+        let missing: Vec<&str> = vector
+            .get("missing")
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c.as_str().unwrap())
+            .collect();
         let members = members(&vector);
         for member in &members {
             let expected = numbers(&member.json["masked"]);
-            assert_eq!(masked(member, round, slots), expected, "{}: {}", vector.name, member.client);
+            assert_eq!(
+                masked(member, round, slots),
+                expected,
+                "{}: {}",
+                vector.name,
+                member.client
+            );
         }
-        let rest: Vec<&Member<'_>> = members.iter().filter(|m| !missing.contains(&m.client)).collect();
+        let rest: Vec<&Member<'_>> = members
+            .iter()
+            .filter(|m| !missing.contains(&m.client))
+            .collect();
         if vector.accepted {
             for member in &rest {
                 assert_eq!(
@@ -133,18 +201,37 @@ fn corrected_superpositions() {
                 );
             }
         }
-        let total = sum(rest.iter().map(|member| numbers(&member.json["corrected"])), slots);
-        assert_eq!(total.to_stored(), numbers(vector.get("sum")), "{}", vector.name);
+        let total = sum(
+            rest.iter().map(|member| numbers(&member.json["corrected"])),
+            slots,
+        );
+        assert_eq!(
+            total.to_stored(),
+            numbers(vector.get("sum")),
+            "{}",
+            vector.name
+        );
         let cancels = signed(&total) == true_sum(rest, slots);
-        vector.outcome(if cancels { Ok(()) } else { Err("the pads do not cancel") });
+        vector.outcome(if cancels {
+            Ok(())
+        } else {
+            Err("the pads do not cancel")
+        });
     }
 }
 
 /// The member's words, the number of its pads towards `missing` taken out.
 fn without(member: &Member<'_>, missing: &[&str], round: Round, slots: usize) -> Vec<u64> {
     let mut words = numbers(&member.json["masked"]);
-    for edge in member.edges.iter().filter(|edge| missing.contains(&edge.peer().as_str())) {
-        for (word, pad) in words.iter_mut().zip(Pad::words_for_vectors(edge, round, slots)) {
+    for edge in member
+        .edges
+        .iter()
+        .filter(|edge| missing.contains(&edge.peer().as_str()))
+    {
+        for (word, pad) in words
+            .iter_mut()
+            .zip(Pad::words_for_vectors(edge, round, slots))
+        {
             *word = (Word::new(*word) - Word::new(pad)).get();
         }
     }

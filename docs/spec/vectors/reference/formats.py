@@ -78,7 +78,7 @@ def descriptor():
     good("scale 127", slots=[{**world.POWER, "scale": 127}])
     good("scale -128", slots=[{**world.POWER, "scale": -128}])
     good("ten seconds", interval_s=10, submit_window_s=3, correction_window_s=3)
-    good("windows fill the interval", interval_s=10, submit_window_s=6, correction_window_s=4)
+    good("windows leave one second", interval_s=11, submit_window_s=6, correction_window_s=4)
     good("no correction window", correction_window_s=0)
     good("smallest net", min_size=4, out_degree=3, threshold=3)
     good("largest numbers", interval_s=2**32 - 1, min_size=2**32 - 1, out_degree=65535, threshold=65535,
@@ -100,6 +100,7 @@ def descriptor():
     g.bad("slot list of 7 bytes", swapped(encoded, b"\x00\x18\x01\x00", b"\x00\x07\x01\x00"))
     bad("interval 0", interval_s=0, submit_window_s=0, correction_window_s=0)
     bad("submission window 0", submit_window_s=0)
+    bad("windows fill the interval", interval_s=120)
     bad("windows longer than the interval", interval_s=119)
     bad("windows overflow 32 bits", submit_window_s=2**32 - 1, correction_window_s=2**32 - 1)
     bad("minimum size 3", min_size=3)

@@ -8,6 +8,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import certificates
 import derivations
 import formats
 import schedules
@@ -20,7 +21,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent.parent
 
 
 def groups():
-    for module in (formats, statements, derivations, sums, schedules):
+    for module in (formats, certificates, statements, derivations, sums, schedules):
         for make in module.GROUPS:
             yield make()
 

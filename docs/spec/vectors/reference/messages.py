@@ -151,10 +151,10 @@ def verify(public, label, kind, body, signature):
 
 def check_descriptor(d):
     """Section 4.1: the rules that a decoded descriptor must keep."""
-    if d["interval_s"] == 0 or d["submit_window_s"] == 0:
-        raise Refused("an interval or window of zero")
-    if d["submit_window_s"] + d["correction_window_s"] > d["interval_s"]:
-        raise Refused("the windows are longer than the interval")
+    if d["submit_window_s"] == 0:
+        raise Refused("a submission window of zero")
+    if d["submit_window_s"] + d["correction_window_s"] >= d["interval_s"]:
+        raise Refused("the windows are not shorter than the interval")
     if not 1 <= len(d["slots"]) <= 32:
         raise Refused("1 to 32 slots")
     codes = [slot["obis"] for slot in d["slots"]]

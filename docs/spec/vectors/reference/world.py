@@ -10,7 +10,7 @@ from messages import KEY_PACKAGE, KeyPackage, descriptor_hash, package_hash, sig
 from primitives import p256_public, p256_secret, sha256, x25519_public
 
 # Section 3.3.
-STATEMENT_SIGNING = ObjectIdentifier("1.3.6.1.4.1.99999.20260.1")
+STATEMENT_SIGNING = ObjectIdentifier("1.3.6.1.4.1.32473.1.1")
 
 NET = "strehlen-7"
 CLIENTS = ["gw-1", "gw-10", "gw-2", "Zwinger.3", "a"]
