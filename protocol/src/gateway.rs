@@ -1,1 +1,389 @@
-//! Gateway.
+//! A gateway as a state machine: messages, time and randomness in, things to do out.
+//!
+//! Section "Gateway" of `docs/spec/protocol.md`. Whoever drives it carries out the outputs strictly
+//! in order: an [`Output::Persist`] is durable before anything behind it happens, and if it fails
+//! nothing behind it happens. What must reach the provider is sent again at every
+//! [`Input::Poll`] until the provider's answer came in, so no answer is lost in a crash.
+
+mod edges;
+mod joining;
+mod report;
+mod rounds;
+mod state;
+
+use rand_core::CryptoRng;
+
+pub use report::{Fault, Report, RoundRefusal};
+pub use state::GatewayState;
+use state::{EdgePhase, Membership};
+
+use crate::certificate::TrustAnchor;
+use crate::descriptor::{CorrectionMode, NetDescriptor};
+use crate::envelope::{EdgeReason, Envelope, EnvelopeHeader};
+use crate::frame::{Frame, FrameBody, FrameHeader};
+use crate::key_agreement::{EdgeKey, KeyPackage, Party, SecretBytes, SignedKeyPackage};
+use crate::message::{Delivery, MemberList, Message, Receipt};
+use crate::names::{ClientId, ClientSet};
+use crate::notification::Notification;
+use crate::round::{Epoch, Round, UnixTime};
+use crate::signature::SigningKey;
+use crate::superposition::Reading;
+
+/// What the owner demands of a net.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Fewest members over which a sum that holds the reading may be formed.
+    pub min_size: u32,
+    /// Whether corrections by resending are taken part in.
+    pub allow_resend: bool,
+}
+
+/// What a gateway is given.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The net.
+    pub descriptor: NetDescriptor,
+    /// This gateway, as its certificates name it.
+    pub client: ClientId,
+    /// Key of the certificate for statements.
+    pub key: SigningKey,
+    /// That certificate and those between it and the authority, DER, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// The gateway administrator's certification authority.
+    pub anchor: TrustAnchor,
+    /// The owner's demands.
+    pub policy: Policy,
+}
+
+/// Why a gateway does not take part in a net at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// The net forms smaller sums than the owner wants.
+    #[error(
+        "the net forms sums of {net} members and more, the communication profile demands {owner} \
+         (accept.min_size)"
+    )]
+    MinSize {
+        /// The net's.
+        net: u32,
+        /// The owner's.
+        owner: u32,
+    },
+    /// The net corrects by resending.
+    #[error(
+        "the net corrects by resending, which is safe against a curious provider only; the \
+         communication profile does not allow it (accept.allow_resend)"
+    )]
+    Resend,
+    /// Not in this version.
+    #[error("the net corrects by double masks, which this version does not offer yet")]
+    DoubleMask,
+    /// Another authority.
+    #[error("the net trusts another gateway certification authority than this gateway")]
+    Authority,
+    /// The ledger belongs to another net.
+    #[error("the ledger belongs to another net, or the net's parameters have changed")]
+    OtherNet,
+}
+
+/// What happens to a gateway.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The programme has started.
+    Join,
+    /// Some seconds have passed, or an inbox was worked through.
+    Poll,
+    /// The provider gave a receipt for a frame.
+    Accepted(Receipt),
+    /// The provider refused a frame.
+    Refused {
+        /// Which.
+        notification: Notification,
+        /// The problem's stable name.
+        slug: String,
+    },
+    /// The provider took an envelope.
+    Relayed(EnvelopeHeader),
+    /// The member list that was asked for.
+    Members(MemberList),
+    /// A key package that was asked for.
+    Package(Box<SignedKeyPackage>),
+    /// From the inbox, in the order of the sequence numbers.
+    Delivery(Delivery),
+    /// The submission window of `round` is open; this is the reading, if the meter gave one.
+    Submit {
+        /// The round.
+        round: Round,
+        /// Its reading.
+        reading: Option<Reading>,
+    },
+    /// Send again what was sealed and has no receipt, if its window is open.
+    Retry,
+    /// The owner wants to leave the net.
+    Leave,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Make this durable before doing anything behind it.
+    Persist(Persist),
+    /// Send this to the provider.
+    Send(Request),
+    /// Tell the owner.
+    Report(Report),
+}
+
+/// One transaction of the ledger.
+#[derive(Debug, Clone)]
+pub struct Persist {
+    /// Replaces the state.
+    pub state: SecretBytes,
+    /// A frame that is about to leave, for the owner's log of what left the house.
+    pub sending: Option<Outgoing>,
+}
+
+/// A frame that hides a reading, or a silence, of a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// [`Notification::Transmit`] or [`Notification::Resend`].
+    pub notification: Notification,
+    /// The round.
+    pub round: Round,
+    /// The bytes, as they are on the wire.
+    pub bytes: Vec<u8>,
+}
+
+/// What to ask of the provider.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Post a frame.
+    Frame {
+        /// Its notification.
+        notification: Notification,
+        /// Its round.
+        round: Round,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// Post an envelope.
+    Envelope(Envelope),
+    /// Get the member list.
+    Members,
+    /// Get a key package.
+    Package(ClientId),
+}
+
+/// How far the gateway is, for status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not yet registered at the provider since the programme started.
+    Registering,
+    /// Registered; neighbours are not drawn or have not acknowledged.
+    Joining,
+    /// Has entered; no manifest names it yet.
+    Entered,
+    /// In the manifest in force.
+    Active,
+    /// Has declared its exit.
+    Leaving,
+    /// Has left.
+    Left,
+}
+
+/// A member of a net.
+#[derive(Debug)]
+pub struct Gateway {
+    setup: Setup,
+    own: Party,
+    package: SignedKeyPackage,
+    state: GatewayState,
+    /// The provider knows of us since the programme started.
+    registered: bool,
+    /// Entered or left is acknowledged since the programme started.
+    stated: bool,
+    /// The sealed frame, or the answer, needs not be sent again.
+    frame_done: bool,
+    answer_done: bool,
+    /// Why the member list was asked for, if it was.
+    drawing: Option<EdgeReason>,
+    /// Counts what changes the neighbourhood; the second is its value in the statement sent last.
+    changes: u64,
+    changes_stated: u64,
+    /// Edge keys of the manifest used last.
+    edges: Option<(Epoch, Vec<EdgeKey>)>,
+}
+
+impl Gateway {
+    /// A gateway that goes on from `state`.
+    ///
+    /// # Errors
+    /// [`SetupError`] if the net does not meet the owner's demands or the state is of another net.
+    pub fn new(setup: Setup, mut state: GatewayState) -> Result<Self, SetupError> {
+        let parameters = setup.descriptor.parameters();
+        if parameters.min_size < setup.policy.min_size {
+            let (net, owner) = (parameters.min_size, setup.policy.min_size);
+            return Err(SetupError::MinSize { net, owner });
+        }
+        match setup.descriptor.correction_mode() {
+            CorrectionMode::DoubleMask => return Err(SetupError::DoubleMask),
+            CorrectionMode::Resend if !setup.policy.allow_resend => return Err(SetupError::Resend),
+            CorrectionMode::Resend => {}
+        }
+        if parameters.ca_fingerprint != setup.anchor.fingerprint() {
+            return Err(SetupError::Authority);
+        }
+        let hash = setup.descriptor.hash();
+        if *state.body.descriptor.get_or_insert(hash) != hash {
+            return Err(SetupError::OtherNet);
+        }
+        let package = KeyPackage {
+            net: setup.descriptor.net(),
+            descriptor: hash,
+            client: setup.client,
+            serial: state.body.package_serial,
+            public_key: state.agreement.public_key(),
+        };
+        let own = Party::from(&package);
+        let package = SignedKeyPackage::sign(package, &setup.chain, &setup.key);
+        Ok(Self {
+            setup,
+            own,
+            package,
+            state,
+            registered: false,
+            stated: false,
+            frame_done: false,
+            answer_done: false,
+            drawing: None,
+            changes: 0,
+            changes_stated: 0,
+            edges: None,
+        })
+    }
+
+    /// Takes one input at `now`.
+    pub fn handle(&mut self, now: UnixTime, input: Input, rng: &mut impl CryptoRng) -> Vec<Output> {
+        match input {
+            Input::Join => {
+                self.registered = false;
+                self.stated = false;
+                let mut outputs = self.retry(now);
+                outputs.extend(self.poll(now, rng));
+                outputs
+            }
+            Input::Poll => self.poll(now, rng),
+            Input::Accepted(receipt) => self.accepted(now, &receipt, rng),
+            Input::Refused { notification, slug } => self.refused(now, notification, &slug, rng),
+            Input::Relayed(header) => self.relayed(&header),
+            Input::Members(list) => self.draw(now, &list, rng),
+            Input::Package(package) => self.package(now, &package, rng),
+            Input::Delivery(delivery) => self.delivery(now, delivery, rng),
+            Input::Submit { round, reading } => self.submit(now, round, reading),
+            Input::Retry => self.retry(now),
+            Input::Leave => self.leave(now, rng),
+        }
+    }
+
+    /// How far it is at `now`.
+    pub fn phase(&self, now: UnixTime) -> Phase {
+        let round = self.setup.descriptor.schedule().round_at(now);
+        match self.state.body.membership {
+            Membership::Left => Phase::Left,
+            Membership::Leaving => Phase::Leaving,
+            _ if !self.registered => Phase::Registering,
+            Membership::Joining => Phase::Joining,
+            Membership::Entered => match self.in_force(round) {
+                Some(manifest) if !manifest.parties.is_empty() => Phase::Active,
+                _ => Phase::Entered,
+            },
+        }
+    }
+
+    /// Members with whom a key is shared, suspended ones included.
+    pub fn neighbours(&self) -> ClientSet {
+        self.confirmed().collect()
+    }
+
+    /// Epoch, active members and active neighbours in force in the round metered at `now`.
+    pub fn epoch(&self, now: UnixTime) -> Option<(Epoch, usize, ClientSet)> {
+        let round = self.setup.descriptor.schedule().round_at(now);
+        let manifest = self.in_force(round)?;
+        let members = usize::try_from(manifest.members).unwrap_or(usize::MAX);
+        Some((manifest.epoch, members, manifest.neighbours()))
+    }
+
+    /// The round sealed last.
+    pub fn last_sealed(&self) -> Option<Round> {
+        self.state.body.sealed.as_ref().map(|sealed| sealed.round)
+    }
+
+    /// Whether the frame of the round sealed last was answered and needs not be sent again.
+    pub fn is_acknowledged(&self) -> bool {
+        self.frame_done
+    }
+
+    /// Sequence number of the last delivery taken in: ask for what is behind it.
+    pub fn inbox_position(&self) -> u64 {
+        self.state.body.inbox_position
+    }
+
+    /// The net.
+    pub fn descriptor(&self) -> &NetDescriptor {
+        &self.setup.descriptor
+    }
+
+    fn delivery(
+        &mut self,
+        now: UnixTime,
+        delivery: Delivery,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<Output> {
+        if delivery.sequence <= self.state.body.inbox_position {
+            return Vec::new();
+        }
+        self.state.body.inbox_position = delivery.sequence;
+        let mut outputs = match delivery.message {
+            Message::Envelope(envelope) => self.envelope(envelope, now, rng),
+            Message::Manifest(manifest) => self.manifest(now, &manifest, rng),
+            Message::Correction(correction) => self.correct(now, &correction),
+            Message::Exit(statement) => self.neighbour_exits(now, &statement),
+        };
+        if !outputs.iter().any(|output| matches!(output, Output::Persist(_))) {
+            outputs.insert(0, self.persist(None));
+        }
+        outputs
+    }
+
+    fn persist(&self, sending: Option<Outgoing>) -> Output {
+        Output::Persist(Persist { state: self.state.encode(), sending })
+    }
+
+    /// A frame of notifications 1 to 3 for the round metered at `now`.
+    fn control_frame(&self, now: UnixTime, body: FrameBody) -> Option<Output> {
+        let round = self.setup.descriptor.schedule().round_at(now);
+        let header = FrameHeader {
+            net: self.setup.descriptor.net(),
+            descriptor: self.setup.descriptor.hash(),
+            client: self.setup.client,
+            transmission: false,
+            epoch: self.in_force(round).map_or(Epoch::default(), |manifest| manifest.epoch),
+            round,
+        };
+        let frame = Frame::control(header, body)?;
+        Some(Output::Send(Request::Frame {
+            notification: frame.notification(),
+            round,
+            bytes: crate::codec::Wire::encode(&frame),
+        }))
+    }
+
+    fn confirmed(&self) -> impl Iterator<Item = ClientId> + '_ {
+        self.state
+            .body
+            .neighbours
+            .iter()
+            .filter(|neighbour| neighbour.phase == EdgePhase::Confirmed)
+            .map(|neighbour| neighbour.party.client)
+    }
+}

@@ -1,0 +1,380 @@
+//! Registration, the draw, entry, exit: notifications 1 to 3.
+
+use rand_core::CryptoRng;
+
+use super::state::{EdgePhase, Membership, Wanted};
+use super::{Fault, Gateway, GatewayState, Output, Report, Request};
+use crate::descriptor::MIN_DEGREE;
+use crate::envelope::EdgeReason;
+use crate::frame::FrameBody;
+use crate::key_agreement::{AgreementKey, KeyPackage, Party, SignedKeyPackage};
+use crate::membership::entry::{ExitStatement, Neighbourhood};
+use crate::message::{MemberList, Receipt};
+use crate::names::{ClientId, ClientSet};
+use crate::notification::Notification;
+use crate::round::UnixTime;
+use crate::signature::{Signed, VerifyingKey};
+
+/// Intervals to wait for stragglers among those drawn before entering with enough of them.
+const PATIENCE: u64 = 2;
+/// Intervals after which a draw that too few acknowledged is given up.
+const DRAW_LIFETIME: u64 = 8;
+
+impl Gateway {
+    /// Whatever is due at `now`.
+    pub(super) fn poll(&mut self, now: UnixTime, rng: &mut impl CryptoRng) -> Vec<Output> {
+        if self.state.body.membership == Membership::Left {
+            return Vec::new();
+        }
+        if !self.registered {
+            return self.register(now, false).into_iter().collect();
+        }
+        let mut outputs = self.send_owed(None, rng);
+        let wanted = self.state.body.wanted.iter();
+        outputs.extend(wanted.map(|wanted| Output::Send(Request::Package(wanted.client))));
+        outputs.extend(match self.state.body.membership {
+            Membership::Joining => self.poll_joining(now),
+            Membership::Entered => self.poll_entered(now),
+            Membership::Leaving if !self.stated => self.state_exit(now),
+            Membership::Leaving | Membership::Left => Vec::new(),
+        });
+        outputs
+    }
+
+    /// The provider has stored a frame.
+    pub(super) fn accepted(
+        &mut self,
+        now: UnixTime,
+        receipt: &Receipt,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<Output> {
+        let known = |bytes: &[u8]| crate::message::frame_hash(bytes) == receipt.frame_hash;
+        match receipt.notification {
+            Notification::Register => {
+                self.registered = true;
+                self.poll(now, rng)
+            }
+            Notification::Entered => {
+                self.stated = true;
+                if self.changes == self.changes_stated {
+                    self.state.body.statement_due = 0;
+                }
+                vec![self.persist(None)]
+            }
+            Notification::Exiting => {
+                self.stated = true;
+                let round = self.setup.descriptor.schedule().round_at(now);
+                // Not active: nobody has to bridge a gap first.
+                if self.in_force(round).is_none_or(|manifest| manifest.parties.is_empty()) {
+                    return self.left(now, rng);
+                }
+                Vec::new()
+            }
+            Notification::Resend => {
+                self.answer_done |= self.state.body.answered.as_ref().is_some_and(|a| known(&a.bytes));
+                Vec::new()
+            }
+            Notification::Transmit => {
+                self.frame_done |= self.state.body.sealed.as_ref().is_some_and(|s| known(&s.bytes));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The provider refuses a frame.
+    pub(super) fn refused(
+        &mut self,
+        now: UnixTime,
+        notification: Notification,
+        slug: &str,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<Output> {
+        if slug == "not-registered" || slug == "not-active" {
+            self.registered = false;
+            self.stated = false;
+        }
+        match notification {
+            Notification::Register if matches!(slug, "exited" | "stale-key-package") => {
+                if matches!(self.state.body.membership, Membership::Left | Membership::Leaving) {
+                    return self.left(now, rng);
+                }
+                self.begin_anew(now, rng);
+                vec![self.persist(None)]
+            }
+            Notification::Transmit => {
+                self.frame_done |= slug != "too-early";
+                Vec::new()
+            }
+            Notification::Resend => {
+                self.answer_done = true;
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The owner wants to leave.
+    pub(super) fn leave(&mut self, now: UnixTime, rng: &mut impl CryptoRng) -> Vec<Output> {
+        let body = &mut self.state.body;
+        match body.membership {
+            Membership::Left => return Vec::new(),
+            Membership::Leaving => {}
+            Membership::Joining | Membership::Entered => {
+                body.membership = Membership::Leaving;
+                body.wanted.clear();
+                self.stated = false;
+            }
+        }
+        let mut outputs = vec![self.persist(None)];
+        outputs.extend(self.poll(now, rng));
+        outputs
+    }
+
+    /// The exit is complete: nothing of the net's keys stays.
+    pub(super) fn left(&mut self, now: UnixTime, rng: &mut impl CryptoRng) -> Vec<Output> {
+        self.begin_anew(now, rng);
+        self.state.body.membership = Membership::Left;
+        vec![self.persist(None), Output::Report(Report::Left)]
+    }
+
+    /// A neighbour leaves: its former neighbours agree on keys along the ring of their names.
+    pub(super) fn neighbour_exits(
+        &mut self,
+        now: UnixTime,
+        statement: &Signed<ExitStatement>,
+    ) -> Vec<Output> {
+        let client = statement.unverified().client;
+        match self.check_exit(statement) {
+            Ok(()) => {}
+            Err(fault) => return vec![Output::Report(fault.into())],
+        }
+        for neighbour in &mut self.state.body.neighbours {
+            if neighbour.party.client == client {
+                neighbour.phase = EdgePhase::Leaving;
+                neighbour.owed = None;
+            }
+        }
+        if let Some(next) = self.successor(&statement.unverified().neighbours)
+            && self.neighbour(&next).is_none()
+        {
+            self.want(Wanted { client: next, offer: Some(EdgeReason::Bridge), expected: None });
+        }
+        self.statement_is_due(now);
+        vec![self.persist(None), Output::Report(Report::NeighbourLeaves { client })]
+    }
+
+    /// Something has changed that the next notification 2 has to say.
+    pub(super) fn statement_is_due(&mut self, now: UnixTime) {
+        self.changes += 1;
+        if self.state.body.statement_due == 0 {
+            self.state.body.statement_due = now.millis();
+        }
+    }
+
+    /// Neighbours out of the member list, drawn with this gateway's own randomness.
+    pub(super) fn draw(
+        &mut self,
+        now: UnixTime,
+        list: &MemberList,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<Output> {
+        let Some(reason) = self.drawing.take() else { return Vec::new() };
+        if list.get(&self.setup.client).is_none_or(|own| own.package != self.own.package) {
+            return vec![Output::Report(Fault::NotListed.into())];
+        }
+        let (have, need) = (list.as_slice().len(), self.min_size().max(MIN_DEGREE + 1));
+        if have < need {
+            return vec![Output::Report(Report::WaitingForMembers { have, need })];
+        }
+        let kept: ClientSet = match reason {
+            EdgeReason::Emergency => self.confirmed().collect(),
+            EdgeReason::Drawn | EdgeReason::Bridge => ClientSet::default(),
+        };
+        let candidates: Vec<_> = list
+            .as_slice()
+            .iter()
+            .filter(|member| member.client != self.setup.client && !kept.contains(&member.client))
+            .collect();
+        let wanted = self.setup.descriptor.out_degree().saturating_sub(kept.len());
+        let amount = wanted.max(MIN_DEGREE).min(candidates.len());
+        let drawn: Vec<_> = rand::seq::index::sample(rng, candidates.len(), amount)
+            .iter()
+            .filter_map(|index| candidates.get(index).copied())
+            .collect();
+        for member in &drawn {
+            let known = self.neighbour(&member.client);
+            if known.is_none_or(|known| known.party.package != member.package) {
+                self.want(Wanted {
+                    client: member.client,
+                    offer: Some(reason),
+                    expected: Some(member.package),
+                });
+            }
+        }
+        let body = &mut self.state.body;
+        body.drawn = kept.iter().copied().chain(drawn.iter().map(|m| m.client)).collect();
+        body.drawn_at = now.millis();
+        let mut outputs = vec![
+            self.persist(None),
+            Output::Report(Report::Drawn { count: drawn.len(), members: have }),
+        ];
+        let wanted = self.state.body.wanted.iter();
+        outputs.extend(wanted.map(|wanted| Output::Send(Request::Package(wanted.client))));
+        outputs
+    }
+
+    fn register(&self, now: UnixTime, emergency: bool) -> Option<Output> {
+        let package = Box::new(self.package.clone());
+        self.control_frame(now, FrameBody::Register { package, emergency })
+    }
+
+    fn poll_joining(&mut self, now: UnixTime) -> Vec<Output> {
+        let body = &self.state.body;
+        if body.drawn_at == 0 {
+            self.drawing = Some(EdgeReason::Drawn);
+            return vec![Output::Send(Request::Members)];
+        }
+        let drawn = body.drawn.len();
+        let acknowledged = self.confirmed().filter(|client| body.drawn.contains(client)).count();
+        let waited = self.intervals_since(body.drawn_at, now);
+        let enough = acknowledged >= self.setup.descriptor.needed_acknowledgements(drawn);
+        if acknowledged == drawn || (waited >= PATIENCE && enough) {
+            self.state.body.membership = Membership::Entered;
+            self.statement_is_due(now);
+            let mut outputs = vec![self.persist(None)];
+            outputs.extend(self.poll_entered(now));
+            return outputs;
+        }
+        if waited < DRAW_LIFETIME {
+            return Vec::new();
+        }
+        let body = &mut self.state.body;
+        body.drawn_at = 0;
+        body.wanted.clear();
+        body.neighbours.retain(|neighbour| neighbour.phase != EdgePhase::Offered);
+        vec![self.persist(None), Output::Report(Report::DrawFailed { acknowledged, drawn })]
+    }
+
+    fn poll_entered(&mut self, now: UnixTime) -> Vec<Output> {
+        let mut outputs = self.emergency(now);
+        let body = &self.state.body;
+        let bridging = body.neighbours.iter().any(|neighbour| {
+            neighbour.phase == EdgePhase::Offered && neighbour.reason == EdgeReason::Bridge
+        }) || body.wanted.iter().any(|wanted| wanted.offer == Some(EdgeReason::Bridge));
+        let held_back = bridging && self.intervals_since(body.statement_due, now) < PATIENCE;
+        if (body.statement_due != 0 && !held_back) || !self.stated {
+            outputs.extend(self.state_neighbourhood(now));
+        }
+        outputs
+    }
+
+    /// Too few neighbours, or left out of the manifests for too long: draws more.
+    fn emergency(&mut self, now: UnixTime) -> Vec<Output> {
+        let round = self.setup.descriptor.schedule().round_at(now);
+        let left = self.confirmed().count();
+        let active = self.in_force(round).is_some_and(|manifest| !manifest.parties.is_empty());
+        let waited = self.intervals_since(self.state.body.drawn_at, now);
+        let alone = left < MIN_DEGREE && waited >= 1;
+        let left_out = self.stated && !active && waited >= DRAW_LIFETIME;
+        if !alone && !left_out {
+            return Vec::new();
+        }
+        self.drawing = Some(EdgeReason::Emergency);
+        let mut outputs = vec![Output::Report(Report::Emergency { left })];
+        outputs.extend(self.register(now, true));
+        outputs.push(Output::Send(Request::Members));
+        outputs
+    }
+
+    fn state_neighbourhood(&mut self, now: UnixTime) -> Vec<Output> {
+        let serial = self.next_serial(now);
+        self.changes_stated = self.changes;
+        let statement = self.setup.key.sign(Neighbourhood {
+            net: self.setup.descriptor.net(),
+            descriptor: self.setup.descriptor.hash(),
+            client: self.setup.client,
+            serial,
+            neighbours: self.neighbours(),
+        });
+        let frame = self.control_frame(now, FrameBody::Entered(statement));
+        std::iter::once(self.persist(None)).chain(frame).collect()
+    }
+
+    fn state_exit(&mut self, now: UnixTime) -> Vec<Output> {
+        let serial = self.next_serial(now);
+        let statement = self.setup.key.sign(ExitStatement {
+            net: self.setup.descriptor.net(),
+            descriptor: self.setup.descriptor.hash(),
+            client: self.setup.client,
+            serial,
+            neighbours: self.neighbours(),
+        });
+        let frame = self.control_frame(now, FrameBody::Exiting(statement));
+        std::iter::once(self.persist(None)).chain(frame).collect()
+    }
+
+    /// Above all serials before, also those of a ledger that was lost.
+    fn next_serial(&mut self, now: UnixTime) -> u64 {
+        let serial = &mut self.state.body.statement_serial;
+        *serial = now.millis().max(serial.saturating_add(1));
+        *serial
+    }
+
+    fn check_exit(&self, statement: &Signed<ExitStatement>) -> Result<(), Fault> {
+        let client = statement.unverified().client;
+        let neighbour = self.neighbour(&client).ok_or(Fault::Exit { client })?;
+        let key = VerifyingKey::from_sec1(&neighbour.statement_key)
+            .map_err(|_| Fault::Exit { client })?;
+        let body = statement.verify(&key)?;
+        let ours = body.net == self.setup.descriptor.net()
+            && body.descriptor == self.setup.descriptor.hash();
+        if ours { Ok(()) } else { Err(Fault::Exit { client }) }
+    }
+
+    /// The member after this one on the ring of a leaver's neighbours.
+    fn successor(&self, ring: &ClientSet) -> Option<ClientId> {
+        let own = self.setup.client;
+        if !ring.contains(&own) {
+            return None;
+        }
+        let after = ring.iter().find(|client| **client > own).or_else(|| ring.iter().next());
+        after.copied().filter(|client| *client != own)
+    }
+
+    fn intervals_since(&self, then: u64, now: UnixTime) -> u64 {
+        let interval = self.setup.descriptor.schedule().interval_millis();
+        now.millis_since(UnixTime::from_millis(then)) / interval
+    }
+
+    /// The larger of the net's and the owner's minimum size.
+    pub(super) fn min_size(&self) -> usize {
+        let owner = usize::try_from(self.setup.policy.min_size).unwrap_or(usize::MAX);
+        self.setup.descriptor.min_size().max(owner)
+    }
+
+    /// A new key, no neighbours; the frame sealed last stays, so that no round is entered twice.
+    fn begin_anew(&mut self, now: UnixTime, rng: &mut impl CryptoRng) {
+        let old = &self.state.body;
+        let serial = now.millis().max(old.package_serial.saturating_add(1));
+        let mut state = GatewayState::with_key(AgreementKey::generate(rng), now);
+        state.body.descriptor = old.descriptor;
+        state.body.package_serial = serial;
+        state.body.statement_serial = old.statement_serial;
+        state.body.sealed = old.sealed.clone();
+        state.body.answered = old.answered.clone();
+        state.body.inbox_position = old.inbox_position;
+        let package = KeyPackage {
+            net: self.setup.descriptor.net(),
+            descriptor: self.setup.descriptor.hash(),
+            client: self.setup.client,
+            serial,
+            public_key: state.agreement.public_key(),
+        };
+        self.own = Party::from(&package);
+        self.package = SignedKeyPackage::sign(package, &self.setup.chain, &self.setup.key);
+        self.state = state;
+        self.registered = false;
+        self.stated = false;
+        self.edges = None;
+    }
+}

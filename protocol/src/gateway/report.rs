@@ -1,0 +1,209 @@
+//! What a gateway tells its owner, for log and status.
+
+use crate::correction;
+use crate::envelope::EnvelopeError;
+use crate::key_agreement::{KeyPackageError, WeakKey};
+use crate::names::{ClientId, ClientSet};
+use crate::round::{Epoch, Round};
+use crate::signature::BadSignature;
+use crate::superposition::ReadingError;
+
+/// Something that happened; its `Display` is a sentence for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Report {
+    /// The net is too small to draw from.
+    #[error("waiting for more members: {have} are registered, {need} are needed")]
+    WaitingForMembers {
+        /// Registered now, this gateway included.
+        have: usize,
+        /// Needed before neighbours are drawn.
+        need: usize,
+    },
+    /// Neighbours are drawn.
+    #[error("drew {count} neighbours out of {members} members")]
+    Drawn {
+        /// How many were drawn.
+        count: usize,
+        /// Length of the member list.
+        members: usize,
+    },
+    /// An edge is confirmed at this end.
+    #[error("shares a key with {client}")]
+    EdgeConfirmed {
+        /// The other end.
+        client: ClientId,
+    },
+    /// Too few have acknowledged for too long; the draw is given up.
+    #[error("only {acknowledged} of {drawn} drawn neighbours have acknowledged; drawing anew")]
+    DrawFailed {
+        /// How many have.
+        acknowledged: usize,
+        /// How many were drawn.
+        drawn: usize,
+    },
+    /// Too few neighbours are left.
+    #[error("only {left} neighbours are left; registering anew")]
+    Emergency {
+        /// How many are left.
+        left: usize,
+    },
+    /// A manifest is accepted.
+    #[error("epoch {epoch} from round {first_round} on: {neighbours} neighbours, {members} members")]
+    Manifest {
+        /// Its epoch.
+        epoch: Epoch,
+        /// Its first round.
+        first_round: Round,
+        /// Active neighbours of this gateway.
+        neighbours: usize,
+        /// Active members of the net.
+        members: usize,
+    },
+    /// Not active from a round on.
+    #[error("not active from round {first_round} on")]
+    Inactive {
+        /// First round without this gateway.
+        first_round: Round,
+    },
+    /// The exit is complete.
+    #[error("has left the net; all keys of it are erased")]
+    Left,
+    /// A neighbour leaves.
+    #[error("neighbour {client} leaves; its key is discarded when the next manifest is in force")]
+    NeighbourLeaves {
+        /// Who.
+        client: ClientId,
+    },
+    /// A correction is answered.
+    #[error("resends the superposition of round {round} without {} neighbours", missing.len())]
+    CorrectionAnswered {
+        /// The round.
+        round: Round,
+        /// Neighbours whose pads were taken out.
+        missing: ClientSet,
+    },
+    /// A correction is refused.
+    #[error("does not resend: {0}")]
+    CorrectionRefused(#[source] correction::resend::Refusal),
+    /// No frame for a round.
+    #[error("sends nothing for round {round}: {reason}")]
+    RoundRefused {
+        /// The round.
+        round: Round,
+        /// Why.
+        reason: RoundRefusal,
+    },
+    /// The provider or a member sent something that is not accepted.
+    #[error("refused what the provider relayed: {0}")]
+    Fault(#[from] Fault),
+}
+
+/// Why a gateway sends nothing for a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RoundRefusal {
+    /// The window is not open at this time.
+    #[error("its submission window is not open")]
+    NotOpen,
+    /// The clock was set back, or the round is done.
+    #[error("round {last} was sealed already; a round is never entered twice")]
+    Past {
+        /// The round sealed last.
+        last: Round,
+    },
+    /// No manifest names this gateway.
+    #[error("this gateway is not active in it")]
+    NotActive,
+    /// The sum would be too small.
+    #[error("the net has {members} members, at least {needed} are needed")]
+    TooFewMembers {
+        /// Active members.
+        members: usize,
+        /// Needed.
+        needed: usize,
+    },
+    /// The pads would be too few.
+    #[error("{neighbours} neighbours are active, at least 3 are needed")]
+    TooFewNeighbours {
+        /// Active neighbours.
+        neighbours: usize,
+    },
+    /// The reading does not fit the net's slots.
+    #[error(transparent)]
+    Reading(ReadingError),
+    /// A key could not be derived.
+    #[error(transparent)]
+    Key(WeakKey),
+}
+
+impl RoundRefusal {
+    /// Stable name for logs, metrics and status.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotOpen => "not-open",
+            Self::Past { .. } => "past",
+            Self::NotActive => "not-active",
+            Self::TooFewMembers { .. } => "too-few-members",
+            Self::TooFewNeighbours { .. } => "too-few-neighbours",
+            Self::Reading(_) => "reading",
+            Self::Key(_) => "key",
+        }
+    }
+}
+
+/// Something that a correct provider does not show.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The member list does not contain this gateway as it registered.
+    #[error("the member list does not show this gateway's own key package")]
+    NotListed,
+    /// A key package that does not verify.
+    #[error(transparent)]
+    KeyPackage(#[from] KeyPackageError),
+    /// Not the package that the list showed.
+    #[error("the key package of {client} is not the one that the member list showed")]
+    PackageSwapped {
+        /// Whose.
+        client: ClientId,
+    },
+    /// A point of low order.
+    #[error(transparent)]
+    WeakKey(#[from] WeakKey),
+    /// An envelope that does not open.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// An envelope about other key packages, or for somebody else.
+    #[error("the envelope from {client} is not for this gateway's key package")]
+    WrongPackages {
+        /// Sender.
+        client: ClientId,
+    },
+    /// More unopened envelopes than are kept.
+    #[error("too many unopened envelopes wait; the one from {client} is dropped")]
+    TooManyEnvelopes {
+        /// Sender.
+        client: ClientId,
+    },
+    /// A signature.
+    #[error(transparent)]
+    Signature(#[from] BadSignature),
+    /// A manifest for another net, member, or time.
+    #[error("the manifest of epoch {epoch} is not for this gateway, or not newer than the last one")]
+    Manifest {
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// A manifest with somebody with whom no key is shared.
+    #[error("the manifest of epoch {epoch} names {client}, with whom no key is shared")]
+    ForeignNeighbour {
+        /// Its epoch.
+        epoch: Epoch,
+        /// Who.
+        client: ClientId,
+    },
+    /// An exit of somebody unknown, or for another net.
+    #[error("the exit statement of {client} is not by a neighbour, or not for this net")]
+    Exit {
+        /// Who.
+        client: ClientId,
+    },
+}

@@ -1,0 +1,230 @@
+//! What a gateway remembers: the one secret blob of its ledger.
+
+use std::fmt;
+use std::io::{Read, Write};
+
+use rand_core::CryptoRng;
+use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerialize, TlsSize};
+
+use crate::codec::{DecodeError, Wire as _};
+use crate::descriptor::DescriptorHash;
+use crate::envelope::{EdgeReason, Envelope, EnvelopeKind};
+use crate::key_agreement::{AgreementKey, KeyPackageHash, Party, SecretBytes};
+use crate::names::{ClientId, ClientSet};
+use crate::round::{Epoch, Round, UnixTime};
+
+/// Version of the encoding of [`GatewayState`].
+const VERSION: u8 = 1;
+
+/// How far an edge has come at this end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+#[repr(u8)]
+pub(super) enum EdgePhase {
+    /// This end has offered; the other has not answered.
+    Offered = 1,
+    /// Both ends hold the key.
+    Confirmed = 2,
+    /// The other end leaves; the key is kept until a manifest without it is in force.
+    Leaving = 3,
+}
+
+/// A member with whom this gateway shares, or wants to share, a key.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct Neighbour {
+    pub(super) party: Party,
+    pub(super) statement_key: [u8; 33],
+    pub(super) phase: EdgePhase,
+    pub(super) reason: EdgeReason,
+    /// An envelope of this kind has still to reach the provider.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) owed: Option<EnvelopeKind>,
+}
+
+/// A key package to be fetched, and why.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct Wanted {
+    pub(super) client: ClientId,
+    /// To offer it an edge; otherwise to open its waiting envelopes.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) offer: Option<EdgeReason>,
+    /// The package that the member list showed when it was drawn.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) expected: Option<KeyPackageHash>,
+}
+
+/// Edges in force from a round on.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct InForce {
+    pub(super) epoch: Epoch,
+    pub(super) first_round: Round,
+    pub(super) members: u32,
+    /// The active neighbours as they were when the manifest came: a neighbour that registers anew
+    /// must not change the pads of a round under way. None: not active.
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) parties: Vec<Party>,
+}
+
+impl InForce {
+    pub(super) fn neighbours(&self) -> ClientSet {
+        self.parties.iter().map(|party| party.client).collect()
+    }
+}
+
+/// The frame sealed last.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct Sealed {
+    pub(super) round: Round,
+    pub(super) epoch: Epoch,
+    #[tls_codec(with = "crate::codec::bytes32")]
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The correction answered last.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct Answered {
+    pub(super) round: Round,
+    pub(super) missing: ClientSet,
+    #[tls_codec(with = "crate::codec::bytes32")]
+    pub(super) bytes: Vec<u8>,
+}
+
+/// How far the membership has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+#[repr(u8)]
+pub(super) enum Membership {
+    /// Neighbours are not drawn yet, or not acknowledged.
+    Joining = 1,
+    /// Notification 2 is due or sent.
+    Entered = 2,
+    /// Notification 3 is due or sent.
+    Leaving = 3,
+    /// Released.
+    Left = 4,
+}
+
+/// The persisted part of a gateway. `Debug` shows nothing secret; the key is wiped when dropped.
+#[derive(Clone)]
+pub struct GatewayState {
+    pub(super) agreement: AgreementKey,
+    pub(super) body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct Body {
+    /// The net that this state belongs to, once there is one.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) descriptor: Option<DescriptorHash>,
+    pub(super) membership: Membership,
+    /// Serial of the key package.
+    pub(super) package_serial: u64,
+    /// Serial of the newest statement.
+    pub(super) statement_serial: u64,
+    /// Since when a statement (notification 2 or 3) is due, in milliseconds; none is due at 0.
+    pub(super) statement_due: u64,
+    /// When the neighbours were drawn last, in milliseconds; 0 before the first draw.
+    pub(super) drawn_at: u64,
+    pub(super) drawn: ClientSet,
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) neighbours: Vec<Neighbour>,
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) wanted: Vec<Wanted>,
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) waiting: Vec<Envelope>,
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) manifests: Vec<InForce>,
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) sealed: Option<Sealed>,
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) answered: Option<Answered>,
+    pub(super) inbox_position: u64,
+}
+
+impl GatewayState {
+    /// A gateway that has never been in a net. `now` orders its key package after those that it
+    /// may have made before its ledger was lost.
+    pub fn fresh(now: UnixTime, rng: &mut impl CryptoRng) -> Self {
+        Self::with_key(AgreementKey::generate(rng), now)
+    }
+
+    pub(super) fn with_key(agreement: AgreementKey, now: UnixTime) -> Self {
+        let body = Body {
+            descriptor: None,
+            membership: Membership::Joining,
+            package_serial: now.millis(),
+            statement_serial: 0,
+            statement_due: 0,
+            drawn_at: 0,
+            drawn: ClientSet::default(),
+            neighbours: Vec::new(),
+            wanted: Vec::new(),
+            waiting: Vec::new(),
+            manifests: Vec::new(),
+            sealed: None,
+            answered: None,
+            inbox_position: 0,
+        };
+        Self { agreement, body }
+    }
+
+    /// Reads what [`GatewayState::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes are damaged or of another version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let stored = Stored::decode(bytes)?;
+        Ok(Self {
+            agreement: AgreementKey::from_bytes(stored.agreement),
+            body: stored.body.clone(),
+        })
+    }
+
+    /// For the ledger. Secret.
+    pub fn encode(&self) -> SecretBytes {
+        let stored = Stored { agreement: *self.agreement.to_bytes(), body: self.body.clone() };
+        SecretBytes::new(stored.encode())
+    }
+}
+
+impl fmt::Debug for GatewayState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayState")
+            .field("membership", &self.body.membership)
+            .field("neighbours", &self.body.neighbours.len())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Stored {
+    agreement: [u8; 32],
+    body: Body,
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.agreement);
+    }
+}
+
+impl Size for Stored {
+    fn tls_serialized_len(&self) -> usize {
+        1 + self.agreement.tls_serialized_len() + self.body.tls_serialized_len()
+    }
+}
+
+impl Serialize for Stored {
+    fn tls_serialize<W: Write>(&self, writer: &mut W) -> Result<usize, Error> {
+        let written = VERSION.tls_serialize(writer)? + self.agreement.tls_serialize(writer)?;
+        Ok(written + self.body.tls_serialize(writer)?)
+    }
+}
+
+impl Deserialize for Stored {
+    fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
+        match u8::tls_deserialize(reader)? {
+            VERSION => {}
+            other => return Err(Error::UnknownValue(other.into())),
+        }
+        let agreement = <[u8; 32]>::tls_deserialize(reader)?;
+        Ok(Self { agreement, body: Body::tls_deserialize(reader)? })
+    }
+}
