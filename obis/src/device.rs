@@ -24,8 +24,8 @@ impl Device {
     /// ```
     /// use dcnet_obis::Device;
     ///
-    /// let device = Device::from_server_id(b"\x0a\x01DZG\x00\x02\x82\x22\x5e").unwrap();
-    /// assert_eq!(device.to_string(), "DZG 00 42082910");
+    /// let device = Device::from_server_id(b"\x0a\x01DZG\x00\x02\x80\xde\x81").unwrap();
+    /// assert_eq!(device.to_string(), "DZG 00 42000001");
     /// ```
     pub fn from_server_id(id: &[u8]) -> Option<Self> {
         match *id {
@@ -52,7 +52,7 @@ impl Device {
 }
 
 /// The maker, the fabrication block and the serial number as printed on meters:
-/// `DZG 00 42082910`.
+/// `DZG 00 42000001`.
 impl fmt::Display for Device {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} {:02} {:08}", self.maker, self.block, self.serial)
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn reads_three_forms() {
-        let din = b"\x0a\x01EBZ\x01\x00\x02\xec\x3b";
-        assert_eq!(device(din), Some(("EBZ".to_owned(), 191_547)));
+        let din = b"\x0a\x01EBZ\x01\x00\x02\x00\x07";
+        assert_eq!(device(din), Some(("EBZ".to_owned(), 131_079)));
         let old = b"\x06EMH\x01\x02\x00\x00\x00\x01";
         assert_eq!(device(old), Some(("EMH".to_owned(), 0x02_0000_0001)));
         let mbus = [0x01, 0xa8, 0x15, 0x78, 0x56, 0x34, 0x12, 0x01, 0x02];
@@ -174,7 +174,7 @@ mod tests {
         for id in [
             b"".as_slice(),
             b"12345678",
-            b"\x0a\x01dzg\x00\x02\x82\x22\x5e",
+            b"\x0a\x01dzg\x00\x02\x80\xde\x81",
             b"\x0a\x01DZG\x00\x02\x82\x22",
             b"\x01\xa8\x15\x7a\x56\x34\x12\x01\x02",
             b"\x01\x00\x00\x78\x56\x34\x12\x01\x02",

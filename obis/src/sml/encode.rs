@@ -343,9 +343,6 @@ impl Style {
         if mantissa >= 0 || said.unsigned {
             if said.tagged_signed && unsigned_width <= quirk::SHORT {
                 out.signed(magnitude.cast_signed(), unsigned_width);
-            } else if said.tagged_signed {
-                let signed = i64::try_from(magnitude).map_err(|_| too_large)?;
-                out.signed(signed, natural_width(tlv::signed_width(signed)));
             } else if self.shortest_integers {
                 out.unsigned(magnitude, unsigned_width);
             } else {

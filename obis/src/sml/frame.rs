@@ -201,15 +201,19 @@ fn second_look(raw: &[u8], body: &mut Vec<u8>) -> Result<(Checksum, usize), Deco
         Ok(checksum) => return Ok((checksum, 0)),
         Err(error) => error,
     };
-    let later_start = raw
+    let later_starts = raw
         .windows(START.len())
-        .rposition(|window| window == START)
-        .filter(|start| *start > 0);
-    if let Some(start) = later_start
-        && let Some(later) = raw.get(start..)
-        && let Ok(checksum) = check(later, body)
-    {
-        return Ok((checksum, start));
+        .enumerate()
+        .skip(1)
+        .filter(|(_, window)| *window == START)
+        .map(|(start, _)| start);
+    // Escaped data may look like a start as well. The number of tries bounds the work per byte.
+    for start in later_starts.take(8) {
+        if let Some(later) = raw.get(start..)
+            && let Ok(checksum) = check(later, body)
+        {
+            return Ok((checksum, start));
+        }
     }
     Err(first)
 }
@@ -261,4 +265,63 @@ fn unescape(mut content: &[u8], body: &mut Vec<u8>) -> Result<(), DecodeError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The buffers never hold more than what [`MAX_FILE`] allows, whatever comes in.
+    #[test]
+    fn memory_is_bounded() {
+        let escaped = [ESCAPE; 64];
+        let endless: [&[u8]; 5] = [
+            b"\x76\x1b\x1b\x01",
+            &escaped,
+            &START,
+            b"\x1b\x1b\x1b\x1b\x1a\x00\x00\x00",
+            b"\x00",
+        ];
+        let mut framer = Framer::new();
+        for pattern in endless {
+            framer.push(&START, |_| ());
+            let piece = pattern.repeat(4000);
+            for _ in 0..20 {
+                framer.push(&piece, |_| ());
+                // As it came, every byte may have an escape byte beside it.
+                assert!(framer.raw.len() <= 2 * (BUFFER + START.len()));
+                assert!(framer.unescaped.len() <= 2 * BUFFER);
+            }
+        }
+        // Vectors double; nothing else grows.
+        assert!(framer.raw.capacity() + framer.unescaped.capacity() <= 8 * BUFFER);
+    }
+
+    #[test]
+    fn every_byte_is_in_a_file_or_discarded() {
+        let good =
+            b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01\x12\x34\x56\x78\x1b\x1b\x1b\x1b\x1a\x00\xb8\x7b";
+        for garbage in [
+            b"".as_slice(),
+            b"\x1b",
+            b"\x1b\x1b\x1b\x1b\x1b\x01\x01",
+            &START,
+            b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01\x12\x34\x1b\x1b",
+            b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01\x12\x34\x1b\x1b\x1b\x1b",
+            b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01\x12\x34\x1b\x1b\x1b\x1b\x1a",
+            b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01\x12\x34\x56\x78\x1b\x1b\x1b\x1b\x1a\x00\xb8\x7c",
+        ] {
+            let mut framer = Framer::new();
+            let mut files = 0;
+            let bytes = [garbage, good, good].concat();
+            framer.push(&bytes, |file| {
+                if let Ok(file) = file {
+                    assert_eq!(file.body, b"\x12\x34\x56\x78");
+                    files += 1;
+                }
+            });
+            assert_eq!(files, 2, "{garbage:02x?}");
+            assert_eq!(framer.discarded(), garbage.len() as u64, "{garbage:02x?}");
+        }
+    }
 }

@@ -38,9 +38,10 @@
 //!
 //! # Bounds
 //!
-//! Whatever comes in, a decoder keeps at most two files of [`MAX_FILE`] bytes (one as it came,
-//! one unescaped). No memory is reserved for lengths that the bytes only claim, lists nest at
-//! most [`MAX_DEPTH`] deep, and the work per byte is bounded.
+//! Whatever comes in, a decoder keeps less than 80 KiB: one file as it came, one without its
+//! escape bytes, the buffer of sml-rs. No memory is reserved for lengths that the bytes only claim,
+//! lists nest at most [`MAX_DEPTH`] deep, and the work per byte is bounded. A telegram that is
+//! handed out has at most a fourteenth as many entries as its file has bytes.
 //!
 //! # Layers
 //!
