@@ -1,6 +1,6 @@
 //! Telegrams as a meter would send them: for simulated meters and tests.
 //!
-//! [`file`] writes what the standard says. An [`Encoder`] can also write each of the deviations
+//! [`file()`] writes what the standard says. An [`Encoder`] can also write each of the deviations
 //! that meters have, so that tests of the decoder do not need recordings. Deviations that depend
 //! on the maker need no option: a telegram with the server id of such a meter is written as that
 //! meter would write it, and reads back as the same telegram.
