@@ -51,7 +51,7 @@ pub enum PkiError {
 /// Sets the validity of `params`: from yesterday, so that a clock that is behind does no harm, to
 /// `days` from today.
 fn set_validity(params: &mut rcgen::CertificateParams, days: u32) -> Result<(), PkiError> {
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
     let moment = |date: jiff::civil::Date| {
         rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
     };

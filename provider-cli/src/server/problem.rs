@@ -1,0 +1,196 @@
+//! The one place where refusals become HTTP: problem details of RFC 9457.
+//!
+//! The table of types stands in `docs/spec/http-api.md`, section "Problems".
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+
+use crate::service::ServiceError;
+
+/// Prefix of all problem types.
+pub const TYPE_PREFIX: &str = "urn:dcnet:problem:";
+
+/// Media type of problem details.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A refusal on its way to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    /// What follows [`TYPE_PREFIX`].
+    slug: &'static str,
+    detail: String,
+    /// Seconds after which the same request may succeed.
+    retry_after: Option<u32>,
+    /// The connection ends with this response.
+    close: bool,
+}
+
+impl Problem {
+    fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, slug, detail: detail.into(), retry_after: None, close: false }
+    }
+
+    fn retry(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    pub(crate) fn slug(&self) -> &'static str {
+        self.slug
+    }
+
+    pub(crate) fn no_certificate() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "client-certificate-required",
+            "show the gateway's TLS certificate in the handshake: this server serves nobody else",
+        )
+        .closing()
+    }
+
+    pub(crate) fn bad_certificate(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "client-certificate-unusable", detail).closing()
+    }
+
+    pub(crate) fn not_found(path: &str) -> Self {
+        let shown: String = path.chars().take(128).collect();
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {shown}"))
+    }
+
+    pub(crate) fn method(method: &hyper::Method) -> Self {
+        let shown: String = method.as_str().chars().take(32).collect();
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            format!("{shown} is not offered here, see the Allow header"),
+        )
+    }
+
+    pub(crate) fn body_too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            format!("the body has more than {limit} bytes"),
+        )
+        .closing()
+    }
+
+    pub(crate) fn body_broken() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "body-broken", "the body ended before it was complete")
+            .closing()
+    }
+
+    pub(crate) fn body_slow(seconds: u32) -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-timeout",
+            format!("the body did not arrive within {seconds} s"),
+        )
+        .closing()
+    }
+
+    pub(crate) fn media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+            format!("bodies have the Content-Type {}", super::MEDIA_TYPE),
+        )
+    }
+
+    pub(crate) fn headers_too_large(limit: &str) -> Self {
+        Self::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers-too-large",
+            format!("the header fields exceed {limit}"),
+        )
+        .closing()
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    }
+
+    pub(crate) fn slow(seconds: u32) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timeout",
+            format!("no answer within {seconds} s; whether it was done is open, ask again"),
+        )
+        .retry(1)
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ServiceError::UnknownNet(_) => Self::new(StatusCode::NOT_FOUND, "unknown-net", detail),
+            ServiceError::UnknownMember { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "unknown-member", detail)
+            }
+            ServiceError::ForeignAuthority { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "foreign-authority", detail)
+            }
+            ServiceError::InboxFull { .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "inbox-full", detail).retry(60)
+            }
+            ServiceError::Overloaded => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail).retry(1)
+            }
+            ServiceError::StoreUnavailable => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry(5)
+            }
+            ServiceError::NotServed(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "net-not-served", detail).retry(60)
+            }
+            ServiceError::ShuttingDown => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", detail).retry(5)
+            }
+            ServiceError::Refused(refusal) => Self::new(
+                StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::CONFLICT),
+                refusal.slug(),
+                detail,
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({
+            "type": format!("{TYPE_PREFIX}{}", self.slug),
+            "title": title(self.slug),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let mut response = Response::new(Bytes::from(body.to_string()).into());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// The slug as words: the same for every occurrence of a type, as RFC 9457 section 3.1.4 asks.
+fn title(slug: &str) -> String {
+    let mut words = slug.replace('-', " ");
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words
+}

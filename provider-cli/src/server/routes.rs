@@ -1,0 +1,185 @@
+//! The resources: section "Resources" of `docs/spec/http-api.md`.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::names::{ClientId, NameError, NetId};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, StatusCode, Uri};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::body;
+use super::config::{Limits, length};
+use super::problem::Problem;
+use super::{MEDIA_TYPE, plain};
+use crate::service::{Client, Service, ServiceError};
+
+/// Longest that a look into the inbox may wait, in seconds.
+const LONGEST_WAIT: u64 = 25;
+
+/// What every handler is given.
+pub(super) struct Api {
+    pub(super) service: Arc<Service>,
+    pub(super) limits: Limits,
+}
+
+type Shared = State<Arc<Api>>;
+
+/// All routes. Every refusal is a [`Problem`], those of unknown paths and methods, too.
+pub(super) fn router(service: Arc<Service>, limits: Limits, plain_readings: bool) -> Router {
+    let mut router = Router::new()
+        .route("/healthz", get(health))
+        .route("/v1/nets/{net}", get(descriptor))
+        .route("/v1/nets/{net}/members", get(members))
+        .route("/v1/nets/{net}/members/{client}", get(package))
+        .route("/v1/nets/{net}/frames", post(frame))
+        .route("/v1/nets/{net}/envelopes", post(envelope))
+        .route("/v1/nets/{net}/inbox", get(inbox));
+    if plain_readings {
+        router = router.route("/bench/nets/{net}/readings", post(plain::reading));
+    }
+    router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .with_state(Arc::new(Api { service, limits }))
+}
+
+/// An encoding of the specification as a response.
+pub(super) struct Message(pub(super) Bytes);
+
+impl IntoResponse for Message {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(self.0.into());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl IntoResponse for ServiceError {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+async fn health() -> &'static str {
+    "ok\n"
+}
+
+async fn descriptor(
+    State(api): Shared,
+    Extension(client): Extension<Client>,
+    Path(net): Path<String>,
+) -> Result<Message, Problem> {
+    let net = name(&net)?;
+    api.in_time(Duration::ZERO, api.service.descriptor(client, net)).await.map(Message)
+}
+
+async fn members(
+    State(api): Shared,
+    Extension(client): Extension<Client>,
+    Path(net): Path<String>,
+) -> Result<Message, Problem> {
+    let net = name(&net)?;
+    let list = api.in_time(Duration::ZERO, api.service.members(client, net)).await?;
+    Ok(Message(list.into()))
+}
+
+async fn package(
+    State(api): Shared,
+    Extension(client): Extension<Client>,
+    Path((net, member)): Path<(String, String)>,
+) -> Result<Message, Problem> {
+    let (net, member): (NetId, ClientId) = (name(&net)?, name(&member)?);
+    let package = api.in_time(Duration::ZERO, api.service.package(client, net, member)).await?;
+    Ok(Message(package.into()))
+}
+
+async fn frame(
+    State(api): Shared,
+    Extension(client): Extension<Client>,
+    Path(net): Path<String>,
+    request: Request<Body>,
+) -> Result<Message, Problem> {
+    let net = name(&net)?;
+    let bytes = body::read(request, length(api.limits.frame_bytes), &api.limits).await?;
+    let receipt = api.in_time(Duration::ZERO, api.service.frame(client, net, bytes)).await?;
+    Ok(Message(receipt.encode().into()))
+}
+
+async fn envelope(
+    State(api): Shared,
+    Extension(client): Extension<Client>,
+    Path(net): Path<String>,
+    request: Request<Body>,
+) -> Result<StatusCode, Problem> {
+    let net = name(&net)?;
+    let bytes = body::read(request, length(api.limits.body_bytes), &api.limits).await?;
+    api.in_time(Duration::ZERO, api.service.envelope(client, net, bytes)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The query of an inbox.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Look {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    wait: u64,
+}
+
+async fn inbox(
+    State(api): Shared,
+    Extension(client): Extension<Client>,
+    Path(net): Path<String>,
+    look: Result<Query<Look>, QueryRejection>,
+) -> Result<Message, Problem> {
+    let net = name(&net)?;
+    let Query(look) = look.map_err(|error| Problem::bad_request(error.body_text()))?;
+    if look.wait > LONGEST_WAIT {
+        let detail = format!("wait is {} s, at most {LONGEST_WAIT} s are offered", look.wait);
+        return Err(Problem::bad_request(detail));
+    }
+    let wait = Duration::from_secs(look.wait);
+    let inbox = api.in_time(wait, api.service.inbox(client, net, look.after, wait)).await?;
+    Ok(Message(inbox.into()))
+}
+
+async fn unknown_path(uri: Uri) -> Problem {
+    Problem::not_found(uri.path())
+}
+
+async fn unknown_method(method: Method) -> Problem {
+    Problem::method(&method)
+}
+
+impl Api {
+    /// The answer, if it comes within the limit beyond `wait`.
+    pub(super) async fn in_time<T>(
+        &self,
+        wait: Duration,
+        answer: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, Problem> {
+        match timeout(wait + self.limits.answer(), answer).await {
+            Ok(answer) => answer.map_err(Problem::from),
+            Err(_) => Err(Problem::slow(self.limits.answer_seconds)),
+        }
+    }
+}
+
+/// A name out of a path.
+pub(super) fn name<T: FromStr<Err = NameError>>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error: NameError| Problem::bad_request(error.to_string()))
+}

@@ -1,0 +1,355 @@
+//! Administration: on the store, beside a running server or without one.
+
+use std::path::Path;
+
+use dcnet_obis::{ObisCode, ScaledInteger, Unit};
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::descriptor::{CorrectionMode, DescriptorError, NetDescriptor, NetParameters};
+use dcnet_protocol::membership::MemberStatus;
+use dcnet_protocol::names::{ClientId, ClientSet, NetId};
+use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome};
+use dcnet_protocol::round::{Round, UnixTime};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::audit::Audit;
+use super::{convert, now};
+use crate::store::{NetRow, Store, StoreError};
+
+/// A handle for administration.
+pub(crate) struct Admin {
+    store: Store,
+}
+
+/// Why an administrative command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdminError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("there is no net {0} in this store; `dcnet net list` shows those that are")]
+    UnknownNet(NetId),
+    #[error("round {round} of net {net} is not final or never was; `dcnet round list {net}` shows those that are")]
+    UnknownRound { net: NetId, round: u64 },
+    #[error("the net cannot be created: {0}")]
+    Descriptor(#[from] DescriptorError),
+    #[error(
+        "the net cannot be created: correction mode double-mask is not available in this version; \
+         use --mode resend, which withstands a curious provider but not a lying one"
+    )]
+    DoubleMask,
+}
+
+/// A net to be created.
+pub(crate) struct NewNet {
+    pub(crate) parameters: NetParameters,
+    /// Certificate of the gateways' authority, DER.
+    pub(crate) authority: Vec<u8>,
+}
+
+/// A net as tables and JSON show it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct NetView {
+    pub(crate) net: String,
+    pub(crate) region: String,
+    pub(crate) descriptor_hash: String,
+    pub(crate) created: String,
+    pub(crate) interval_s: u32,
+    pub(crate) submit_window_s: u32,
+    pub(crate) correction_window_s: u32,
+    pub(crate) slots: Vec<SlotText>,
+    pub(crate) min_size: u32,
+    pub(crate) degree: u16,
+    pub(crate) threshold: u16,
+    pub(crate) max_loss_permille: u16,
+    pub(crate) mode: &'static str,
+    pub(crate) epoch_length: u32,
+    pub(crate) provider_key: String,
+    pub(crate) gateway_ca_sha256: String,
+    pub(crate) members: MemberCounts,
+    pub(crate) epoch: Option<u64>,
+    pub(crate) last_round: Option<RoundView>,
+    /// Superpositions held of rounds that are not final.
+    pub(crate) frames_held: u64,
+}
+
+/// A slot as people write it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct SlotText {
+    pub(crate) obis: String,
+    pub(crate) unit: String,
+    pub(crate) scale: i8,
+}
+
+/// Members by status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct MemberCounts {
+    pub(crate) registered: usize,
+    pub(crate) entered: usize,
+    pub(crate) active: usize,
+    pub(crate) suspended: usize,
+    pub(crate) exiting: usize,
+    pub(crate) exited: usize,
+}
+
+impl MemberCounts {
+    fn of(members: &[MemberRecord]) -> Self {
+        let mut counts = Self::default();
+        for member in members {
+            *match member.status {
+                MemberStatus::Registered => &mut counts.registered,
+                MemberStatus::Entered => &mut counts.entered,
+                MemberStatus::Active => &mut counts.active,
+                MemberStatus::Suspended => &mut counts.suspended,
+                MemberStatus::Exiting => &mut counts.exiting,
+                MemberStatus::Exited => &mut counts.exited,
+            } += 1;
+        }
+        counts
+    }
+}
+
+/// A final round as tables, JSON and CSV show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct RoundView {
+    pub(crate) net: String,
+    pub(crate) round: u64,
+    /// Start of the metered interval, RFC 3339, UTC.
+    pub(crate) start: String,
+    /// End of the metered interval, exclusive.
+    pub(crate) end: String,
+    pub(crate) epoch: u64,
+    /// `complete`, `corrected` or `failed`.
+    pub(crate) status: &'static str,
+    /// Why there is no sum.
+    pub(crate) reason: Option<String>,
+    pub(crate) members: u32,
+    /// One per slot; none if the round failed.
+    pub(crate) sums: Option<Vec<SlotSum>>,
+    pub(crate) contributors: Vec<String>,
+    pub(crate) silent: Vec<String>,
+    pub(crate) missing: Vec<String>,
+}
+
+/// The sum of one slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct SlotSum {
+    pub(crate) obis: String,
+    pub(crate) unit: String,
+    /// Exact decimal in `unit`: never a floating-point number.
+    pub(crate) value: String,
+}
+
+impl Admin {
+    /// For a command that needs a store that is there.
+    pub(crate) async fn open(path: &Path) -> Result<Self, AdminError> {
+        Ok(Self { store: Store::open(path).await? })
+    }
+
+    /// For the command that makes the first net.
+    pub(crate) async fn create_or_open(path: &Path) -> Result<Self, AdminError> {
+        Ok(Self { store: Store::create_or_open(path).await? })
+    }
+
+    /// Creates a net. A running server serves it with the first request for it.
+    pub(crate) async fn create_net(&self, new: NewNet) -> Result<NetView, AdminError> {
+        if new.parameters.correction_mode == CorrectionMode::DoubleMask {
+            return Err(AdminError::DoubleMask);
+        }
+        let descriptor = NetDescriptor::new(new.parameters)?;
+        let row = NetRow {
+            net: descriptor.net(),
+            descriptor: descriptor.encode(),
+            authority: new.authority,
+            created: now().millis(),
+        };
+        let mut writer = self.store.writer().await?;
+        let result = writer.insert_net(&row).await;
+        writer.close().await;
+        result?;
+        self.view(&row).await
+    }
+
+    /// All nets.
+    pub(crate) async fn nets(&self) -> Result<Vec<NetView>, AdminError> {
+        let mut views = Vec::new();
+        for row in self.store.nets().await? {
+            views.push(self.view(&row).await?);
+        }
+        Ok(views)
+    }
+
+    /// One net.
+    pub(crate) async fn net(&self, net: NetId) -> Result<NetView, AdminError> {
+        let row = self.row(net).await?;
+        self.view(&row).await
+    }
+
+    /// Looks at a net's members and its key graph.
+    pub(crate) async fn audit(&self, net: NetId) -> Result<Audit, AdminError> {
+        let row = self.row(net).await?;
+        let descriptor = decode_descriptor(&row)?;
+        let members = self.members(net).await?;
+        Ok(Audit::of(&descriptor, &members, self.epoch(net).await?.as_ref()))
+    }
+
+    /// The final rounds whose metered interval begins in `from..to`, ascending; the latest
+    /// `limit`.
+    pub(crate) async fn rounds(
+        &self,
+        net: NetId,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<SlotText>, Vec<RoundView>), AdminError> {
+        let descriptor = decode_descriptor(&self.row(net).await?)?;
+        let interval = u64::from(descriptor.parameters().interval_s);
+        let seconds = |time: Timestamp| u64::try_from(time.as_second()).unwrap_or(0);
+        let first = from.map(|time| seconds(time).div_ceil(interval));
+        let Some(last) = to.map_or(Some(None), |time| {
+            // Rounds that begin before `to`; none does before the first.
+            seconds(time).div_ceil(interval).checked_sub(1).map(Some)
+        }) else {
+            return Ok((slots(&descriptor), Vec::new()));
+        };
+        let rows = self.store.outcomes(net, first, last, limit).await?;
+        let rounds = rows
+            .iter()
+            .map(|(_, outcome)| Ok(view_round(&descriptor, &convert::decode(outcome)?)))
+            .collect::<Result<_, StoreError>>()?;
+        Ok((slots(&descriptor), rounds))
+    }
+
+    /// One final round.
+    pub(crate) async fn round(&self, net: NetId, round: u64) -> Result<RoundView, AdminError> {
+        let descriptor = decode_descriptor(&self.row(net).await?)?;
+        let mut rows = self.store.outcomes(net, Some(round), Some(round), Some(1)).await?;
+        let (_, outcome) = rows.pop().ok_or(AdminError::UnknownRound { net, round })?;
+        Ok(view_round(&descriptor, &convert::decode(&outcome)?))
+    }
+
+    /// Closes the store.
+    pub(crate) async fn close(self) {
+        self.store.close().await;
+    }
+
+    async fn row(&self, net: NetId) -> Result<NetRow, AdminError> {
+        self.store.net(net).await?.ok_or(AdminError::UnknownNet(net))
+    }
+
+    async fn members(&self, net: NetId) -> Result<Vec<MemberRecord>, AdminError> {
+        let rows = self.store.members(net).await?;
+        Ok(rows
+            .iter()
+            .map(|row| convert::decode(&row.record))
+            .collect::<Result<_, StoreError>>()?)
+    }
+
+    async fn epoch(&self, net: NetId) -> Result<Option<EpochRecord>, AdminError> {
+        let latest = self.store.latest_epochs(net, 1).await?.pop();
+        Ok(latest.map(|row| convert::decode(&row.record)).transpose()?)
+    }
+
+    async fn view(&self, row: &NetRow) -> Result<NetView, AdminError> {
+        let descriptor = decode_descriptor(row)?;
+        let p = descriptor.parameters();
+        let net = row.net;
+        let last = self.store.outcomes(net, None, None, Some(1)).await?.pop();
+        let last_round = last
+            .map(|(_, outcome)| {
+                Ok::<_, StoreError>(view_round(&descriptor, &convert::decode(&outcome)?))
+            })
+            .transpose()?;
+        Ok(NetView {
+            net: net.to_string(),
+            region: descriptor.region().to_owned(),
+            descriptor_hash: descriptor.hash().to_string(),
+            created: rfc3339(UnixTime::from_secs(row.created / 1000)),
+            interval_s: p.interval_s,
+            submit_window_s: p.submit_window_s,
+            correction_window_s: p.correction_window_s,
+            slots: slots(&descriptor),
+            min_size: p.min_size,
+            degree: p.out_degree,
+            threshold: p.threshold,
+            max_loss_permille: p.max_loss_permille,
+            mode: match p.correction_mode {
+                CorrectionMode::Resend => "resend",
+                CorrectionMode::DoubleMask => "double-mask",
+            },
+            epoch_length: p.epoch_length,
+            provider_key: hex(&p.provider_key),
+            gateway_ca_sha256: hex(&p.ca_fingerprint),
+            members: MemberCounts::of(&self.members(net).await?),
+            epoch: self.epoch(net).await?.map(|epoch| epoch.epoch.number()),
+            last_round,
+            frames_held: self.store.frames_held(net).await?,
+        })
+    }
+}
+
+fn decode_descriptor(row: &NetRow) -> Result<NetDescriptor, StoreError> {
+    NetDescriptor::decode(&row.descriptor).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn slots(descriptor: &NetDescriptor) -> Vec<SlotText> {
+    descriptor
+        .slots()
+        .iter()
+        .map(|slot| SlotText {
+            obis: ObisCode::from(slot.obis).to_string(),
+            unit: Unit::from_code(slot.unit).to_string(),
+            scale: slot.scale,
+        })
+        .collect()
+}
+
+fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> RoundView {
+    let schedule = descriptor.schedule();
+    let round: Round = outcome.round;
+    let status = outcome.status.as_str();
+    let (status, reason) = match status.split_once(": ") {
+        Some((_, reason)) => ("failed", Some(reason.to_owned())),
+        None => (status, None),
+    };
+    let sums = outcome.sum.as_ref().map(|sum| {
+        slots(descriptor)
+            .into_iter()
+            .zip(sum.words())
+            .map(|(slot, word)| SlotSum {
+                value: ScaledInteger::new(word.to_signed().into(), slot.scale).to_string(),
+                obis: slot.obis,
+                unit: slot.unit,
+            })
+            .collect()
+    });
+    RoundView {
+        net: descriptor.net().to_string(),
+        round: round.number(),
+        start: rfc3339(schedule.start(round)),
+        end: rfc3339(schedule.border(round)),
+        epoch: outcome.epoch.number(),
+        status,
+        reason,
+        members: outcome.members,
+        sums,
+        contributors: names(&outcome.contributors),
+        silent: names(&outcome.silent),
+        missing: names(&outcome.missing),
+    }
+}
+
+fn names(clients: &ClientSet) -> Vec<String> {
+    clients.iter().map(ClientId::to_string).collect()
+}
+
+/// RFC 3339 in UTC; a time beyond the calendar as seconds since 1970.
+fn rfc3339(time: UnixTime) -> String {
+    i64::try_from(time.secs())
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .map_or_else(|| time.secs().to_string(), |time| time.to_string())
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,205 @@
+//! Audit of a net: whether the key graph in force keeps what the protocol promises.
+
+use std::collections::BTreeMap;
+
+use dcnet_protocol::descriptor::{MIN_DEGREE, NetDescriptor};
+use dcnet_protocol::key_graph::Adjacency;
+use dcnet_protocol::membership::MemberStatus;
+use dcnet_protocol::names::{ClientId, ClientSet};
+use dcnet_protocol::provider::{EpochRecord, MemberRecord};
+use serde::Serialize;
+
+/// Below this many members a sum of 15-minute values tells too much about one household.
+pub(crate) const RECOMMENDED_SIZE: u32 = 100;
+
+/// What an audit saw.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Audit {
+    pub(crate) net: String,
+    pub(crate) min_size: u32,
+    pub(crate) degree: u16,
+    /// Epoch in force, none before the first manifest.
+    pub(crate) epoch: Option<u64>,
+    pub(crate) first_round: Option<u64>,
+    /// Members in the sum.
+    pub(crate) active: usize,
+    pub(crate) edges: usize,
+    /// Connected parts of the key graph in force; 1 is sound.
+    pub(crate) components: usize,
+    pub(crate) smallest_degree: Option<usize>,
+    /// Members whose loss alone would split the graph.
+    pub(crate) articulation_points: Vec<String>,
+    pub(crate) members: Vec<MemberAudit>,
+    /// What is not as it should be. Empty: the net is sound.
+    pub(crate) problems: Vec<Finding>,
+    /// What its owner should know.
+    pub(crate) warnings: Vec<Finding>,
+}
+
+/// One line of the audit's table.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct MemberAudit {
+    pub(crate) client: String,
+    pub(crate) status: &'static str,
+    /// Edges in force.
+    pub(crate) degree: usize,
+    /// Neighbours that it named last, whether or not they named it.
+    pub(crate) named: usize,
+    pub(crate) articulation_point: bool,
+}
+
+/// A named finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// Stable name, for programs.
+    pub(crate) kind: &'static str,
+    /// For people: what is wrong and what to do.
+    pub(crate) text: String,
+}
+
+impl Audit {
+    /// Looks at a net.
+    pub(crate) fn of(
+        descriptor: &NetDescriptor,
+        members: &[MemberRecord],
+        epoch: Option<&EpochRecord>,
+    ) -> Self {
+        let parameters = descriptor.parameters();
+        let graph = graph(epoch);
+        let cut = graph.articulation_points();
+        let mut audit = Self {
+            net: descriptor.net().to_string(),
+            min_size: parameters.min_size,
+            degree: parameters.out_degree,
+            epoch: epoch.map(|epoch| epoch.epoch.number()),
+            first_round: epoch.map(|epoch| epoch.first_round.number()),
+            active: graph.members().len(),
+            edges: graph.edges(),
+            components: graph.components().len(),
+            smallest_degree: graph.degrees().map(|(_, degree)| degree).min(),
+            articulation_points: cut.iter().map(ClientId::to_string).collect(),
+            members: members.iter().map(|member| line(member, &graph, &cut)).collect(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        };
+        audit.find_problems(&graph);
+        audit.find_warnings(descriptor, members, &graph);
+        audit
+    }
+
+    fn problem(&mut self, kind: &'static str, text: String) {
+        self.problems.push(Finding { kind, text });
+    }
+
+    fn warning(&mut self, kind: &'static str, text: String) {
+        self.warnings.push(Finding { kind, text });
+    }
+
+    fn find_problems(&mut self, graph: &Adjacency) {
+        if self.active == 0 {
+            let waiting = self.members.len();
+            self.problem(
+                "not-operational",
+                format!(
+                    "no member is active ({waiting} known): the net forms no sums before {} have \
+                     entered",
+                    self.min_size
+                ),
+            );
+            return;
+        }
+        if self.active < usize::try_from(self.min_size).unwrap_or(usize::MAX) {
+            self.problem(
+                "below-minimum-size",
+                format!(
+                    "{} members are active, the net's minimum is {}: no sum may be formed",
+                    self.active, self.min_size
+                ),
+            );
+        }
+        for (client, degree) in graph.degrees().filter(|(_, degree)| *degree < MIN_DEGREE) {
+            self.problem(
+                "below-minimum-degree",
+                format!("{client} has {degree} neighbours, the least is {MIN_DEGREE}"),
+            );
+        }
+        if self.components > 1 {
+            self.problem(
+                "disconnected",
+                format!(
+                    "the key graph falls into {} parts: the provider can form the sum of each",
+                    self.components
+                ),
+            );
+        }
+        if !self.articulation_points.is_empty() {
+            self.problem(
+                "articulation-points",
+                format!(
+                    "the loss of any one of these splits the key graph: {}; more neighbours per \
+                     member (--degree of a new net) prevent it",
+                    self.articulation_points.join(" ")
+                ),
+            );
+        }
+    }
+
+    fn find_warnings(
+        &mut self,
+        descriptor: &NetDescriptor,
+        members: &[MemberRecord],
+        graph: &Adjacency,
+    ) {
+        if self.min_size < RECOMMENDED_SIZE {
+            self.warning(
+                "small-minimum-size",
+                format!(
+                    "the minimum size is {}: sums over fewer than {RECOMMENDED_SIZE} households \
+                     tell a lot about each",
+                    self.min_size
+                ),
+            );
+        }
+        let few = descriptor.out_degree().min(graph.members().len().saturating_sub(1));
+        let poor: Vec<String> = graph
+            .degrees()
+            .filter(|(_, degree)| (MIN_DEGREE..few).contains(degree))
+            .map(|(client, degree)| format!("{client} ({degree})"))
+            .collect();
+        if !poor.is_empty() {
+            let text = format!("fewer than {few} neighbours: {}", poor.join(", "));
+            self.warning("few-neighbours", text);
+        }
+        for (status, kind, what) in [
+            (MemberStatus::Suspended, "suspended", "missed a round and did not come back yet"),
+            (MemberStatus::Entered, "waiting", "wait for the next manifest"),
+            (MemberStatus::Registered, "not-entered", "registered and have not entered"),
+        ] {
+            let those: Vec<String> = members
+                .iter()
+                .filter(|member| member.status == status)
+                .map(|member| member.client.to_string())
+                .collect();
+            if !those.is_empty() {
+                self.warning(kind, format!("{} members {what}: {}", those.len(), those.join(" ")));
+            }
+        }
+    }
+}
+
+fn graph(epoch: Option<&EpochRecord>) -> Adjacency {
+    let named: BTreeMap<ClientId, ClientSet> = epoch
+        .map(|epoch| epoch.members.iter().map(|m| (m.client, m.neighbours.clone())).collect())
+        .unwrap_or_default();
+    Adjacency::mutual(&named)
+}
+
+fn line(member: &MemberRecord, graph: &Adjacency, cut: &ClientSet) -> MemberAudit {
+    MemberAudit {
+        client: member.client.to_string(),
+        status: member.status.as_str(),
+        degree: graph.neighbours(&member.client).len(),
+        named: member.neighbours().len(),
+        articulation_point: cut.contains(&member.client),
+    }
+}

@@ -1,0 +1,333 @@
+//! What the provider does for gateways and for its owner. `server` and `cli` call it; it alone
+//! calls `store`.
+
+mod actor;
+mod admin;
+mod audit;
+mod committer;
+mod convert;
+mod inbox;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use dcnet_protocol::certificate::{CertificateError, TrustAnchor};
+use dcnet_protocol::descriptor::{DescriptorError, NetDescriptor};
+use dcnet_protocol::message::Receipt;
+use dcnet_protocol::names::{ClientId, NetId};
+use dcnet_protocol::provider::{Refusal, Setup, SetupError};
+use dcnet_protocol::round::UnixTime;
+use dcnet_protocol::signature::SigningKey;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+pub(crate) use admin::{Admin, AdminError, NewNet, SlotText};
+pub(crate) use audit::{Audit, Finding};
+
+use crate::store::{Batch, NetRow, PlainRow, Store, StoreError};
+use actor::{Actor, Mail};
+use committer::Committer;
+use inbox::Board;
+
+/// A gateway as its TLS certificate names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
+    /// SHA-256 of the certificate of the authority that certified it: two authorities may give the
+    /// same name.
+    pub(crate) authority: [u8; 32],
+}
+
+/// Why a gateway's request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ServiceError {
+    #[error("there is no net {0} here")]
+    UnknownNet(NetId),
+    #[error("{client} is no member of net {net}")]
+    UnknownMember { net: NetId, client: ClientId },
+    #[error("net {net} is for gateways of another certification authority than the one that certified {client}")]
+    ForeignAuthority { net: NetId, client: ClientId },
+    #[error("{held} messages wait for {to}; it takes no more before it has fetched them")]
+    InboxFull { to: ClientId, held: u64 },
+    #[error("more requests are waiting than this net takes; try again")]
+    Overloaded,
+    #[error("the store does not answer; nothing was acknowledged, send the same bytes again")]
+    StoreUnavailable,
+    #[error("this net is not served now: {0}")]
+    NotServed(String),
+    #[error("the server is shutting down; connect again soon")]
+    ShuttingDown,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// Why the provider cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a net in the store cannot be served with the keys at hand.
+#[derive(Debug, thiserror::Error)]
+enum NetError {
+    #[error(transparent)]
+    Descriptor(#[from] DescriptorError),
+    #[error(transparent)]
+    Authority(#[from] CertificateError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
+/// The nets of one store, running.
+pub(crate) struct Service {
+    store: Store,
+    key: SigningKey,
+    nets: RwLock<HashMap<NetId, Arc<Net>>>,
+    /// Held while a net is being started, so that it is started once.
+    starting: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    committer: Committer,
+    committing: JoinHandle<()>,
+    stopping: watch::Sender<bool>,
+    _lock: File,
+}
+
+/// A net that is served.
+struct Net {
+    descriptor: Bytes,
+    authority: [u8; 32],
+    mailbox: mpsc::Sender<Mail>,
+    inboxes: Arc<Board>,
+}
+
+impl Service {
+    /// Opens the store, keeps other servers away from it, and starts every net in it.
+    pub(crate) async fn start(path: &Path, key: SigningKey) -> Result<Self, StartError> {
+        let store = Store::create_or_open(path).await?;
+        let lock = store.lock()?;
+        let (committer, committing) = committer::start(store.writer().await?);
+        let service = Self {
+            store,
+            key,
+            nets: RwLock::default(),
+            starting: tokio::sync::Mutex::default(),
+            committer,
+            committing,
+            stopping: watch::Sender::new(false),
+            _lock: lock,
+        };
+        for row in service.store.nets().await? {
+            if let Err(error) = service.start_net(row.net).await {
+                tracing::error!(net = %row.net, %error, "net is not served");
+            }
+        }
+        Ok(service)
+    }
+
+    /// The encoded descriptor of a net.
+    pub(crate) async fn descriptor(
+        &self,
+        client: Client,
+        net: NetId,
+    ) -> Result<Bytes, ServiceError> {
+        Ok(self.net(client, net).await?.descriptor.clone())
+    }
+
+    /// Takes a frame; the receipt is given when the frame is durable.
+    pub(crate) async fn frame(
+        &self,
+        client: Client,
+        net: NetId,
+        bytes: Vec<u8>,
+    ) -> Result<Receipt, ServiceError> {
+        let net = self.net(client, net).await?;
+        net.ask(|reply| Mail::Frame { from: client.id, bytes, reply }).await
+    }
+
+    /// Takes an envelope; returns when it is in the addressee's inbox, durably.
+    pub(crate) async fn envelope(
+        &self,
+        client: Client,
+        net: NetId,
+        bytes: Vec<u8>,
+    ) -> Result<(), ServiceError> {
+        let net = self.net(client, net).await?;
+        net.ask(|reply| Mail::Envelope { from: client.id, bytes, reply }).await
+    }
+
+    /// The encoded list of members that a newcomer may draw.
+    pub(crate) async fn members(
+        &self,
+        client: Client,
+        net: NetId,
+    ) -> Result<Vec<u8>, ServiceError> {
+        self.net(client, net).await?.ask(|reply| Mail::Members { reply }).await
+    }
+
+    /// The encoded key package of a member.
+    pub(crate) async fn package(
+        &self,
+        client: Client,
+        net: NetId,
+        member: ClientId,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let package =
+            self.net(client, net).await?.ask(|reply| Mail::Package { member, reply }).await?;
+        package.ok_or(ServiceError::UnknownMember { net, client: member })
+    }
+
+    /// The encoded inbox of `client` behind `after`; waits up to `wait` for something to arrive.
+    /// Deliveries up to `after` are confirmed and deleted.
+    pub(crate) async fn inbox(
+        &self,
+        client: Client,
+        net: NetId,
+        after: u64,
+        wait: Duration,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let served = self.net(client, net).await?;
+        if served.inboxes.confirm(client.id, after) {
+            // Lost if the mailbox is full: the next look into the inbox confirms again.
+            let _ = served.mailbox.try_send(Mail::Forget { client: client.id, sequence: after });
+        }
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            () = served.inboxes.wait(client.id, after, wait) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+        if served.inboxes.last(client.id) <= after {
+            return Ok(inbox::encode(&[]));
+        }
+        let deliveries = self.store.deliveries(net, client.id, after).await.map_err(|error| {
+            tracing::error!(%net, %error, "cannot read an inbox");
+            ServiceError::StoreUnavailable
+        })?;
+        Ok(inbox::encode(&deliveries))
+    }
+
+    /// Stores a pseudonymised reading in the clear, as durably as a frame: the benchmark's measure.
+    pub(crate) async fn plain_reading(&self, row: PlainRow) -> Result<(), ServiceError> {
+        self.committer
+            .commit(Batch { plain: vec![row], ..Batch::default() })
+            .await
+            .map_err(|_| ServiceError::StoreUnavailable)
+    }
+
+    /// Makes the table for [`Service::plain_reading`].
+    pub(crate) async fn create_plain_table(&self) -> Result<(), StartError> {
+        let mut writer = self.store.writer().await?;
+        let result = writer.create_plain_table().await;
+        writer.close().await;
+        Ok(result?)
+    }
+
+    /// Ends long polls, so that a graceful shutdown need not wait for them.
+    pub(crate) fn stop_waiting(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Stops the nets, writes what is left, closes the store. Requests must have ended before.
+    pub(crate) async fn stop(self) {
+        self.stop_waiting();
+        self.nets.write().unwrap_or_else(PoisonError::into_inner).clear();
+        for actor in self.starting.into_inner() {
+            if let Err(error) = actor.await {
+                tracing::error!(%error, "the task of a net ended badly");
+            }
+        }
+        drop(self.committer);
+        if let Err(error) = self.committing.await {
+            tracing::error!(%error, "the task that commits ended badly");
+        }
+        self.store.close().await;
+    }
+
+    async fn net(&self, client: Client, net: NetId) -> Result<Arc<Net>, ServiceError> {
+        let served = match self.running(net) {
+            Some(served) => served,
+            None => self.start_net(net).await?,
+        };
+        if served.authority == client.authority {
+            Ok(served)
+        } else {
+            Err(ServiceError::ForeignAuthority { net, client: client.id })
+        }
+    }
+
+    fn running(&self, net: NetId) -> Option<Arc<Net>> {
+        self.nets.read().unwrap_or_else(PoisonError::into_inner).get(&net).cloned()
+    }
+
+    /// Starts a net that is in the store; nets may be created while the server runs.
+    async fn start_net(&self, net: NetId) -> Result<Arc<Net>, ServiceError> {
+        let mut actors = self.starting.lock().await;
+        if let Some(served) = self.running(net) {
+            return Ok(served);
+        }
+        if *self.stopping.borrow() {
+            return Err(ServiceError::ShuttingDown);
+        }
+        let unavailable = |error: StoreError| {
+            tracing::error!(%net, %error, "cannot look up a net");
+            ServiceError::StoreUnavailable
+        };
+        let row = self.store.net(net).await.map_err(unavailable)?;
+        let row = row.ok_or(ServiceError::UnknownNet(net))?;
+        let setup =
+            self.setup(&row).map_err(|error| ServiceError::NotServed(error.to_string()))?;
+        let inboxes = Arc::new(Board::default());
+        let (mailbox, mails) = mpsc::channel(actor::MAILBOX);
+        let served = Arc::new(Net {
+            descriptor: row.descriptor.into(),
+            authority: setup.anchor.fingerprint(),
+            mailbox,
+            inboxes: Arc::clone(&inboxes),
+        });
+        let actor =
+            Actor::new(setup, self.store.clone(), self.committer.clone(), inboxes, mails);
+        actors.push(tokio::spawn(actor.run()));
+        self.nets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(net, Arc::clone(&served));
+        tracing::info!(%net, "serving net");
+        Ok(served)
+    }
+
+    fn setup(&self, row: &NetRow) -> Result<Setup, NetError> {
+        let setup = Setup {
+            descriptor: NetDescriptor::decode(&row.descriptor)?,
+            key: self.key.clone(),
+            anchor: TrustAnchor::from_der(&row.authority)?,
+        };
+        // Fails here, where it can be said, rather than in the net's task.
+        dcnet_protocol::provider::Provider::new(setup.clone())?;
+        Ok(setup)
+    }
+}
+
+impl Net {
+    /// Sends a mail and waits for its answer.
+    async fn ask<T>(
+        &self,
+        mail: impl FnOnce(oneshot::Sender<Result<T, ServiceError>>) -> Mail,
+    ) -> Result<T, ServiceError> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.try_send(mail(reply)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ServiceError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => ServiceError::ShuttingDown,
+        })?;
+        answer.await.unwrap_or(Err(ServiceError::ShuttingDown))
+    }
+}
+
+/// The clock, read here and handed to the pure core.
+pub(crate) fn now() -> UnixTime {
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixTime::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}

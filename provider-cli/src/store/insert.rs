@@ -1,0 +1,82 @@
+//! Many rows in one prepared statement.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+
+use sqlx::sqlite::{Sqlite, SqliteArguments};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+/// Rows per statement, largest first. Few sizes, so that each stays prepared; at most 7 columns,
+/// so that the largest stays far below SQLite's limit of 32,766 parameters.
+const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+
+pub(super) type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+
+/// An `INSERT` whose number of rows varies.
+pub(super) struct Insert {
+    /// `INSERT INTO table (a, b)`.
+    head: &'static str,
+    /// What follows the rows, such as `ON CONFLICT …`.
+    tail: &'static str,
+    columns: usize,
+    texts: OnceLock<[Arc<str>; SIZES.len()]>,
+}
+
+impl Insert {
+    pub(super) const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
+        Self { head, tail, columns, texts: OnceLock::new() }
+    }
+
+    /// Inserts `rows` in order; `bind` binds the columns of one row in order.
+    pub(super) async fn run<T>(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &[T],
+        bind: impl for<'q> Fn(Query<'q>, &'q T) -> Query<'q>,
+    ) -> Result<(), sqlx::Error> {
+        let texts = self.texts.get_or_init(|| SIZES.map(|rows| self.text(rows)));
+        let mut rest = rows;
+        for (size, text) in SIZES.into_iter().zip(texts) {
+            while let Some((now, later)) = rest.split_at_checked(size) {
+                // Built from constants of this module only; every value is bound.
+                let mut query = sqlx::query(AssertSqlSafe(Arc::clone(text)));
+                for row in now {
+                    query = bind(query, row);
+                }
+                query.execute(&mut *connection).await?;
+                rest = later;
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self, rows: usize) -> Arc<str> {
+        let mut text = format!("{} VALUES ", self.head);
+        for row in 0..rows {
+            text.push_str(if row == 0 { "(" } else { ", (" });
+            for column in 1..=self.columns {
+                let separator = if column == 1 { "" } else { ", " };
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{separator}${}", row * self.columns + column);
+            }
+            text.push(')');
+        }
+        text.push(' ');
+        text.push_str(self.tail);
+        text.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_numbered_through() {
+        let insert = Insert::new("INSERT INTO t (a, b)", 2, "ON CONFLICT DO NOTHING");
+        assert_eq!(
+            &*insert.text(2),
+            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
+        );
+    }
+}

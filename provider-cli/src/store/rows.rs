@@ -1,0 +1,129 @@
+//! Rows as plain data.
+
+use dcnet_protocol::names::{ClientId, NetId};
+
+/// A net as it was created.
+#[derive(Debug, Clone)]
+pub(crate) struct NetRow {
+    pub(crate) net: NetId,
+    pub(crate) descriptor: Vec<u8>,
+    pub(crate) authority: Vec<u8>,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub(crate) created: u64,
+}
+
+/// The state of one member; a later row replaces an earlier one.
+#[derive(Debug, Clone)]
+pub(crate) struct MemberRow {
+    pub(crate) net: NetId,
+    pub(crate) client: ClientId,
+    pub(crate) record: Vec<u8>,
+}
+
+/// The graph in force from a round on.
+#[derive(Debug, Clone)]
+pub(crate) struct EpochRow {
+    pub(crate) net: NetId,
+    pub(crate) epoch: u64,
+    pub(crate) first_round: u64,
+    pub(crate) record: Vec<u8>,
+}
+
+/// A local superposition of a round that is not final. Its words are never logged.
+#[derive(Clone)]
+pub(crate) struct FrameRow {
+    pub(crate) net: NetId,
+    pub(crate) round: u64,
+    pub(crate) client: ClientId,
+    pub(crate) epoch: u64,
+    pub(crate) transmission: bool,
+    pub(crate) words: Vec<u64>,
+    pub(crate) hash: [u8; 32],
+}
+
+/// A correction under way.
+#[derive(Debug, Clone)]
+pub(crate) struct CorrectionRow {
+    pub(crate) net: NetId,
+    pub(crate) round: u64,
+    pub(crate) missing: Vec<u8>,
+    pub(crate) asked: Vec<u8>,
+}
+
+/// A final round; erases its superpositions and its correction.
+#[derive(Debug, Clone)]
+pub(crate) struct OutcomeRow {
+    pub(crate) net: NetId,
+    pub(crate) round: u64,
+    pub(crate) outcome: Vec<u8>,
+}
+
+/// A message for an inbox.
+#[derive(Debug, Clone)]
+pub(crate) struct DeliveryRow {
+    pub(crate) net: NetId,
+    pub(crate) client: ClientId,
+    pub(crate) sequence: u64,
+    pub(crate) message: Vec<u8>,
+}
+
+/// Deliveries that a gateway has confirmed: up to `sequence`, inclusive.
+#[derive(Debug, Clone)]
+pub(crate) struct ForgetRow {
+    pub(crate) net: NetId,
+    pub(crate) client: ClientId,
+    pub(crate) sequence: u64,
+}
+
+/// A pseudonymised reading in the clear: what the benchmark compares with, nothing else.
+#[derive(Clone)]
+pub(crate) struct PlainRow {
+    pub(crate) net: NetId,
+    pub(crate) round: u64,
+    pub(crate) pseudonym: ClientId,
+    pub(crate) values: Vec<u64>,
+    pub(crate) hash: [u8; 32],
+}
+
+/// What is written in one transaction, kind by kind in this order.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) members: Vec<MemberRow>,
+    pub(crate) epochs: Vec<EpochRow>,
+    pub(crate) frames: Vec<FrameRow>,
+    pub(crate) resent: Vec<FrameRow>,
+    pub(crate) corrections: Vec<CorrectionRow>,
+    pub(crate) deliveries: Vec<DeliveryRow>,
+    pub(crate) outcomes: Vec<OutcomeRow>,
+    pub(crate) forgets: Vec<ForgetRow>,
+    pub(crate) plain: Vec<PlainRow>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+            && self.epochs.is_empty()
+            && self.frames.is_empty()
+            && self.resent.is_empty()
+            && self.corrections.is_empty()
+            && self.deliveries.is_empty()
+            && self.outcomes.is_empty()
+            && self.forgets.is_empty()
+            && self.plain.is_empty()
+    }
+}
+
+/// Everything from which the state of a net is rebuilt.
+pub(crate) struct Restored {
+    pub(crate) members: Vec<MemberRow>,
+    /// The latest few, ascending.
+    pub(crate) epochs: Vec<EpochRow>,
+    pub(crate) frames: Vec<FrameRow>,
+    pub(crate) resent: Vec<FrameRow>,
+    pub(crate) corrections: Vec<CorrectionRow>,
+    /// Encoded outcome of the latest final round.
+    pub(crate) last_outcome: Option<Vec<u8>>,
+    /// Per inbox its last sequence number ever used, and the number of messages held.
+    pub(crate) inbox_heads: Vec<(ClientId, u64, u64)>,
+}
