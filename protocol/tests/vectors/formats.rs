@@ -3,8 +3,7 @@
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::envelope::Envelope;
-use dcnet_protocol::frame::Frame;
-use dcnet_protocol::message::{Inbox, MemberList, Receipt};
+use dcnet_protocol::message::{Inbox, MemberList};
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
 use serde_json::{Value, json};
 

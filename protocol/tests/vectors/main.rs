@@ -14,6 +14,7 @@ mod derivations;
 mod fields;
 mod formats;
 mod group;
+mod net;
 mod statements;
 mod sums;
 

@@ -48,6 +48,8 @@ def key_packages():
     encoded = m.SignedKeyPackage.encode(good)
     for client in world.CLIENTS:
         check(f"of {client}", world.signed_package(client))
+        g.vectors[-1]["agreement_secret"] = world.agreement_secret(client).hex()
+        g.vectors[-1]["statement_scalar"] = p256_scalar(world.statement_key(client)).hex()
     check("serial 2", world.signed_package("gw-1", serial=2))
     check("largest serial", world.signed_package("gw-1", serial=2**64 - 1))
     zero = world.signed_package("gw-1", public_key=bytes(32))
