@@ -37,7 +37,10 @@ pub enum CreateFileError {
 pub(crate) fn create(path: &Path, contents: &[u8], access: Access) -> Result<(), CreateFileError> {
     let fail = |source: io::Error| match source.kind() {
         io::ErrorKind::AlreadyExists => CreateFileError::Exists(path.to_owned()),
-        _ => CreateFileError::Io { path: path.to_owned(), source },
+        _ => CreateFileError::Io {
+            path: path.to_owned(),
+            source,
+        },
     };
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -70,7 +73,11 @@ fn write_synced(path: &Path, contents: &[u8], access: Access) -> io::Result<()> 
         Access::Owner => 0o600,
         Access::Everybody => 0o644,
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
     file.write_all(contents)?;
     file.sync_all()
 }

@@ -1,12 +1,16 @@
-//! The dcnet binary: administration, provider, exports.
+//! The provider of DC nets: relay between gateways, sums of their superpositions, administration.
+//!
+//! `cli` and [`server`] both call `service`; only `service` calls `store`. What a provider does is
+//! decided by `dcnet_protocol::provider`; this crate gives it a clock, a disk and a network. The
+//! HTTP interface is specified in `docs/spec/http-api.md`.
 
+mod cli;
 mod files;
 pub mod pki;
 pub mod server;
 mod service;
 mod store;
 
-/// Placeholder while building dependencies.
-pub fn main_with_args(_a: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
+pub use cli::main_with_args;
+pub use files::CreateFileError;
+pub use store::StoreError;

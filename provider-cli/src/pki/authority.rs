@@ -62,8 +62,16 @@ impl Authority {
         set_validity(&mut params, AUTHORITY_DAYS)?;
         let certificate = params.self_signed(&key)?;
         // The key first: a certificate without its key would look like an authority.
-        files::create(&folder.join(KEY), key.serialize_pem().as_bytes(), Access::Owner)?;
-        files::create(&folder.join(CERTIFICATE), certificate.pem().as_bytes(), Access::Everybody)?;
+        files::create(
+            &folder.join(KEY),
+            key.serialize_pem().as_bytes(),
+            Access::Owner,
+        )?;
+        files::create(
+            &folder.join(CERTIFICATE),
+            certificate.pem().as_bytes(),
+            Access::Everybody,
+        )?;
         Self::open(folder)
     }
 
@@ -78,7 +86,10 @@ impl Authority {
         };
         let key = KeyPair::from_pem(&read(KEY)?)?;
         let issuer = Issuer::from_ca_cert_pem(&read(CERTIFICATE)?, key)?;
-        Ok(Self { folder: folder.to_owned(), issuer })
+        Ok(Self {
+            folder: folder.to_owned(),
+            issuer,
+        })
     }
 
     /// The authority's certificate: what gateways and provider trust.
@@ -90,7 +101,12 @@ impl Authority {
     ///
     /// # Errors
     /// [`PkiError::Create`] if one of the four files is there already or cannot be written.
-    pub fn issue(&self, client: &ClientId, out: &Path, days: u32) -> Result<GatewayFiles, PkiError> {
+    pub fn issue(
+        &self,
+        client: &ClientId,
+        out: &Path,
+        days: u32,
+    ) -> Result<GatewayFiles, PkiError> {
         let paths = GatewayFiles::in_folder(out);
         refuse_existing([
             paths.tls_certificate.clone(),
@@ -116,8 +132,9 @@ impl Authority {
         let key = new_key()?;
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name(client.as_str());
-        params.subject_alt_names =
-            vec![SanType::URI(format!("urn:dcnet:gateway:{client}").try_into()?)];
+        params.subject_alt_names = vec![SanType::URI(
+            format!("urn:dcnet:gateway:{client}").try_into()?,
+        )];
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![purpose];
@@ -125,7 +142,11 @@ impl Authority {
         set_validity(&mut params, days)?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         files::create(key_path, key.serialize_pem().as_bytes(), Access::Owner)?;
-        files::create(certificate_path, certificate.pem().as_bytes(), Access::Everybody)?;
+        files::create(
+            certificate_path,
+            certificate.pem().as_bytes(),
+            Access::Everybody,
+        )?;
         Ok(())
     }
 }
@@ -140,7 +161,10 @@ pub(super) fn common_name(text: &str) -> DistinguishedName {
 pub(super) fn refuse_existing(
     paths: impl IntoIterator<Item = PathBuf>,
 ) -> Result<(), CreateFileError> {
-    match paths.into_iter().find(|path| path.symlink_metadata().is_ok()) {
+    match paths
+        .into_iter()
+        .find(|path| path.symlink_metadata().is_ok())
+    {
         Some(path) => Err(CreateFileError::Exists(path)),
         None => Ok(()),
     }

@@ -51,13 +51,23 @@ pub enum PkiError {
 /// Sets the validity of `params`: from yesterday, so that a clock that is behind does no harm, to
 /// `days` from today.
 fn set_validity(params: &mut rcgen::CertificateParams, days: u32) -> Result<(), PkiError> {
-    let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
+    let today = jiff::tz::Offset::UTC
+        .to_datetime(jiff::Timestamp::now())
+        .date();
     let moment = |date: jiff::civil::Date| {
-        rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
+        rcgen::date_time_ymd(
+            date.year().into(),
+            date.month().unsigned_abs(),
+            date.day().unsigned_abs(),
+        )
     };
     let first = today.yesterday().map_err(|_| PkiError::Validity(days))?;
     let last = today
-        .checked_add(jiff::Span::new().try_days(days).map_err(|_| PkiError::Validity(days))?)
+        .checked_add(
+            jiff::Span::new()
+                .try_days(days)
+                .map_err(|_| PkiError::Validity(days))?,
+        )
         .map_err(|_| PkiError::Validity(days))?;
     params.not_before = moment(first);
     params.not_after = moment(last);
@@ -65,5 +75,7 @@ fn set_validity(params: &mut rcgen::CertificateParams, days: u32) -> Result<(), 
 }
 
 fn new_key() -> Result<rcgen::KeyPair, PkiError> {
-    Ok(rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?)
+    Ok(rcgen::KeyPair::generate_for(
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+    )?)
 }

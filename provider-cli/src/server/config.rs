@@ -98,19 +98,27 @@ impl Limits {
     /// # Errors
     /// [`ConfigError`] names the file, and the line and key where there is one.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let read = |source| ConfigError::Read { path: path.to_owned(), source };
+        let read = |source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        };
         if std::fs::metadata(path).map_err(read)?.len() > MAX_FILE {
             return Err(ConfigError::Size(path.to_owned()));
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
-        let limits: Self = if text.lines().all(|line| is_blank(line)) {
+        let limits: Self = if text.lines().all(is_blank) {
             Self::default()
         } else {
-            serde_yaml::from_str(&text)
-                .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source })?
+            serde_yaml::from_str(&text).map_err(|source| ConfigError::Syntax {
+                path: path.to_owned(),
+                source,
+            })?
         };
         match limits.zero() {
-            Some(key) => Err(ConfigError::Zero { path: path.to_owned(), key }),
+            Some(key) => Err(ConfigError::Zero {
+                path: path.to_owned(),
+                key,
+            }),
             None => Ok(limits),
         }
     }
@@ -187,13 +195,24 @@ mod tests {
     fn what_is_not_named_keeps_its_default() {
         assert_eq!(load("# nothing\n\n").unwrap(), Limits::default());
         let limits = load("connections: 12\n").unwrap();
-        assert_eq!(limits, Limits { connections: 12, ..Limits::default() });
+        assert_eq!(
+            limits,
+            Limits {
+                connections: 12,
+                ..Limits::default()
+            }
+        );
     }
 
     #[test]
     fn unknown_keys_are_refused_with_their_place() {
-        let text = load("connections: 12\nconnexions: 13\n").unwrap_err().to_string();
-        assert!(text.contains("connexions") && text.contains("line 2"), "{text}");
+        let text = load("connections: 12\nconnexions: 13\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("connexions") && text.contains("line 2"),
+            "{text}"
+        );
     }
 
     #[test]

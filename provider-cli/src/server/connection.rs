@@ -63,7 +63,13 @@ impl Connections {
         router: Router,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { limits, authorities, acceptor: TlsAcceptor::from(tls), router, stopping }
+        Self {
+            limits,
+            authorities,
+            acceptor: TlsAcceptor::from(tls),
+            router,
+            stopping,
+        }
     }
 
     /// Serves one connection to its end.
@@ -126,7 +132,8 @@ impl Connections {
                 .max_header_list_size(HEAD_LIST)
                 .keep_alive_interval(PING)
                 .keep_alive_timeout(self.limits.handshake());
-            self.drive(builder.serve_connection(io, service), &requests.activity).await
+            self.drive(builder.serve_connection(io, service), &requests.activity)
+                .await
         } else {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -161,7 +168,9 @@ impl Connections {
             }
         }
         connection.as_mut().graceful_shutdown();
-        timeout(self.limits.shutdown(), connection).await.unwrap_or(Ok(()))
+        timeout(self.limits.shutdown(), connection)
+            .await
+            .unwrap_or(Ok(()))
     }
 }
 
@@ -190,12 +199,20 @@ impl Requests {
     fn admit(&self, request: &Request<Incoming>) -> Result<Client, Problem> {
         let headers = request.headers();
         if headers.len() > self.header_fields {
-            return Err(Problem::headers_too_large(&format!("{} fields", self.header_fields)));
+            return Err(Problem::headers_too_large(&format!(
+                "{} fields",
+                self.header_fields
+            )));
         }
-        let bytes: usize =
-            headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
         if bytes > self.header_bytes {
-            return Err(Problem::headers_too_large(&format!("{} bytes", self.header_bytes)));
+            return Err(Problem::headers_too_large(&format!(
+                "{} bytes",
+                self.header_bytes
+            )));
         }
         self.identity.clone()
     }
@@ -212,7 +229,11 @@ struct Activity {
 
 impl Activity {
     fn new() -> Self {
-        Self { opened: Instant::now(), busy: AtomicU64::new(0), last: AtomicU64::new(0) }
+        Self {
+            opened: Instant::now(),
+            busy: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+        }
     }
 
     fn begin(&self) -> Busy<'_> {
@@ -256,7 +277,9 @@ async fn linger(mut stream: TcpStream) {
 
 /// What the owner of a refused gateway can do about it.
 fn diagnosis(error: &std::io::Error) -> &'static str {
-    let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let reason = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match reason {
         Some(rustls::Error::InvalidCertificate(reason)) => match reason {
             CertificateError::UnknownIssuer => {

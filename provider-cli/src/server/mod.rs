@@ -131,25 +131,48 @@ pub async fn start_with_plain_readings(options: Options) -> Result<Running, Serv
 }
 
 async fn start_with(options: Options, plain_readings: bool) -> Result<Running, ServeError> {
-    let Options { store, listen, tls_certificate, tls_key, gateway_ca, signing_key, limits } =
-        options;
+    let Options {
+        store,
+        listen,
+        tls_certificate,
+        tls_key,
+        gateway_ca,
+        signing_key,
+        limits,
+    } = options;
     let authorities = Authorities::from_file(&gateway_ca)?;
     let tls = tls::config(&tls_certificate, &tls_key, &authorities)?;
     let key = read_signing_key(signing_key)?;
     let listener = TcpListener::bind(listen)
         .await
-        .map_err(|source| ServeError::Listen { address: listen, source })?;
-    let address =
-        listener.local_addr().map_err(|source| ServeError::Listen { address: listen, source })?;
+        .map_err(|source| ServeError::Listen {
+            address: listen,
+            source,
+        })?;
+    let address = listener.local_addr().map_err(|source| ServeError::Listen {
+        address: listen,
+        source,
+    })?;
     let service = Arc::new(Service::start(&store, key).await?);
     if plain_readings {
         service.create_plain_table().await?;
     }
     let router = routes::router(Arc::clone(&service), limits.clone(), plain_readings);
     let (stop, stopping) = watch::channel(false);
-    let server = Server { limits, authorities, tls: Arc::new(tls), router, service, stopping };
+    let server = Server {
+        limits,
+        authorities,
+        tls: Arc::new(tls),
+        router,
+        service,
+        stopping,
+    };
     let accepting = tokio::spawn(server.run(listener));
-    Ok(Running { address, stop, accepting })
+    Ok(Running {
+        address,
+        stop,
+        accepting,
+    })
 }
 
 fn read_signing_key(path: PathBuf) -> Result<SigningKey, ServeError> {
@@ -171,13 +194,25 @@ struct Server {
 
 impl Server {
     async fn run(self, listener: TcpListener) {
-        let Self { limits, authorities, tls, router, service, mut stopping } = self;
+        let Self {
+            limits,
+            authorities,
+            tls,
+            router,
+            service,
+            mut stopping,
+        } = self;
         let slots = Arc::new(Semaphore::new(length(limits.connections)));
         let grace = limits.shutdown();
         // Closed when the last connection has dropped its sender.
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
-        let connections =
-            Arc::new(Connections::new(limits, authorities, tls, router, stopping.clone()));
+        let connections = Arc::new(Connections::new(
+            limits,
+            authorities,
+            tls,
+            router,
+            stopping.clone(),
+        ));
         loop {
             let accepted = async {
                 // The slot first: what cannot be served waits in the kernel's queue.

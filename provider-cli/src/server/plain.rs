@@ -29,10 +29,19 @@ pub(super) async fn reading(
     let (words, rest) = bytes.as_chunks::<8>();
     let mut words = words.iter().map(|word| u64::from_be_bytes(*word));
     let (Some(round), true) = (words.next(), rest.is_empty()) else {
-        return Err(Problem::bad_request("a plain reading is a round and values of 8 bytes each"));
+        return Err(Problem::bad_request(
+            "a plain reading is a round and values of 8 bytes each",
+        ));
     };
     let hash = frame_hash(&bytes);
-    let row = PlainRow { net, round, pseudonym: client.id, values: words.collect(), hash };
-    api.in_time(Duration::ZERO, api.service.plain_reading(row)).await?;
+    let row = PlainRow {
+        net,
+        round,
+        pseudonym: client.id,
+        values: words.collect(),
+        hash,
+    };
+    api.in_time(Duration::ZERO, api.service.plain_reading(row))
+        .await?;
     Ok((StatusCode::OK, Message(hash.to_vec().into())))
 }

@@ -30,7 +30,13 @@ pub(crate) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, slug, detail: detail.into(), retry_after: None, close: false }
+        Self {
+            status,
+            slug,
+            detail: detail.into(),
+            retry_after: None,
+            close: false,
+        }
     }
 
     fn retry(mut self, seconds: u32) -> Self {
@@ -62,7 +68,11 @@ impl Problem {
 
     pub(crate) fn not_found(path: &str) -> Self {
         let shown: String = path.chars().take(128).collect();
-        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {shown}"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            format!("there is nothing at {shown}"),
+        )
     }
 
     pub(crate) fn method(method: &hyper::Method) -> Self {
@@ -84,8 +94,12 @@ impl Problem {
     }
 
     pub(crate) fn body_broken() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "body-broken", "the body ended before it was complete")
-            .closing()
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "body-broken",
+            "the body ended before it was complete",
+        )
+        .closing()
     }
 
     pub(crate) fn body_slow(seconds: u32) -> Self {

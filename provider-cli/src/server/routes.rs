@@ -83,7 +83,9 @@ async fn descriptor(
     Path(net): Path<String>,
 ) -> Result<Message, Problem> {
     let net = name(&net)?;
-    api.in_time(Duration::ZERO, api.service.descriptor(client, net)).await.map(Message)
+    api.in_time(Duration::ZERO, api.service.descriptor(client, net))
+        .await
+        .map(Message)
 }
 
 async fn members(
@@ -92,7 +94,9 @@ async fn members(
     Path(net): Path<String>,
 ) -> Result<Message, Problem> {
     let net = name(&net)?;
-    let list = api.in_time(Duration::ZERO, api.service.members(client, net)).await?;
+    let list = api
+        .in_time(Duration::ZERO, api.service.members(client, net))
+        .await?;
     Ok(Message(list.into()))
 }
 
@@ -102,7 +106,9 @@ async fn package(
     Path((net, member)): Path<(String, String)>,
 ) -> Result<Message, Problem> {
     let (net, member): (NetId, ClientId) = (name(&net)?, name(&member)?);
-    let package = api.in_time(Duration::ZERO, api.service.package(client, net, member)).await?;
+    let package = api
+        .in_time(Duration::ZERO, api.service.package(client, net, member))
+        .await?;
     Ok(Message(package.into()))
 }
 
@@ -114,7 +120,9 @@ async fn frame(
 ) -> Result<Message, Problem> {
     let net = name(&net)?;
     let bytes = body::read(request, length(api.limits.frame_bytes), &api.limits).await?;
-    let receipt = api.in_time(Duration::ZERO, api.service.frame(client, net, bytes)).await?;
+    let receipt = api
+        .in_time(Duration::ZERO, api.service.frame(client, net, bytes))
+        .await?;
     Ok(Message(receipt.encode().into()))
 }
 
@@ -126,7 +134,8 @@ async fn envelope(
 ) -> Result<StatusCode, Problem> {
     let net = name(&net)?;
     let bytes = body::read(request, length(api.limits.body_bytes), &api.limits).await?;
-    api.in_time(Duration::ZERO, api.service.envelope(client, net, bytes)).await?;
+    api.in_time(Duration::ZERO, api.service.envelope(client, net, bytes))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -149,11 +158,16 @@ async fn inbox(
     let net = name(&net)?;
     let Query(look) = look.map_err(|error| Problem::bad_request(error.body_text()))?;
     if look.wait > LONGEST_WAIT {
-        let detail = format!("wait is {} s, at most {LONGEST_WAIT} s are offered", look.wait);
+        let detail = format!(
+            "wait is {} s, at most {LONGEST_WAIT} s are offered",
+            look.wait
+        );
         return Err(Problem::bad_request(detail));
     }
     let wait = Duration::from_secs(look.wait);
-    let inbox = api.in_time(wait, api.service.inbox(client, net, look.after, wait)).await?;
+    let inbox = api
+        .in_time(wait, api.service.inbox(client, net, look.after, wait))
+        .await?;
     Ok(Message(inbox.into()))
 }
 
@@ -181,5 +195,6 @@ impl Api {
 
 /// A name out of a path.
 pub(super) fn name<T: FromStr<Err = NameError>>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|error: NameError| Problem::bad_request(error.to_string()))
+    text.parse()
+        .map_err(|error: NameError| Problem::bad_request(error.to_string()))
 }

@@ -59,8 +59,14 @@ impl Authorities {
             .iter()
             .map(|certificate| TrustAnchor::from_der(certificate))
             .collect::<Result<_, _>>()
-            .map_err(|source| TlsError::Authority { path: path.to_owned(), source })?;
-        Ok(Self { anchors, certificates })
+            .map_err(|source| TlsError::Authority {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            anchors,
+            certificates,
+        })
     }
 
     /// The gateway that a chain names, whichever of the authorities certified it.
@@ -69,12 +75,18 @@ impl Authorities {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Client, CertificateError> {
-        let chain: Vec<_> = chain.iter().map(|certificate| certificate.to_vec()).collect();
+        let chain: Vec<_> = chain
+            .iter()
+            .map(|certificate| certificate.to_vec())
+            .collect();
         let mut failure = CertificateError::UnknownIssuer;
         for anchor in self.anchors.iter() {
             match anchor.verify(&chain, Usage::Tls, now) {
                 Ok(identity) => {
-                    return Ok(Client { id: identity.client, authority: anchor.fingerprint() });
+                    return Ok(Client {
+                        id: identity.client,
+                        authority: anchor.fingerprint(),
+                    });
                 }
                 // Another authority's complaint says more than "not mine".
                 Err(CertificateError::UnknownIssuer) => {}
@@ -122,11 +134,12 @@ pub(crate) fn config(
     Ok(config)
 }
 
-fn certificates(
-    what: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = |source| TlsError::Pem { what, path: path.to_owned(), source };
+fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = |source| TlsError::Pem {
+        what,
+        path: path.to_owned(),
+        source,
+    };
     let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
         .map_err(pem)?
         .collect::<Result<_, _>>()

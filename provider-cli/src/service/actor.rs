@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::codec::Wire;
 use dcnet_protocol::envelope::Envelope;
 use dcnet_protocol::message::Receipt;
 use dcnet_protocol::names::{ClientId, NetId};
@@ -38,12 +38,28 @@ type Answer<T> = oneshot::Sender<Result<T, ServiceError>>;
 
 /// What the task of a net is asked.
 pub(super) enum Mail {
-    Frame { from: ClientId, bytes: Vec<u8>, reply: Answer<Receipt> },
-    Envelope { from: ClientId, bytes: Vec<u8>, reply: Answer<()> },
-    Members { reply: Answer<Vec<u8>> },
-    Package { member: ClientId, reply: Answer<Option<Vec<u8>>> },
+    Frame {
+        from: ClientId,
+        bytes: Vec<u8>,
+        reply: Answer<Receipt>,
+    },
+    Envelope {
+        from: ClientId,
+        bytes: Vec<u8>,
+        reply: Answer<()>,
+    },
+    Members {
+        reply: Answer<Vec<u8>>,
+    },
+    Package {
+        member: ClientId,
+        reply: Answer<Option<Vec<u8>>>,
+    },
     /// Delete the messages up to `sequence`; nobody waits for it.
-    Forget { client: ClientId, sequence: u64 },
+    Forget {
+        client: ClientId,
+        sequence: u64,
+    },
 }
 
 /// An answer that waits for its records to be durable.
@@ -102,7 +118,14 @@ impl Actor {
         inboxes: Arc<Board>,
         mails: mpsc::Receiver<Mail>,
     ) -> Self {
-        Self { net: setup.descriptor.net(), setup, store, committer, inboxes, mails }
+        Self {
+            net: setup.descriptor.net(),
+            setup,
+            store,
+            committer,
+            inboxes,
+            mails,
+        }
     }
 
     /// Runs until nobody can send mails any more.
@@ -120,9 +143,8 @@ impl Actor {
             loop {
                 let due = Duration::from_millis(deadline.millis_since(now()));
                 let received = self.mails.recv_many(&mut mails, TURN);
-                match timeout(due.min(LONGEST_SLEEP), received).await {
-                    Ok(0) => return,
-                    Ok(_) | Err(_) => {}
+                if let Ok(0) = timeout(due.min(LONGEST_SLEEP), received).await {
+                    return;
                 }
                 let now = now();
                 if mails.is_empty() && now < deadline {
@@ -192,14 +214,19 @@ impl Actor {
                     turn.pending.push(Pending::Done(reply, answer));
                 }
                 Mail::Members { reply } => {
-                    turn.pending.push(Pending::Bytes(reply, machine.member_list().encode()));
+                    turn.pending
+                        .push(Pending::Bytes(reply, machine.member_list().encode()));
                 }
                 Mail::Package { member, reply } => {
-                    let package = machine.package(&member).map(|package| package.encode());
+                    let package = machine.package(&member).map(Wire::encode);
                     turn.pending.push(Pending::Package(reply, package));
                 }
                 Mail::Forget { client, sequence } => {
-                    turn.batch.forgets.push(ForgetRow { net: self.net, client, sequence });
+                    turn.batch.forgets.push(ForgetRow {
+                        net: self.net,
+                        client,
+                        sequence,
+                    });
                 }
             }
         }
@@ -222,7 +249,8 @@ impl Actor {
                 return Err(ServiceError::InboxFull { to, held });
             }
         }
-        self.hand(turn, machine, now, Input::Envelope { from, bytes }).map(drop)
+        self.hand(turn, machine, now, Input::Envelope { from, bytes })
+            .map(drop)
     }
 
     fn hand(
@@ -244,7 +272,10 @@ impl Actor {
         for record in records {
             log(self.net, &record);
             convert::add(&mut turn.batch, self.net, record, |to| {
-                let last = turn.heads.entry(to).or_insert_with(|| self.inboxes.last(to));
+                let last = turn
+                    .heads
+                    .entry(to)
+                    .or_insert_with(|| self.inboxes.last(to));
                 *last += 1;
                 *last
             });
@@ -253,7 +284,11 @@ impl Actor {
 
     /// Makes the turn durable and answers. `false`: the machine is ahead of the store.
     async fn finish(&self, turn: Turn) -> bool {
-        let Turn { batch, pending, heads } = turn;
+        let Turn {
+            batch,
+            pending,
+            heads,
+        } = turn;
         if !batch.is_empty() && self.committer.commit(batch).await.is_err() {
             for pending in pending {
                 pending.fail(ServiceError::StoreUnavailable);

@@ -1,9 +1,9 @@
 //! Administration: on the store, beside a running server or without one.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use dcnet_obis::{ObisCode, ScaledInteger, Unit};
-use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, DescriptorError, NetDescriptor, NetParameters};
 use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
@@ -28,7 +28,9 @@ pub(crate) enum AdminError {
     Store(#[from] StoreError),
     #[error("there is no net {0} in this store; `dcnet net list` shows those that are")]
     UnknownNet(NetId),
-    #[error("round {round} of net {net} is not final or never was; `dcnet round list {net}` shows those that are")]
+    #[error(
+        "round {round} of net {net} is not final or never was; `dcnet round list {net}` shows those that are"
+    )]
     UnknownRound { net: NetId, round: u64 },
     #[error("the net cannot be created: {0}")]
     Descriptor(#[from] DescriptorError),
@@ -142,12 +144,16 @@ pub(crate) struct SlotSum {
 impl Admin {
     /// For a command that needs a store that is there.
     pub(crate) async fn open(path: &Path) -> Result<Self, AdminError> {
-        Ok(Self { store: Store::open(path).await? })
+        Ok(Self {
+            store: Store::open(path).await?,
+        })
     }
 
     /// For the command that makes the first net.
     pub(crate) async fn create_or_open(path: &Path) -> Result<Self, AdminError> {
-        Ok(Self { store: Store::create_or_open(path).await? })
+        Ok(Self {
+            store: Store::create_or_open(path).await?,
+        })
     }
 
     /// Creates a net. A running server serves it with the first request for it.
@@ -189,7 +195,11 @@ impl Admin {
         let row = self.row(net).await?;
         let descriptor = decode_descriptor(&row)?;
         let members = self.members(net).await?;
-        Ok(Audit::of(&descriptor, &members, self.epoch(net).await?.as_ref()))
+        Ok(Audit::of(
+            &descriptor,
+            &members,
+            self.epoch(net).await?.as_ref(),
+        ))
     }
 
     /// The final rounds whose metered interval begins in `from..to`, ascending; the latest
@@ -222,7 +232,10 @@ impl Admin {
     /// One final round.
     pub(crate) async fn round(&self, net: NetId, round: u64) -> Result<RoundView, AdminError> {
         let descriptor = decode_descriptor(&self.row(net).await?)?;
-        let mut rows = self.store.outcomes(net, Some(round), Some(round), Some(1)).await?;
+        let mut rows = self
+            .store
+            .outcomes(net, Some(round), Some(round), Some(1))
+            .await?;
         let (_, outcome) = rows.pop().ok_or(AdminError::UnknownRound { net, round })?;
         Ok(view_round(&descriptor, &convert::decode(&outcome)?))
     }
@@ -233,7 +246,10 @@ impl Admin {
     }
 
     async fn row(&self, net: NetId) -> Result<NetRow, AdminError> {
-        self.store.net(net).await?.ok_or(AdminError::UnknownNet(net))
+        self.store
+            .net(net)
+            .await?
+            .ok_or(AdminError::UnknownNet(net))
     }
 
     async fn members(&self, net: NetId) -> Result<Vec<MemberRecord>, AdminError> {
@@ -350,6 +366,10 @@ fn rfc3339(time: UnixTime) -> String {
         .map_or_else(|| time.secs().to_string(), |time| time.to_string())
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

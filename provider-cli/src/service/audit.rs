@@ -78,7 +78,10 @@ impl Audit {
             components: graph.components().len(),
             smallest_degree: graph.degrees().map(|(_, degree)| degree).min(),
             articulation_points: cut.iter().map(ClientId::to_string).collect(),
-            members: members.iter().map(|member| line(member, &graph, &cut)).collect(),
+            members: members
+                .iter()
+                .map(|member| line(member, &graph, &cut))
+                .collect(),
             problems: Vec::new(),
             warnings: Vec::new(),
         };
@@ -160,7 +163,9 @@ impl Audit {
                 ),
             );
         }
-        let few = descriptor.out_degree().min(graph.members().len().saturating_sub(1));
+        let few = descriptor
+            .out_degree()
+            .min(graph.members().len().saturating_sub(1));
         let poor: Vec<String> = graph
             .degrees()
             .filter(|(_, degree)| (MIN_DEGREE..few).contains(degree))
@@ -171,9 +176,21 @@ impl Audit {
             self.warning("few-neighbours", text);
         }
         for (status, kind, what) in [
-            (MemberStatus::Suspended, "suspended", "missed a round and did not come back yet"),
-            (MemberStatus::Entered, "waiting", "wait for the next manifest"),
-            (MemberStatus::Registered, "not-entered", "registered and have not entered"),
+            (
+                MemberStatus::Suspended,
+                "suspended",
+                "missed a round and did not come back yet",
+            ),
+            (
+                MemberStatus::Entered,
+                "waiting",
+                "wait for the next manifest",
+            ),
+            (
+                MemberStatus::Registered,
+                "not-entered",
+                "registered and have not entered",
+            ),
         ] {
             let those: Vec<String> = members
                 .iter()
@@ -181,7 +198,10 @@ impl Audit {
                 .map(|member| member.client.to_string())
                 .collect();
             if !those.is_empty() {
-                self.warning(kind, format!("{} members {what}: {}", those.len(), those.join(" ")));
+                self.warning(
+                    kind,
+                    format!("{} members {what}: {}", those.len(), those.join(" ")),
+                );
             }
         }
     }
@@ -189,7 +209,13 @@ impl Audit {
 
 fn graph(epoch: Option<&EpochRecord>) -> Adjacency {
     let named: BTreeMap<ClientId, ClientSet> = epoch
-        .map(|epoch| epoch.members.iter().map(|m| (m.client, m.neighbours.clone())).collect())
+        .map(|epoch| {
+            epoch
+                .members
+                .iter()
+                .map(|m| (m.client, m.neighbours.clone()))
+                .collect()
+        })
         .unwrap_or_default();
     Adjacency::mutual(&named)
 }

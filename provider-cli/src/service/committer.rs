@@ -35,7 +35,10 @@ impl Committer {
     /// Writes `batch` in one transaction, possibly together with others'. Durable on `Ok`.
     pub(super) async fn commit(&self, batch: Batch) -> Result<(), NotCommitted> {
         let (done, answer) = oneshot::channel();
-        self.0.send(Job { batch, done }).await.map_err(|_| NotCommitted)?;
+        self.0
+            .send(Job { batch, done })
+            .await
+            .map_err(|_| NotCommitted)?;
         answer.await.unwrap_or(Err(NotCommitted))
     }
 }

@@ -22,7 +22,11 @@ pub(super) fn add(
 ) {
     match record {
         Record::Member(member) => {
-            batch.members.push(MemberRow { net, client: member.client, record: member.encode() });
+            batch.members.push(MemberRow {
+                net,
+                client: member.client,
+                record: member.encode(),
+            });
         }
         Record::Epoch(epoch) => batch.epochs.push(EpochRow {
             net,
@@ -54,8 +58,7 @@ pub(super) fn add(
 
 /// What the core needs to go on from where the store is.
 pub(super) fn snapshot(restored: &Restored) -> Result<Snapshot, StoreError> {
-    let last: Option<RoundOutcome> =
-        restored.last_outcome.as_deref().map(decode).transpose()?;
+    let last: Option<RoundOutcome> = restored.last_outcome.as_deref().map(decode).transpose()?;
     Ok(Snapshot {
         members: restored
             .members

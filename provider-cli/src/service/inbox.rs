@@ -47,7 +47,9 @@ impl Board {
 
     /// Number of messages that `client` has not confirmed.
     pub(super) fn held(&self, client: ClientId) -> u64 {
-        self.with(client, |head| head.last.borrow().saturating_sub(head.confirmed))
+        self.with(client, |head| {
+            head.last.borrow().saturating_sub(head.confirmed)
+        })
     }
 
     /// Messages up to `last` are in the store.

@@ -25,8 +25,8 @@ use dcnet_protocol::signature::SigningKey;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-pub(crate) use admin::{Admin, AdminError, NewNet, SlotText};
-pub(crate) use audit::{Audit, Finding};
+pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText};
+pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
 
 use crate::store::{Batch, NetRow, PlainRow, Store, StoreError};
 use actor::{Actor, Mail};
@@ -49,7 +49,9 @@ pub(crate) enum ServiceError {
     UnknownNet(NetId),
     #[error("{client} is no member of net {net}")]
     UnknownMember { net: NetId, client: ClientId },
-    #[error("net {net} is for gateways of another certification authority than the one that certified {client}")]
+    #[error(
+        "net {net} is for gateways of another certification authority than the one that certified {client}"
+    )]
     ForeignAuthority { net: NetId, client: ClientId },
     #[error("{held} messages wait for {to}; it takes no more before it has fetched them")]
     InboxFull { to: ClientId, held: u64 },
@@ -146,7 +148,12 @@ impl Service {
         bytes: Vec<u8>,
     ) -> Result<Receipt, ServiceError> {
         let net = self.net(client, net).await?;
-        net.ask(|reply| Mail::Frame { from: client.id, bytes, reply }).await
+        net.ask(|reply| Mail::Frame {
+            from: client.id,
+            bytes,
+            reply,
+        })
+        .await
     }
 
     /// Takes an envelope; returns when it is in the addressee's inbox, durably.
@@ -157,7 +164,12 @@ impl Service {
         bytes: Vec<u8>,
     ) -> Result<(), ServiceError> {
         let net = self.net(client, net).await?;
-        net.ask(|reply| Mail::Envelope { from: client.id, bytes, reply }).await
+        net.ask(|reply| Mail::Envelope {
+            from: client.id,
+            bytes,
+            reply,
+        })
+        .await
     }
 
     /// The encoded list of members that a newcomer may draw.
@@ -166,7 +178,10 @@ impl Service {
         client: Client,
         net: NetId,
     ) -> Result<Vec<u8>, ServiceError> {
-        self.net(client, net).await?.ask(|reply| Mail::Members { reply }).await
+        self.net(client, net)
+            .await?
+            .ask(|reply| Mail::Members { reply })
+            .await
     }
 
     /// The encoded key package of a member.
@@ -176,9 +191,15 @@ impl Service {
         net: NetId,
         member: ClientId,
     ) -> Result<Vec<u8>, ServiceError> {
-        let package =
-            self.net(client, net).await?.ask(|reply| Mail::Package { member, reply }).await?;
-        package.ok_or(ServiceError::UnknownMember { net, client: member })
+        let package = self
+            .net(client, net)
+            .await?
+            .ask(|reply| Mail::Package { member, reply })
+            .await?;
+        package.ok_or(ServiceError::UnknownMember {
+            net,
+            client: member,
+        })
     }
 
     /// The encoded inbox of `client` behind `after`; waits up to `wait` for something to arrive.
@@ -193,7 +214,10 @@ impl Service {
         let served = self.net(client, net).await?;
         if served.inboxes.confirm(client.id, after) {
             // Lost if the mailbox is full: the next look into the inbox confirms again.
-            let _ = served.mailbox.try_send(Mail::Forget { client: client.id, sequence: after });
+            let _ = served.mailbox.try_send(Mail::Forget {
+                client: client.id,
+                sequence: after,
+            });
         }
         let mut stopping = self.stopping.subscribe();
         tokio::select! {
@@ -203,17 +227,24 @@ impl Service {
         if served.inboxes.last(client.id) <= after {
             return Ok(inbox::encode(&[]));
         }
-        let deliveries = self.store.deliveries(net, client.id, after).await.map_err(|error| {
-            tracing::error!(%net, %error, "cannot read an inbox");
-            ServiceError::StoreUnavailable
-        })?;
+        let deliveries = self
+            .store
+            .deliveries(net, client.id, after)
+            .await
+            .map_err(|error| {
+                tracing::error!(%net, %error, "cannot read an inbox");
+                ServiceError::StoreUnavailable
+            })?;
         Ok(inbox::encode(&deliveries))
     }
 
     /// Stores a pseudonymised reading in the clear, as durably as a frame: the benchmark's measure.
     pub(crate) async fn plain_reading(&self, row: PlainRow) -> Result<(), ServiceError> {
         self.committer
-            .commit(Batch { plain: vec![row], ..Batch::default() })
+            .commit(Batch {
+                plain: vec![row],
+                ..Batch::default()
+            })
             .await
             .map_err(|_| ServiceError::StoreUnavailable)
     }
@@ -234,7 +265,10 @@ impl Service {
     /// Stops the nets, writes what is left, closes the store. Requests must have ended before.
     pub(crate) async fn stop(self) {
         self.stop_waiting();
-        self.nets.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.nets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         for actor in self.starting.into_inner() {
             if let Err(error) = actor.await {
                 tracing::error!(%error, "the task of a net ended badly");
@@ -255,12 +289,19 @@ impl Service {
         if served.authority == client.authority {
             Ok(served)
         } else {
-            Err(ServiceError::ForeignAuthority { net, client: client.id })
+            Err(ServiceError::ForeignAuthority {
+                net,
+                client: client.id,
+            })
         }
     }
 
     fn running(&self, net: NetId) -> Option<Arc<Net>> {
-        self.nets.read().unwrap_or_else(PoisonError::into_inner).get(&net).cloned()
+        self.nets
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&net)
+            .cloned()
     }
 
     /// Starts a net that is in the store; nets may be created while the server runs.
@@ -278,8 +319,9 @@ impl Service {
         };
         let row = self.store.net(net).await.map_err(unavailable)?;
         let row = row.ok_or(ServiceError::UnknownNet(net))?;
-        let setup =
-            self.setup(&row).map_err(|error| ServiceError::NotServed(error.to_string()))?;
+        let setup = self
+            .setup(&row)
+            .map_err(|error| ServiceError::NotServed(error.to_string()))?;
         let inboxes = Arc::new(Board::default());
         let (mailbox, mails) = mpsc::channel(actor::MAILBOX);
         let served = Arc::new(Net {
@@ -288,8 +330,13 @@ impl Service {
             mailbox,
             inboxes: Arc::clone(&inboxes),
         });
-        let actor =
-            Actor::new(setup, self.store.clone(), self.committer.clone(), inboxes, mails);
+        let actor = Actor::new(
+            setup,
+            self.store.clone(),
+            self.committer.clone(),
+            inboxes,
+            mails,
+        );
         actors.push(tokio::spawn(actor.run()));
         self.nets
             .write()
@@ -318,16 +365,20 @@ impl Net {
         mail: impl FnOnce(oneshot::Sender<Result<T, ServiceError>>) -> Mail,
     ) -> Result<T, ServiceError> {
         let (reply, answer) = oneshot::channel();
-        self.mailbox.try_send(mail(reply)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => ServiceError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => ServiceError::ShuttingDown,
-        })?;
+        self.mailbox
+            .try_send(mail(reply))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => ServiceError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => ServiceError::ShuttingDown,
+            })?;
         answer.await.unwrap_or(Err(ServiceError::ShuttingDown))
     }
 }
 
 /// The clock, read here and handed to the pure core.
 pub(crate) fn now() -> UnixTime {
-    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let elapsed = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     UnixTime::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }

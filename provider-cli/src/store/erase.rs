@@ -55,7 +55,9 @@ async fn empty_log(connection: &mut SqliteConnection) -> Result<bool, StoreError
         .fetch_one(&mut *connection)
         .await
         .map_err(failed())?;
-    busy_timeout(connection, super::BUSY_TIMEOUT).await.map_err(failed())?;
+    busy_timeout(connection, super::BUSY_TIMEOUT)
+        .await
+        .map_err(failed())?;
     let busy: i64 = row.try_get(0).map_err(failed())?;
     Ok(busy == 0)
 }
@@ -66,5 +68,8 @@ async fn busy_timeout(
 ) -> Result<(), sqlx::Error> {
     let text = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
     // A number of this module, and pragmas take no parameters.
-    sqlx::query(sqlx::AssertSqlSafe(text)).execute(connection).await.map(drop)
+    sqlx::query(sqlx::AssertSqlSafe(text))
+        .execute(connection)
+        .await
+        .map(drop)
 }

@@ -24,7 +24,12 @@ pub(super) struct Insert {
 
 impl Insert {
     pub(super) const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
-        Self { head, tail, columns, texts: OnceLock::new() }
+        Self {
+            head,
+            tail,
+            columns,
+            texts: OnceLock::new(),
+        }
     }
 
     /// Inserts `rows` in order; `bind` binds the columns of one row in order.

@@ -102,9 +102,16 @@ impl StoreError {
 impl Store {
     /// Opens the store at `path`, makes it if it is not there, and brings its schema up to date.
     pub(crate) async fn create_or_open(path: &Path) -> Result<Self, StoreError> {
-        let opened =
-            OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop);
-        opened.map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+        let opened = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .map(drop);
+        opened.map_err(|source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::connect(path).await
     }
 
@@ -113,7 +120,10 @@ impl Store {
         match path.try_exists() {
             Ok(true) => Self::connect(path).await,
             Ok(false) => Err(StoreError::Missing(path.to_owned())),
-            Err(source) => Err(StoreError::Open { path: path.to_owned(), source }),
+            Err(source) => Err(StoreError::Open {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 
@@ -126,13 +136,22 @@ impl Store {
         MIGRATOR
             .run(&mut connection)
             .await
-            .map_err(|source| StoreError::Schema { path: path.to_owned(), source })?;
-        connection.close().await.map_err(StoreError::database("be closed"))?;
+            .map_err(|source| StoreError::Schema {
+                path: path.to_owned(),
+                source,
+            })?;
+        connection
+            .close()
+            .await
+            .map_err(StoreError::database("be closed"))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .min_connections(0)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self { path: path.to_owned(), readers })
+        Ok(Self {
+            path: path.to_owned(),
+            readers,
+        })
     }
 
     /// The one writer of this process.
@@ -151,7 +170,10 @@ impl Store {
             .create(true)
             .mode(0o600)
             .open(&path)
-            .map_err(|source| StoreError::Open { path: path.clone(), source })?;
+            .map_err(|source| StoreError::Open {
+                path: path.clone(),
+                source,
+            })?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(self.path.clone())),

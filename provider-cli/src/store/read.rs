@@ -39,14 +39,19 @@ impl Store {
 
     /// The members of a net, by name.
     pub(crate) async fn members(&self, net: NetId) -> Result<Vec<MemberRow>, StoreError> {
-        let rows =
-            sqlx::query("SELECT client, record FROM members WHERE net = $1 ORDER BY client")
-                .bind(net.as_str())
-                .fetch_all(&self.readers)
-                .await
-                .map_err(StoreError::database("list the members"))?;
+        let rows = sqlx::query("SELECT client, record FROM members WHERE net = $1 ORDER BY client")
+            .bind(net.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::database("list the members"))?;
         rows.iter()
-            .map(|row| Ok(MemberRow { net, client: client(row, "client")?, record: get(row, "record")? }))
+            .map(|row| {
+                Ok(MemberRow {
+                    net,
+                    client: client(row, "client")?,
+                    record: get(row, "record")?,
+                })
+            })
             .collect()
     }
 
@@ -97,7 +102,10 @@ impl Store {
         .fetch_all(&self.readers)
         .await
         .map_err(StoreError::database("list the rounds"))?;
-        rows.iter().rev().map(|row| Ok((number(row, "round")?, get(row, "outcome")?))).collect()
+        rows.iter()
+            .rev()
+            .map(|row| Ok((number(row, "round")?, get(row, "outcome")?)))
+            .collect()
     }
 
     /// Number of superpositions kept of rounds that are not final.
@@ -128,7 +136,9 @@ impl Store {
         .fetch_all(&self.readers)
         .await
         .map_err(StoreError::database("read an inbox"))?;
-        rows.iter().map(|row| Ok((number(row, "sequence")?, get(row, "message")?))).collect()
+        rows.iter()
+            .map(|row| Ok((number(row, "sequence")?, get(row, "message")?)))
+            .collect()
     }
 
     /// Everything from which a net is rebuilt. The caller sees to it that nothing writes to the net
@@ -137,8 +147,12 @@ impl Store {
         Ok(Restored {
             members: self.members(net).await?,
             epochs: self.latest_epochs(net, EPOCHS_RESTORED).await?,
-            frames: self.frames(net, "SELECT * FROM frames WHERE net = $1").await?,
-            resent: self.frames(net, "SELECT * FROM resent WHERE net = $1").await?,
+            frames: self
+                .frames(net, "SELECT * FROM frames WHERE net = $1")
+                .await?,
+            resent: self
+                .frames(net, "SELECT * FROM resent WHERE net = $1")
+                .await?,
             corrections: self.corrections(net).await?,
             last_outcome: self
                 .outcomes(net, None, None, Some(1))
@@ -204,7 +218,13 @@ impl Store {
         .await
         .map_err(StoreError::database("read the heads of the inboxes"))?;
         rows.iter()
-            .map(|row| Ok((client(row, "client")?, number(row, "last")?, number(row, "held")?)))
+            .map(|row| {
+                Ok((
+                    client(row, "client")?,
+                    number(row, "last")?,
+                    number(row, "held")?,
+                ))
+            })
             .collect()
     }
 }
@@ -212,7 +232,9 @@ impl Store {
 fn net_row(row: &SqliteRow) -> Result<NetRow, StoreError> {
     let name: String = get(row, "net")?;
     Ok(NetRow {
-        net: name.parse().map_err(|error| StoreError::Corrupt(format!("net {name:?}: {error}")))?,
+        net: name
+            .parse()
+            .map_err(|error| StoreError::Corrupt(format!("net {name:?}: {error}")))?,
         descriptor: get(row, "descriptor")?,
         authority: get(row, "authority")?,
         created: number(row, "created")?,
@@ -221,7 +243,8 @@ fn net_row(row: &SqliteRow) -> Result<NetRow, StoreError> {
 
 fn client(row: &SqliteRow, column: &str) -> Result<ClientId, StoreError> {
     let name: String = get(row, column)?;
-    name.parse().map_err(|error| StoreError::Corrupt(format!("client {name:?}: {error}")))
+    name.parse()
+        .map_err(|error| StoreError::Corrupt(format!("client {name:?}: {error}")))
 }
 
 fn number(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
@@ -233,7 +256,8 @@ fn get<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T, StoreError>
 where
     T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {
-    row.try_get(column).map_err(|error| StoreError::Corrupt(error.to_string()))
+    row.try_get(column)
+        .map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 fn words(bytes: &[u8]) -> Result<Vec<u64>, StoreError> {
@@ -241,6 +265,8 @@ fn words(bytes: &[u8]) -> Result<Vec<u64>, StoreError> {
     if rest.is_empty() {
         Ok(words.iter().map(|word| u64::from_be_bytes(*word)).collect())
     } else {
-        Err(StoreError::Corrupt("words whose length is no multiple of 8 bytes".to_owned()))
+        Err(StoreError::Corrupt(
+            "words whose length is no multiple of 8 bytes".to_owned(),
+        ))
     }
 }

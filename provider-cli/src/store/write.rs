@@ -12,8 +12,11 @@ static MEMBERS: Insert = Insert::new(
     3,
     "ON CONFLICT (net, client) DO UPDATE SET record = excluded.record",
 );
-static EPOCHS: Insert =
-    Insert::new("INSERT INTO epochs (net, epoch, first_round, record)", 4, "");
+static EPOCHS: Insert = Insert::new(
+    "INSERT INTO epochs (net, epoch, first_round, record)",
+    4,
+    "",
+);
 static FRAMES: Insert = Insert::new(
     "INSERT INTO frames (net, round, client, epoch, transmission, words, hash)",
     7,
@@ -24,8 +27,11 @@ static RESENT: Insert = Insert::new(
     7,
     "",
 );
-static CORRECTIONS: Insert =
-    Insert::new("INSERT INTO corrections (net, round, missing, asked)", 4, "");
+static CORRECTIONS: Insert = Insert::new(
+    "INSERT INTO corrections (net, round, missing, asked)",
+    4,
+    "",
+);
 static INBOX: Insert = Insert::new("INSERT INTO inbox (net, client, sequence, message)", 4, "");
 static HEADS: Insert = Insert::new(
     "INSERT INTO inbox_heads (net, client, last)",
@@ -33,8 +39,11 @@ static HEADS: Insert = Insert::new(
     "ON CONFLICT (net, client) DO UPDATE SET last = excluded.last",
 );
 static ROUNDS: Insert = Insert::new("INSERT INTO rounds (net, round, outcome)", 3, "");
-static PLAIN: Insert =
-    Insert::new("INSERT INTO plain_readings (net, round, pseudonym, readings, hash)", 5, "");
+static PLAIN: Insert = Insert::new(
+    "INSERT INTO plain_readings (net, round, pseudonym, readings, hash)",
+    5,
+    "",
+);
 
 /// The connection that writes.
 pub(crate) struct Writer {
@@ -45,7 +54,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(super) async fn connect(options: SqliteConnectOptions) -> Result<Self, StoreError> {
-        let mut writer = Self { options, connection: None };
+        let mut writer = Self {
+            options,
+            connection: None,
+        };
         writer.connection().await?;
         Ok(writer)
     }
@@ -146,7 +158,10 @@ async fn transaction(
     }
     insert_frames(&mut transaction, &FRAMES, &frames).await?;
     insert_plain(&mut transaction, &plain).await?;
-    transaction.commit().await.map_err(StoreError::database("commit"))
+    transaction
+        .commit()
+        .await
+        .map_err(StoreError::database("commit"))
 }
 
 fn has_more_than_frames(batch: &Batch) -> bool {
@@ -159,14 +174,14 @@ fn has_more_than_frames(batch: &Batch) -> bool {
         && batch.forgets.is_empty())
 }
 
-async fn write_rest(
-    connection: &mut SqliteConnection,
-    batch: &Batch,
-) -> Result<(), StoreError> {
+async fn write_rest(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
     let failed = StoreError::database;
     MEMBERS
         .run(connection, &batch.members, |query, row| {
-            query.bind(row.net.as_str()).bind(row.client.as_str()).bind(row.record.as_slice())
+            query
+                .bind(row.net.as_str())
+                .bind(row.client.as_str())
+                .bind(row.record.as_slice())
         })
         .await
         .map_err(failed("store a member"))?;
@@ -174,12 +189,21 @@ async fn write_rest(
         let (epoch, first) = (integer(row.epoch)?, integer(row.first_round)?);
         EPOCHS
             .run(connection, std::slice::from_ref(row), |query, row| {
-                query.bind(row.net.as_str()).bind(epoch).bind(first).bind(row.record.as_slice())
+                query
+                    .bind(row.net.as_str())
+                    .bind(epoch)
+                    .bind(first)
+                    .bind(row.record.as_slice())
             })
             .await
             .map_err(failed("store an epoch"))?;
     }
-    insert_frames(connection, &RESENT, &batch.resent.iter().collect::<Vec<_>>()).await?;
+    insert_frames(
+        connection,
+        &RESENT,
+        &batch.resent.iter().collect::<Vec<_>>(),
+    )
+    .await?;
     for row in &batch.corrections {
         let round = integer(row.round)?;
         CORRECTIONS
@@ -198,7 +222,10 @@ async fn write_rest(
         let round = integer(row.round)?;
         ROUNDS
             .run(connection, std::slice::from_ref(row), |query, row| {
-                query.bind(row.net.as_str()).bind(round).bind(row.outcome.as_slice())
+                query
+                    .bind(row.net.as_str())
+                    .bind(round)
+                    .bind(row.outcome.as_slice())
             })
             .await
             .map_err(failed("store the outcome of a round"))?;
@@ -207,10 +234,7 @@ async fn write_rest(
     Ok(())
 }
 
-async fn write_inboxes(
-    connection: &mut SqliteConnection,
-    batch: &Batch,
-) -> Result<(), StoreError> {
+async fn write_inboxes(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
     let failed = StoreError::database;
     let deliveries: Vec<_> = batch
         .deliveries
@@ -229,7 +253,10 @@ async fn write_inboxes(
         .map_err(failed("store a message"))?;
     HEADS
         .run(connection, &deliveries, |query, (sequence, row)| {
-            query.bind(row.net.as_str()).bind(row.client.as_str()).bind(sequence)
+            query
+                .bind(row.net.as_str())
+                .bind(row.client.as_str())
+                .bind(sequence)
         })
         .await
         .map_err(failed("store the head of an inbox"))?;
@@ -252,7 +279,14 @@ async fn insert_frames(
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = frames
         .iter()
-        .map(|row| Ok((integer(row.round)?, integer(row.epoch)?, to_bytes(&row.words), *row)))
+        .map(|row| {
+            Ok((
+                integer(row.round)?,
+                integer(row.epoch)?,
+                to_bytes(&row.words),
+                *row,
+            ))
+        })
         .collect::<Result<_, StoreError>>()?;
     insert
         .run(connection, &rows, |query, (round, epoch, words, row)| {

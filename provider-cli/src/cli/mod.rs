@@ -1,0 +1,190 @@
+//! The command line. Texts are pinned by the snapshots in `tests/cmd/`.
+
+mod export;
+mod net;
+mod output;
+mod pki;
+mod round;
+mod serve;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use dcnet_protocol::names::NetId;
+
+use crate::service::AdminError;
+
+/// What a command ended with. The numbers are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// 0.
+    Done,
+    /// 3: `net audit` found problems.
+    Problems,
+}
+
+/// Why a command failed, as its user is told.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error(transparent)]
+    Pki(#[from] crate::pki::PkiError),
+    #[error(transparent)]
+    Serve(#[from] crate::server::ServeError),
+    #[error(transparent)]
+    Config(#[from] crate::server::ConfigError),
+    #[error(transparent)]
+    Net(#[from] net::CreateError),
+    #[error(transparent)]
+    Create(#[from] crate::files::CreateFileError),
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+    #[error("cannot write CSV: {0}")]
+    Csv(#[from] csv::Error),
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+}
+
+impl CliError {
+    /// 4 for what is not there, 1 for everything else.
+    fn code(&self) -> u8 {
+        match self {
+            Self::Admin(AdminError::UnknownNet(_) | AdminError::UnknownRound { .. }) => 4,
+            _ => 1,
+        }
+    }
+
+    /// Whoever read our output has had enough of it: no failure.
+    fn is_closed_pipe(&self) -> bool {
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Csv(error) => {
+                matches!(error.kind(), csv::ErrorKind::Io(e) if e.kind() == io::ErrorKind::BrokenPipe)
+            }
+            Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
+            _ => false,
+        }
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the reason is on standard error
+  2  the command line is wrong
+  3  `net audit` found problems
+  4  there is no such net or round
+
+Times are UTC. `dcnet help COMMAND` explains a command with examples.";
+
+/// Provider of DC nets: sums of smart-meter readings, and nobody learns a household's.
+#[derive(Debug, Parser)]
+#[command(name = "dcnet", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make certificates and keys for a laboratory.
+    #[command(subcommand)]
+    Pki(pki::Pki),
+    /// Serve gateways over HTTPS.
+    Serve(serve::Serve),
+    /// Create nets and look at them.
+    #[command(subcommand)]
+    Net(net::Net),
+    /// Look at rounds and their sums.
+    #[command(subcommand)]
+    Round(round::Round),
+    /// Write sums for other programs.
+    #[command(subcommand)]
+    Export(export::Export),
+}
+
+/// Where the store is.
+#[derive(Debug, Args)]
+struct StoreArg {
+    /// The store's file. Commands may run beside a running server.
+    #[arg(long, value_name = "FILE", default_value = "dcnet.sqlite3")]
+    store: PathBuf,
+}
+
+/// A net by its name.
+#[derive(Debug, Args)]
+struct NetArg {
+    /// Name of the net.
+    #[arg(value_name = "NET")]
+    net: NetId,
+}
+
+/// Whether to print JSON.
+#[derive(Debug, Clone, Copy, Args)]
+struct JsonArg {
+    /// Print JSON for programs instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the `dcnet` program with the arguments of a process, its name first, and says how the
+/// process is to end.
+///
+/// Makes its own asynchronous runtime: not to be called from within one.
+pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // If even this cannot be printed nobody is listening.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+        }
+    };
+    match run(cli.command) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Problems) => ExitCode::from(3),
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dcnet: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Outcome, CliError> {
+    let runtime = match &command {
+        Command::Pki(pki) => return pki.run(),
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build(),
+        _ => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build(),
+    };
+    runtime.map_err(CliError::Runtime)?.block_on(async {
+        match command {
+            Command::Pki(pki) => pki.run(),
+            Command::Serve(serve) => serve.run().await,
+            Command::Net(net) => net.run().await,
+            Command::Round(round) => round.run().await,
+            Command::Export(export) => export.run().await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

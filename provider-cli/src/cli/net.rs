@@ -1,0 +1,236 @@
+//! `dcnet net`.
+
+use clap::{Args, Subcommand};
+
+use super::output::{self, few};
+use super::{CliError, JsonArg, NetArg, Outcome, StoreArg};
+use crate::service::{Admin, Audit, NetView};
+
+mod create;
+
+pub(super) use create::CreateError;
+
+/// Nets of a store.
+#[derive(Debug, Subcommand)]
+pub(super) enum Net {
+    /// Create a net. Its parameters never change: every message is bound to them.
+    Create(create::Create),
+    /// List the nets.
+    List(List),
+    /// Show a net's parameters and how it stands.
+    Show(One),
+    /// Check a net's members and key graph; exit code 3 if there are problems.
+    ///
+    /// Looks at the key graph in force: number of members against the net's minimum size, degrees
+    /// against the minimum of 3, whether the graph is connected, and whose loss alone would split
+    /// it (articulation points). Warnings do not change the exit code.
+    #[command(after_help = "Example:\n  dcnet net audit elbe-4 || echo 'look at elbe-4'")]
+    Audit(One),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    store: StoreArg,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    #[command(flatten)]
+    net: NetArg,
+    #[command(flatten)]
+    store: StoreArg,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+impl Net {
+    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+        match self {
+            Self::Create(create) => create.run().await,
+            Self::List(list) => list.run().await,
+            Self::Show(one) => one.show().await,
+            Self::Audit(one) => one.audit().await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<Outcome, CliError> {
+        let admin = Admin::open(&self.store.store).await?;
+        let nets = admin.nets().await?;
+        admin.close().await;
+        if self.json.json {
+            output::json(&nets)?;
+        } else {
+            output::table(
+                [
+                    "net",
+                    "region",
+                    "interval",
+                    "active",
+                    "minimum",
+                    "last round",
+                    "status",
+                ],
+                nets.iter().map(|net| {
+                    let last = net.last_round.as_ref();
+                    [
+                        net.net.clone(),
+                        net.region.clone(),
+                        format!("{} s", net.interval_s),
+                        net.members.active.to_string(),
+                        net.min_size.to_string(),
+                        last.map_or("-".to_owned(), |round| round.start.clone()),
+                        last.map_or("-".to_owned(), |round| round.status.to_owned()),
+                    ]
+                }),
+            )?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl One {
+    async fn show(self) -> Result<Outcome, CliError> {
+        let admin = Admin::open(&self.store.store).await?;
+        let net = admin.net(self.net.net).await?;
+        admin.close().await;
+        if self.json.json {
+            output::json(&net)?;
+        } else {
+            print_net(&net)?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn audit(self) -> Result<Outcome, CliError> {
+        let admin = Admin::open(&self.store.store).await?;
+        let audit = admin.audit(self.net.net).await?;
+        admin.close().await;
+        if self.json.json {
+            output::json(&audit)?;
+        } else {
+            print_audit(&audit)?;
+        }
+        Ok(if audit.problems.is_empty() {
+            Outcome::Done
+        } else {
+            Outcome::Problems
+        })
+    }
+}
+
+fn print_net(net: &NetView) -> Result<(), CliError> {
+    let slots: Vec<String> = net
+        .slots
+        .iter()
+        .map(|slot| format!("{} in 10^{} {}", slot.obis, slot.scale, slot.unit))
+        .collect();
+    let members = net.members;
+    let last = net.last_round.as_ref();
+    output::pairs(&[
+        ("net", net.net.clone()),
+        ("region", net.region.clone()),
+        ("created", net.created.clone()),
+        ("descriptor hash", net.descriptor_hash.clone()),
+        ("interval", format!("{} s", net.interval_s)),
+        ("submission window", format!("{} s", net.submit_window_s)),
+        (
+            "correction window",
+            format!("{} s", net.correction_window_s),
+        ),
+        ("correction mode", net.mode.to_owned()),
+        ("slots", slots.join("; ")),
+        ("minimum size", net.min_size.to_string()),
+        (
+            "degree, threshold",
+            format!("{}, {}", net.degree, net.threshold),
+        ),
+        (
+            "expected loss",
+            format!("{} of 1000", net.max_loss_permille),
+        ),
+        ("epoch length", format!("{} rounds", net.epoch_length)),
+        ("provider key", net.provider_key.clone()),
+        ("gateway CA SHA-256", net.gateway_ca_sha256.clone()),
+        (
+            "members",
+            format!(
+                "{} active, {} entered, {} registered, {} suspended, {} exiting, {} exited",
+                members.active,
+                members.entered,
+                members.registered,
+                members.suspended,
+                members.exiting,
+                members.exited
+            ),
+        ),
+        (
+            "epoch",
+            net.epoch.map_or("-".to_owned(), |epoch| epoch.to_string()),
+        ),
+        (
+            "last round",
+            last.map_or("-".to_owned(), |last| {
+                format!("{} {}", last.round, last.status)
+            }),
+        ),
+        ("frames held", net.frames_held.to_string()),
+    ])
+}
+
+fn print_audit(audit: &Audit) -> Result<(), CliError> {
+    output::pairs(&[
+        ("net", audit.net.clone()),
+        (
+            "epoch",
+            match (audit.epoch, audit.first_round) {
+                (Some(epoch), Some(first)) => format!("{epoch} from round {first} on"),
+                _ => "-".to_owned(),
+            },
+        ),
+        (
+            "active members",
+            format!("{} (minimum {})", audit.active, audit.min_size),
+        ),
+        ("edges", audit.edges.to_string()),
+        ("connected parts", audit.components.to_string()),
+        (
+            "smallest degree",
+            audit
+                .smallest_degree
+                .map_or("-".to_owned(), |degree| degree.to_string()),
+        ),
+        (
+            "articulation points",
+            few(&audit.articulation_points, usize::MAX),
+        ),
+    ])?;
+    if !audit.members.is_empty() {
+        output::table(
+            ["member", "status", "degree", "named", "articulation point"],
+            audit.members.iter().map(|member| {
+                [
+                    member.client.clone(),
+                    member.status.to_owned(),
+                    member.degree.to_string(),
+                    member.named.to_string(),
+                    if member.articulation_point { "yes" } else { "" }.to_owned(),
+                ]
+            }),
+        )?;
+    }
+    for problem in &audit.problems {
+        output::text(&format!("PROBLEM {}: {}", problem.kind, problem.text))?;
+    }
+    for warning in &audit.warnings {
+        output::text(&format!("warning {}: {}", warning.kind, warning.text))?;
+    }
+    if audit.problems.is_empty() {
+        output::text("no problems found")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! `dcnet serve`.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{CliError, Outcome, StoreArg};
+use crate::server::{self, Limits, Options};
+
+const AFTER_HELP: &str = "\
+When the server is ready it prints one line on standard output:
+  listening on https://ADDRESS:PORT
+SIGTERM and SIGINT end it gracefully: requests in progress finish, the store is closed.
+The log goes to standard error; DCNET_LOG sets its detail, such as DCNET_LOG=debug.
+
+A configuration file names limits that differ from the defaults, in YAML:
+  connections: 4096        # at a time
+  handshake_seconds: 10    # for the TLS handshake
+  idle_seconds: 60         # until a complete request head must be there
+  body_seconds: 10         # for a request's body
+  answer_seconds: 10       # for an answer
+  connection_minutes: 60   # then certificates are looked at again
+  frame_bytes: 65536       # largest frame
+  body_bytes: 262144       # largest other body
+  header_bytes: 8192       # all header fields together
+  header_fields: 64
+  streams: 64              # per HTTP/2 connection
+  shutdown_seconds: 30     # for requests in progress
+
+Example:
+  dcnet serve --store dcnet.sqlite3 --tls-cert provider/provider-tls.pem \\
+    --tls-key provider/provider-tls.key.pem --gateway-ca lab-ca/ca.pem \\
+    --signing-key provider/provider-signing.key.pem";
+
+/// Serve gateways over HTTPS with client certificates.
+///
+/// A frame is acknowledged when it is durable. Individual frames are erased when their round is
+/// final. Nets that are created while the server runs are served with the first request for them.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    store: StoreArg,
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+    /// The server's certificate chain, PEM.
+    #[arg(long, value_name = "FILE")]
+    tls_cert: PathBuf,
+    /// Its private key, PEM.
+    #[arg(long, value_name = "FILE")]
+    tls_key: PathBuf,
+    /// Certificates of the authorities whose gateways may connect, PEM.
+    #[arg(long, value_name = "FILE")]
+    gateway_ca: PathBuf,
+    /// The provider's key for statements, PKCS #8 PEM on P-256.
+    #[arg(long, value_name = "FILE")]
+    signing_key: PathBuf,
+    /// Limits, YAML.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Form of the log.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+        start_log(self.log_format);
+        let limits = self
+            .config
+            .as_deref()
+            .map_or(Ok(Limits::default()), Limits::from_file)?;
+        // Before the server starts: a signal in between must not kill it.
+        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Runtime)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Runtime)?;
+        let running = server::start(Options {
+            store: self.store.store,
+            listen: self.listen,
+            tls_certificate: self.tls_cert,
+            tls_key: self.tls_key,
+            gateway_ca: self.gateway_ca,
+            signing_key: self.signing_key,
+            limits,
+        })
+        .await?;
+        announce(running.address())?;
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("SIGINT"),
+        }
+        running.stop().await;
+        Ok(Outcome::Done)
+    }
+}
+
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on https://{address}")?;
+    // A pipe would keep the line back, and whoever started us waits for it.
+    out.flush()
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("DCNET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    // An error means that a log is running already, which does as well.
+    let _ = match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
