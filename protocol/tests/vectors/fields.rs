@@ -23,7 +23,7 @@ pub(crate) fn descriptor(value: &NetDescriptor) -> Value {
         "interval_s": p.interval_s,
         "submit_window_s": p.submit_window_s,
         "correction_window_s": p.correction_window_s,
-        "slots": p.slots.iter().map(slot).collect::<Vec<_>>(),
+        "slots": p.slots.iter().copied().map(slot).collect::<Vec<_>>(),
         "min_size": p.min_size,
         "out_degree": p.out_degree,
         "threshold": p.threshold,
@@ -35,7 +35,7 @@ pub(crate) fn descriptor(value: &NetDescriptor) -> Value {
     })
 }
 
-fn slot(value: &SlotSpec) -> Value {
+fn slot(value: SlotSpec) -> Value {
     json!({"obis": hex(&value.obis), "unit": value.unit, "scale": value.scale})
 }
 

@@ -136,7 +136,7 @@ fn descriptors() {
 #[test]
 fn schedules() {
     use dcnet_protocol::descriptor::NetParameters;
-    use dcnet_protocol::round::UnixTime;
+    use dcnet_protocol::round::{Round, UnixTime};
 
     let sample = load("descriptor")
         .into_iter()
@@ -169,7 +169,7 @@ fn schedules() {
             .has("submitted_round")
             .then(|| vector.number("submitted_round"));
         assert_eq!(
-            schedule.submitted_at(time).map(|round| round.number()),
+            schedule.submitted_at(time).map(Round::number),
             submitted,
             "{}",
             vector.name

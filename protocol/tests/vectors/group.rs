@@ -101,5 +101,11 @@ pub(crate) fn bytes(value: &Value) -> Vec<u8> {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> Value {
-    Value::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+    bytes
+        .iter()
+        .flat_map(digits)
+        .map(Option::unwrap)
+        .collect::<String>()
+        .into()
 }
