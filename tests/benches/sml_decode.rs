@@ -102,7 +102,10 @@ fn sml_rs(bytes: &[u8]) -> usize {
     entries
 }
 
-fn streams() -> Result<Vec<(String, Vec<u8>)>, Box<dyn Error>> {
+/// Bytes to decode, and what they are.
+type Stream = (String, Vec<u8>);
+
+fn streams() -> Result<Vec<Stream>, Box<dyn Error>> {
     let mut streams = vec![
         ("generated, 4 entries".to_owned(), files(&telegram(0))?),
         ("generated, 19 entries".to_owned(), files(&telegram(15))?),

@@ -297,6 +297,28 @@ fn all_messages_of_a_file_have_the_same_kind_of_checksum() {
 }
 
 #[test]
+fn the_checksum_of_a_message_counts_even_if_that_of_the_file_is_right() {
+    let bytes = Encoder::new().encode(&sample()).unwrap();
+    let body = sml_rs::transport::decode(&bytes).remove(0).unwrap();
+    let energy = 23_559_290_u32.to_be_bytes();
+    let place = body.windows(4).position(|bytes| bytes == energy).unwrap();
+    for bit in 0..32 {
+        let mut damaged = body.clone();
+        damaged[place + bit / 8] ^= 1 << (bit % 8);
+        let bytes = sml_rs::transport::encode::<Vec<u8>>(damaged).unwrap();
+        let mut decoder = Decoder::new();
+        let results = decoder.push(&bytes);
+        let [Err(error @ DecodeError::Message { message: 2, .. })] = results[..] else {
+            panic!("{results:?}");
+        };
+        assert!(error.is_checksum());
+        let statistics = decoder.statistics();
+        assert_eq!((statistics.telegrams, statistics.checksum_errors), (0, 1));
+        assert_eq!(statistics.refused_bytes, body.len() as u64);
+    }
+}
+
+#[test]
 fn four_padding_bytes() {
     let bytes = Encoder::new()
         .four_padding_bytes()
