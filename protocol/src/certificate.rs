@@ -21,8 +21,7 @@ use crate::signature::VerifyingKey;
 pub const STATEMENT_SIGNING_OID: &[u64] = &[1, 3, 6, 1, 4, 1, 32_473, 1, 1];
 
 /// [`STATEMENT_SIGNING_OID`] in DER, without tag and length.
-const STATEMENT_SIGNING_DER: &[u8] =
-    &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x81, 0xfd, 0x59, 0x01, 0x01];
+const STATEMENT_SIGNING_DER: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x81, 0xfd, 0x59, 0x01, 0x01];
 
 /// `id-kp-clientAuth`, RFC 5280 section 4.2.1.12, in DER without tag and length.
 const CLIENT_AUTH_DER: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
@@ -68,7 +67,10 @@ impl TrustAnchor {
         let anchor = webpki::anchor_from_trusted_cert(&certificate)
             .map_err(|_| CertificateError::Malformed)?
             .to_owned();
-        Ok(Self { anchor, fingerprint: Sha256::digest(der).into() })
+        Ok(Self {
+            anchor,
+            fingerprint: Sha256::digest(der).into(),
+        })
     }
 
     /// SHA-256 of the certificate, as the net descriptor names it.
@@ -91,7 +93,10 @@ impl TrustAnchor {
             return Err(CertificateError::TooLong { got: chain.len() });
         }
         let leaf = CertificateDer::from(leaf.as_slice());
-        let rest: Vec<_> = rest.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let rest: Vec<_> = rest
+            .iter()
+            .map(|der| CertificateDer::from(der.as_slice()))
+            .collect();
         let end_entity = EndEntityCert::try_from(&leaf).map_err(|_| CertificateError::Malformed)?;
         let time = rustls_pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_millis(
             now.millis(),
@@ -118,8 +123,8 @@ impl TrustAnchor {
             })?;
         let client = client_in(&end_entity)?;
         let spki = end_entity.subject_public_key_info();
-        let key = VerifyingKey::from_spki_der(spki.as_ref())
-            .map_err(|_| CertificateError::NotP256)?;
+        let key =
+            VerifyingKey::from_spki_der(spki.as_ref()).map_err(|_| CertificateError::NotP256)?;
         Ok(Identity { client, key })
     }
 }
@@ -163,7 +168,9 @@ pub enum CertificateError {
 }
 
 fn client_in(certificate: &EndEntityCert<'_>) -> Result<ClientId, CertificateError> {
-    let mut names = certificate.valid_uri_names().filter_map(|uri| uri.strip_prefix(GATEWAY_URN));
+    let mut names = certificate
+        .valid_uri_names()
+        .filter_map(|uri| uri.strip_prefix(GATEWAY_URN));
     match (names.next(), names.next()) {
         (Some(name), None) => name.parse().map_err(|_| CertificateError::Name),
         _ => Err(CertificateError::Name),
@@ -181,11 +188,12 @@ impl SignatureVerificationAlgorithm for EcdsaP256Sha256 {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key)
-            .map_err(|_| InvalidSignature)?;
+        let key =
+            p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
         let signature =
             p256::ecdsa::DerSignature::from_bytes(signature).map_err(|_| InvalidSignature)?;
-        key.verify(message, &signature).map_err(|_| InvalidSignature)
+        key.verify(message, &signature)
+            .map_err(|_| InvalidSignature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {

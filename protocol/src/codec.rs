@@ -24,7 +24,8 @@ impl<T: Serialize + Deserialize> Wire for T {
         reason = "every type of this crate bounds its vectors below what their length prefix holds"
     )]
     fn encode(&self) -> Vec<u8> {
-        self.tls_serialize_detached().expect("bounded by construction")
+        self.tls_serialize_detached()
+            .expect("bounded by construction")
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
@@ -177,12 +178,18 @@ pub(crate) mod flag {
     use std::io::{Read, Write};
     use tls_codec::{Deserialize, Error, Serialize};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive macro passes references")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the derive macro passes references"
+    )]
     pub(crate) fn tls_serialized_len(_: &bool) -> usize {
         1
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive macro passes references")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the derive macro passes references"
+    )]
     pub(crate) fn tls_serialize<W: Write>(value: &bool, writer: &mut W) -> Result<usize, Error> {
         u8::from(*value).tls_serialize(writer)
     }

@@ -26,7 +26,9 @@ pub const MAX_REGION: usize = 64;
 const LABEL: &[u8] = b"dcnet/v1 net descriptor\0";
 
 /// SHA-256 that names a net's parameters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, TlsSize, TlsSerialize, TlsDeserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, TlsSize, TlsSerialize, TlsDeserialize,
+)]
 pub struct DescriptorHash([u8; 32]);
 
 impl DescriptorHash {
@@ -70,12 +72,18 @@ mod scale {
     use std::io::{Read, Write};
     use tls_codec::{Deserialize, Error, Serialize};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive macro passes references")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the derive macro passes references"
+    )]
     pub(crate) fn tls_serialized_len(_: &i8) -> usize {
         1
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive macro passes references")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the derive macro passes references"
+    )]
     pub(crate) fn tls_serialize<W: Write>(value: &i8, writer: &mut W) -> Result<usize, Error> {
         value.cast_unsigned().tls_serialize(writer)
     }
@@ -151,17 +159,26 @@ impl NetDescriptor {
             return Err(DescriptorError::Version { got: p.version });
         }
         if p.region.len() > MAX_REGION || std::str::from_utf8(&p.region).is_err() {
-            return Err(DescriptorError::Region { got: p.region.len() });
+            return Err(DescriptorError::Region {
+                got: p.region.len(),
+            });
         }
         let windows = u64::from(p.submit_window_s) + u64::from(p.correction_window_s);
         if p.submit_window_s == 0 || windows >= u64::from(p.interval_s) {
-            return Err(DescriptorError::Windows { interval: p.interval_s, windows });
+            return Err(DescriptorError::Windows {
+                interval: p.interval_s,
+                windows,
+            });
         }
         if p.slots.is_empty() || p.slots.len() > MAX_SLOTS {
             return Err(DescriptorError::Slots { got: p.slots.len() });
         }
         for (index, slot) in p.slots.iter().enumerate() {
-            if p.slots.iter().take(index).any(|earlier| earlier.obis == slot.obis) {
+            if p.slots
+                .iter()
+                .take(index)
+                .any(|earlier| earlier.obis == slot.obis)
+            {
                 return Err(DescriptorError::SlotTwice { index });
             }
         }
@@ -172,18 +189,30 @@ impl NetDescriptor {
             return Err(DescriptorError::OutDegree { got: p.out_degree });
         }
         if p.threshold > p.out_degree {
-            return Err(DescriptorError::Threshold { t: p.threshold, k: p.out_degree });
+            return Err(DescriptorError::Threshold {
+                t: p.threshold,
+                k: p.out_degree,
+            });
         }
         if p.max_loss_permille >= 1000 {
-            return Err(DescriptorError::MaxLoss { got: p.max_loss_permille });
+            return Err(DescriptorError::MaxLoss {
+                got: p.max_loss_permille,
+            });
         }
         if p.epoch_length == 0 {
             return Err(DescriptorError::EpochLength);
         }
-        let provider_key = VerifyingKey::from_sec1(&p.provider_key)
-            .map_err(|_| DescriptorError::ProviderKey)?;
-        let hash = Sha256::new().chain_update(LABEL).chain_update(parameters.encode()).finalize();
-        Ok(Self { parameters, provider_key, hash: DescriptorHash(hash.into()) })
+        let provider_key =
+            VerifyingKey::from_sec1(&p.provider_key).map_err(|_| DescriptorError::ProviderKey)?;
+        let hash = Sha256::new()
+            .chain_update(LABEL)
+            .chain_update(parameters.encode())
+            .finalize();
+        Ok(Self {
+            parameters,
+            provider_key,
+            hash: DescriptorHash(hash.into()),
+        })
     }
 
     /// Decodes and checks.

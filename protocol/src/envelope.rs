@@ -73,7 +73,11 @@ pub struct EdgeNotice {
 impl EdgeNotice {
     /// The notice from `own` to `peer`.
     pub fn new(reason: EdgeReason, own: &Party, peer: &Party) -> Self {
-        Self { reason, own_package: own.package, peer_package: peer.package }
+        Self {
+            reason,
+            own_package: own.package,
+            peer_package: peer.package,
+        }
     }
 }
 
@@ -107,9 +111,19 @@ impl Envelope {
         let key = pair.sending_key(&header.descriptor);
         let text = notice.encode();
         let ciphertext = XChaCha20Poly1305::new((&*key).into())
-            .encrypt(&XNonce::from(nonce), Payload { msg: &text, aad: &associated_data(&header) })
+            .encrypt(
+                &XNonce::from(nonce),
+                Payload {
+                    msg: &text,
+                    aad: &associated_data(&header),
+                },
+            )
             .map_err(|_| EnvelopeError::Cipher)?;
-        Ok(Self { header, nonce, ciphertext })
+        Ok(Self {
+            header,
+            nonce,
+            ciphertext,
+        })
     }
 
     /// What the provider reads.
@@ -124,10 +138,15 @@ impl Envelope {
     /// malformed.
     pub fn open(&self, pair: &PairSecret) -> Result<EdgeNotice, EnvelopeError> {
         let key = pair.receiving_key(&self.header.descriptor);
-        let payload = Payload { msg: &self.ciphertext, aad: &associated_data(&self.header) };
+        let payload = Payload {
+            msg: &self.ciphertext,
+            aad: &associated_data(&self.header),
+        };
         let text = XChaCha20Poly1305::new((&*key).into())
             .decrypt(&XNonce::from(self.nonce), payload)
-            .map_err(|_| EnvelopeError::Seal { from: self.header.from })?;
+            .map_err(|_| EnvelopeError::Seal {
+                from: self.header.from,
+            })?;
         Ok(EdgeNotice::decode(&text)?)
     }
 }

@@ -65,7 +65,14 @@ impl ClearFrame {
         reading: Option<Reading>,
     ) -> Self {
         let transmission = reading.is_some();
-        let header = FrameHeader { net, descriptor, client, transmission, epoch, round };
+        let header = FrameHeader {
+            net,
+            descriptor,
+            client,
+            transmission,
+            epoch,
+            round,
+        };
         Self { header, reading }
     }
 
@@ -79,10 +86,16 @@ impl ClearFrame {
         if let Some(reading) = &self.reading
             && reading.values().len() != slots
         {
-            return Err(MaskError::Slots { expected: slots, got: reading.values().len() });
+            return Err(MaskError::Slots {
+                expected: slots,
+                got: reading.values().len(),
+            });
         }
         let words = Superposition::masked(self.reading.as_ref(), &pad);
-        Ok(MaskedFrame { header: self.header, words })
+        Ok(MaskedFrame {
+            header: self.header,
+            words,
+        })
     }
 }
 
@@ -96,7 +109,10 @@ pub struct MaskedFrame {
 impl MaskedFrame {
     /// The frame of notification 5.
     pub fn into_frame(self) -> Frame {
-        Frame { header: self.header, body: FrameBody::Transmit(self.words) }
+        Frame {
+            header: self.header,
+            body: FrameBody::Transmit(self.words),
+        }
     }
 
     /// The frame of notification 4: the same superposition without the pads towards `missing`,
@@ -111,7 +127,10 @@ impl MaskedFrame {
             return Err(MaskError::Slots { expected, got });
         }
         let words = self.words.without(&pad);
-        Ok(Frame { header: self.header, body: FrameBody::Resend { missing, words } })
+        Ok(Frame {
+            header: self.header,
+            body: FrameBody::Resend { missing, words },
+        })
     }
 }
 
@@ -146,10 +165,16 @@ pub enum MaskError {
 
 fn check_pad(header: &FrameHeader, pad: &Pad) -> Result<(), MaskError> {
     if pad.round() != header.round {
-        return Err(MaskError::Round { expected: header.round, got: pad.round() });
+        return Err(MaskError::Round {
+            expected: header.round,
+            got: pad.round(),
+        });
     }
     if pad.epoch() != header.epoch {
-        return Err(MaskError::Epoch { expected: header.epoch, got: pad.epoch() });
+        return Err(MaskError::Epoch {
+            expected: header.epoch,
+            got: pad.epoch(),
+        });
     }
     Ok(())
 }
@@ -193,7 +218,13 @@ impl Frame {
     pub fn control(header: FrameHeader, body: FrameBody) -> Option<Self> {
         match body {
             FrameBody::Resend { .. } | FrameBody::Transmit(_) => None,
-            body => Some(Self { header: FrameHeader { transmission: false, ..header }, body }),
+            body => Some(Self {
+                header: FrameHeader {
+                    transmission: false,
+                    ..header
+                },
+                body,
+            }),
         }
     }
 
@@ -226,7 +257,10 @@ impl Frame {
     /// The masked frame again, if this is one of notification 5: to take pads out of it.
     pub fn into_masked(self) -> Option<MaskedFrame> {
         match self.body {
-            FrameBody::Transmit(words) => Some(MaskedFrame { header: self.header, words }),
+            FrameBody::Transmit(words) => Some(MaskedFrame {
+                header: self.header,
+                words,
+            }),
             _ => None,
         }
     }
@@ -234,15 +268,18 @@ impl Frame {
 
 impl Size for Frame {
     fn tls_serialized_len(&self) -> usize {
-        PROTOCOL.len() + self.header.tls_serialized_len() + 1 + match &self.body {
-            FrameBody::Register { package, .. } => package.tls_serialized_len() + 1,
-            FrameBody::Entered(statement) => statement.tls_serialized_len(),
-            FrameBody::Exiting(statement) => statement.tls_serialized_len(),
-            FrameBody::Resend { missing, words } => {
-                missing.tls_serialized_len() + words.tls_serialized_len()
+        PROTOCOL.len()
+            + self.header.tls_serialized_len()
+            + 1
+            + match &self.body {
+                FrameBody::Register { package, .. } => package.tls_serialized_len() + 1,
+                FrameBody::Entered(statement) => statement.tls_serialized_len(),
+                FrameBody::Exiting(statement) => statement.tls_serialized_len(),
+                FrameBody::Resend { missing, words } => {
+                    missing.tls_serialized_len() + words.tls_serialized_len()
+                }
+                FrameBody::Transmit(words) => words.tls_serialized_len(),
             }
-            FrameBody::Transmit(words) => words.tls_serialized_len(),
-        }
     }
 }
 
@@ -269,7 +306,9 @@ impl Serialize for Frame {
 impl Deserialize for Frame {
     fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
         if <[u8; 4]>::tls_deserialize(reader)? != PROTOCOL {
-            return Err(crate::codec::malformed("the protocol identifier is not DCN1"));
+            return Err(crate::codec::malformed(
+                "the protocol identifier is not DCN1",
+            ));
         }
         let header = FrameHeader::tls_deserialize(reader)?;
         let notification = Notification::tls_deserialize(reader)?;
@@ -288,7 +327,9 @@ impl Deserialize for Frame {
         };
         let control = !matches!(body, FrameBody::Resend { .. } | FrameBody::Transmit(_));
         if control && header.transmission {
-            return Err(crate::codec::malformed("a frame without words has a transmission bit"));
+            return Err(crate::codec::malformed(
+                "a frame without words has a transmission bit",
+            ));
         }
         Ok(Self { header, body })
     }

@@ -268,7 +268,9 @@ impl Gateway {
             Input::Join => {
                 self.registered = false;
                 self.stated = false;
-                let mut outputs = self.retry(now);
+                // The key package that is about to be published must not be lost.
+                let mut outputs = vec![self.persist(None)];
+                outputs.extend(self.retry(now));
                 outputs.extend(self.poll(now, rng));
                 outputs
             }
@@ -349,14 +351,20 @@ impl Gateway {
             Message::Correction(correction) => self.correct(now, &correction),
             Message::Exit(statement) => self.neighbour_exits(now, &statement),
         };
-        if !outputs.iter().any(|output| matches!(output, Output::Persist(_))) {
+        if !outputs
+            .iter()
+            .any(|output| matches!(output, Output::Persist(_)))
+        {
             outputs.insert(0, self.persist(None));
         }
         outputs
     }
 
     fn persist(&self, sending: Option<Outgoing>) -> Output {
-        Output::Persist(Persist { state: self.state.encode(), sending })
+        Output::Persist(Persist {
+            state: self.state.encode(),
+            sending,
+        })
     }
 
     /// A frame of notifications 1 to 3 for the round metered at `now`.
@@ -367,7 +375,9 @@ impl Gateway {
             descriptor: self.setup.descriptor.hash(),
             client: self.setup.client,
             transmission: false,
-            epoch: self.in_force(round).map_or(Epoch::default(), |manifest| manifest.epoch),
+            epoch: self
+                .in_force(round)
+                .map_or(Epoch::default(), |manifest| manifest.epoch),
             round,
         };
         let frame = Frame::control(header, body)?;

@@ -52,9 +52,15 @@ impl AgreementKey {
     pub fn agree(&self, own: &Party, peer: &Party) -> Result<PairSecret, WeakKey> {
         let shared = self.0.diffie_hellman(&PublicKey::from(peer.public_key));
         if !shared.was_contributory() {
-            return Err(WeakKey { client: peer.client });
+            return Err(WeakKey {
+                client: peer.client,
+            });
         }
-        Ok(PairSecret { secret: Zeroizing::new(shared.to_bytes()), own: own.clone(), peer: peer.clone() })
+        Ok(PairSecret {
+            secret: Zeroizing::new(shared.to_bytes()),
+            own: own.clone(),
+            peer: peer.clone(),
+        })
     }
 }
 
@@ -132,7 +138,11 @@ pub struct Party {
 
 impl From<&KeyPackage> for Party {
     fn from(package: &KeyPackage) -> Self {
-        Self { client: package.client, package: package.hash(), public_key: package.public_key }
+        Self {
+            client: package.client,
+            package: package.hash(),
+            public_key: package.public_key,
+        }
     }
 }
 
@@ -154,7 +164,11 @@ impl SignedKeyPackage {
     pub fn sign(body: KeyPackage, chain: &[Vec<u8>], key: &SigningKey) -> Self {
         let signature = key.sign_bytes(&crate::signature::to_be_signed(&body));
         let chain = chain.iter().cloned().map(CertificateBytes).collect();
-        Self { body, chain, signature }
+        Self {
+            body,
+            chain,
+            signature,
+        }
     }
 
     /// The body without a check, for looking up what it claims.
@@ -164,7 +178,9 @@ impl SignedKeyPackage {
 
     /// Certificates, leaf first, DER.
     pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
-        self.chain.iter().map(|certificate| certificate.0.as_slice())
+        self.chain
+            .iter()
+            .map(|certificate| certificate.0.as_slice())
     }
 
     /// Checks chain, name, net and signature.
@@ -179,19 +195,35 @@ impl SignedKeyPackage {
         now: UnixTime,
     ) -> Result<VerifiedKeyPackage, KeyPackageError> {
         let chain: Vec<Vec<u8>> = self.chain().map(<[u8]>::to_vec).collect();
-        let Identity { client, key } = anchor
-            .verify(&chain, Usage::Statement, now)
-            .map_err(|source| KeyPackageError::Certificate { client: self.body.client, source })?;
+        let Identity { client, key } =
+            anchor
+                .verify(&chain, Usage::Statement, now)
+                .map_err(|source| KeyPackageError::Certificate {
+                    client: self.body.client,
+                    source,
+                })?;
         if client != self.body.client {
-            return Err(KeyPackageError::Client { expected: client, got: self.body.client });
+            return Err(KeyPackageError::Client {
+                expected: client,
+                got: self.body.client,
+            });
         }
         if self.body.net != net || self.body.descriptor != descriptor {
-            return Err(KeyPackageError::Net { expected: net, got: self.body.net });
+            return Err(KeyPackageError::Net {
+                expected: net,
+                got: self.body.net,
+            });
         }
         if !key.verify_bytes(&crate::signature::to_be_signed(&self.body), &self.signature) {
-            return Err(BadSignature { label: KeyPackage::LABEL }.into());
+            return Err(BadSignature {
+                label: KeyPackage::LABEL,
+            }
+            .into());
         }
-        Ok(VerifiedKeyPackage { package: self.body.clone(), key })
+        Ok(VerifiedKeyPackage {
+            package: self.body.clone(),
+            key,
+        })
     }
 }
 
@@ -234,7 +266,9 @@ pub enum KeyPackageError {
         got: ClientId,
     },
     /// For another net, or for other parameters of this net.
-    #[error("the key package is for net {got} or for other parameters than those of net {expected}")]
+    #[error(
+        "the key package is for net {got} or for other parameters than those of net {expected}"
+    )]
     Net {
         /// This net.
         expected: NetId,
@@ -260,24 +294,40 @@ impl PairSecret {
     /// ‖ their package hashes ‖ epoch)`.
     pub fn edge_key(&self, descriptor: &DescriptorHash, epoch: Epoch) -> EdgeKey {
         let own_adds = self.own.client < self.peer.client;
-        let (low, high) =
-            if own_adds { (&self.own, &self.peer) } else { (&self.peer, &self.own) };
+        let (low, high) = if own_adds {
+            (&self.own, &self.peer)
+        } else {
+            (&self.peer, &self.own)
+        };
         let mut info = self.info(b"dcnet/v1 edge key\0", low, high);
         info.extend(epoch.number().to_be_bytes());
-        EdgeKey { key: self.expand(descriptor, &info), peer: self.peer.client, own_adds }
+        EdgeKey {
+            key: self.expand(descriptor, &info),
+            peer: self.peer.client,
+            own_adds,
+        }
     }
 
     /// The key of envelopes from this end to the other.
     pub fn sending_key(&self, descriptor: &DescriptorHash) -> Zeroizing<[u8; 32]> {
-        self.expand(descriptor, &self.info(b"dcnet/v1 tunnel key\0", &self.own, &self.peer))
+        self.expand(
+            descriptor,
+            &self.info(b"dcnet/v1 tunnel key\0", &self.own, &self.peer),
+        )
     }
 
     /// The key of envelopes from the other end to this one.
     pub fn receiving_key(&self, descriptor: &DescriptorHash) -> Zeroizing<[u8; 32]> {
-        self.expand(descriptor, &self.info(b"dcnet/v1 tunnel key\0", &self.peer, &self.own))
+        self.expand(
+            descriptor,
+            &self.info(b"dcnet/v1 tunnel key\0", &self.peer, &self.own),
+        )
     }
 
-    #[expect(clippy::unused_self, reason = "belongs to the derivations of this type")]
+    #[expect(
+        clippy::unused_self,
+        reason = "belongs to the derivations of this type"
+    )]
     fn info(&self, label: &[u8], first: &Party, second: &Party) -> Vec<u8> {
         let mut info = label.to_vec();
         for name in [first.client, second.client] {
@@ -288,7 +338,10 @@ impl PairSecret {
         info
     }
 
-    #[expect(clippy::expect_used, reason = "RFC 5869 allows 8160 bytes of output, this is 32")]
+    #[expect(
+        clippy::expect_used,
+        reason = "RFC 5869 allows 8160 bytes of output, this is 32"
+    )]
     fn expand(&self, descriptor: &DescriptorHash, info: &[u8]) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(Some(descriptor.as_bytes()), self.secret.as_slice())
@@ -300,7 +353,11 @@ impl PairSecret {
 
 impl fmt::Debug for PairSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PairSecret({} - {}, redacted)", self.own.client, self.peer.client)
+        write!(
+            f,
+            "PairSecret({} - {}, redacted)",
+            self.own.client, self.peer.client
+        )
     }
 }
 

@@ -31,7 +31,10 @@ impl Adjacency {
                     .collect()
             })
             .collect();
-        Self { members, neighbours }
+        Self {
+            members,
+            neighbours,
+        }
     }
 
     /// The members, ascending.
@@ -41,13 +44,20 @@ impl Adjacency {
 
     /// Each member with its neighbours, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (ClientId, ClientSet)> + '_ {
-        self.members.iter().zip(&self.neighbours).map(|(client, peers)| (*client, self.set(peers)))
+        self.members
+            .iter()
+            .zip(&self.neighbours)
+            .map(|(client, peers)| (*client, self.set(peers)))
     }
 
     /// Neighbours of `client`; nobody if it is no member.
     pub fn neighbours(&self, client: &ClientId) -> ClientSet {
         let index = self.members.binary_search(client).ok();
-        self.set(index.and_then(|index| self.neighbours.get(index)).map_or(&[], Vec::as_slice))
+        self.set(
+            index
+                .and_then(|index| self.neighbours.get(index))
+                .map_or(&[], Vec::as_slice),
+        )
     }
 
     /// Number of edges.
@@ -57,7 +67,10 @@ impl Adjacency {
 
     /// Each member's number of neighbours, in the order of the members.
     pub fn degrees(&self) -> impl Iterator<Item = (ClientId, usize)> + '_ {
-        self.members.iter().copied().zip(self.neighbours.iter().map(Vec::len))
+        self.members
+            .iter()
+            .copied()
+            .zip(self.neighbours.iter().map(Vec::len))
     }
 
     /// The connected components, the largest first; equal ones by their first member.
@@ -81,7 +94,11 @@ impl Adjacency {
             search.from_root(root);
         }
         let cut = search.cut;
-        self.members.iter().zip(cut).filter_map(|(client, cut)| cut.then_some(*client)).collect()
+        self.members
+            .iter()
+            .zip(cut)
+            .filter_map(|(client, cut)| cut.then_some(*client))
+            .collect()
     }
 
     /// The same graph without some members.
@@ -91,7 +108,14 @@ impl Adjacency {
             .iter()
             .filter(|(client, _)| !gone.contains(client))
             .map(|(client, peers)| {
-                (client, peers.iter().filter(|peer| !gone.contains(peer)).copied().collect())
+                (
+                    client,
+                    peers
+                        .iter()
+                        .filter(|peer| !gone.contains(peer))
+                        .copied()
+                        .collect(),
+                )
             })
             .collect();
         Self::mutual(&kept)
@@ -121,7 +145,11 @@ impl Adjacency {
     }
 
     fn set(&self, indices: &[usize]) -> ClientSet {
-        indices.iter().filter_map(|index| self.members.get(*index)).copied().collect()
+        indices
+            .iter()
+            .filter_map(|index| self.members.get(*index))
+            .copied()
+            .collect()
     }
 
     fn peers(&self, index: usize) -> &[usize] {
@@ -156,10 +184,19 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(graph: &'a Adjacency) -> Self {
         let size = graph.members.len();
-        Self { graph, order: vec![0; size], low: vec![0; size], cut: vec![false; size], clock: 0 }
+        Self {
+            graph,
+            order: vec![0; size],
+            low: vec![0; size],
+            cut: vec![false; size],
+            clock: 0,
+        }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "all indices come from the graph's own lists")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "all indices come from the graph's own lists"
+    )]
     fn from_root(&mut self, root: usize) {
         if self.order[root] != 0 {
             return;
@@ -192,7 +229,10 @@ impl<'a> Search<'a> {
         self.cut[root] = root_children > 1;
     }
 
-    #[expect(clippy::indexing_slicing, reason = "all indices come from the graph's own lists")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "all indices come from the graph's own lists"
+    )]
     fn visit(&mut self, vertex: usize) {
         self.clock += 1;
         self.order[vertex] = self.clock;
@@ -275,13 +315,18 @@ mod tests {
             named.entry(id(*a)).or_default().push(id(*b));
             named.entry(id(*b)).or_default().push(id(*a));
         }
-        let named =
-            named.into_iter().map(|(client, peers)| (client, peers.into_iter().collect())).collect();
+        let named = named
+            .into_iter()
+            .map(|(client, peers)| (client, peers.into_iter().collect()))
+            .collect();
         Adjacency::mutual(&named)
     }
 
     fn complete(members: std::ops::Range<usize>) -> Vec<(usize, usize)> {
-        members.clone().flat_map(|a| (a + 1..members.end).map(move |b| (a, b))).collect()
+        members
+            .clone()
+            .flat_map(|a| (a + 1..members.end).map(move |b| (a, b)))
+            .collect()
     }
 
     #[test]
@@ -298,15 +343,24 @@ mod tests {
 
     #[test]
     fn soundness_is_demanded() {
-        assert_eq!(KeyGraph::new(Adjacency::default()), Err(KeyGraphError::Empty));
+        assert_eq!(
+            KeyGraph::new(Adjacency::default()),
+            Err(KeyGraphError::Empty)
+        );
         assert!(KeyGraph::new(graph(&complete(0..4))).is_ok());
         assert_eq!(
             KeyGraph::new(graph(&complete(0..3))),
-            Err(KeyGraphError::Degree { client: id(0), got: 2 })
+            Err(KeyGraphError::Degree {
+                client: id(0),
+                got: 2
+            })
         );
         let mut two = complete(0..4);
         two.extend(complete(4..8));
-        assert_eq!(KeyGraph::new(graph(&two)), Err(KeyGraphError::Disconnected { parts: 2 }));
+        assert_eq!(
+            KeyGraph::new(graph(&two)),
+            Err(KeyGraphError::Disconnected { parts: 2 })
+        );
     }
 
     #[test]
@@ -315,7 +369,10 @@ mod tests {
         edges.extend(complete(10..14));
         edges.extend([(0, 20), (1, 20)]);
         let part = graph(&edges).largest_sound_part().unwrap();
-        assert_eq!(part.adjacency().members(), (0..5).map(id).collect::<Vec<_>>());
+        assert_eq!(
+            part.adjacency().members(),
+            (0..5).map(id).collect::<Vec<_>>()
+        );
         assert!(graph(&complete(0..3)).largest_sound_part().is_none());
     }
 
@@ -323,7 +380,9 @@ mod tests {
     fn articulation_points_are_those_whose_loss_disconnects() {
         let mut seed = 7_u64;
         let mut random = move |below: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             usize::try_from((seed >> 33) % below).unwrap()
         };
         for _ in 0..200 {
@@ -338,7 +397,11 @@ mod tests {
                 let gone: ClientSet = [*member].into_iter().collect();
                 let alone = graph.neighbours(member).is_empty();
                 let after = graph.without(&gone).components().len() + usize::from(alone);
-                assert_eq!(found.contains(member), after > parts, "{member} in {edges:?}");
+                assert_eq!(
+                    found.contains(member),
+                    after > parts,
+                    "{member} in {edges:?}"
+                );
             }
         }
     }

@@ -187,7 +187,10 @@ impl MemberList {
 
     /// The line for `client`.
     pub fn get(&self, client: &ClientId) -> Option<&MemberSummary> {
-        let index = self.0.binary_search_by_key(client, |summary| summary.client).ok()?;
+        let index = self
+            .0
+            .binary_search_by_key(client, |summary| summary.client)
+            .ok()?;
         self.0.get(index)
     }
 }
@@ -210,7 +213,9 @@ impl Deserialize for MemberList {
         if members.is_sorted_by(|left, right| left.client < right.client) {
             Ok(Self(members))
         } else {
-            Err(crate::codec::malformed("the member list is not strictly ascending"))
+            Err(crate::codec::malformed(
+                "the member list is not strictly ascending",
+            ))
         }
     }
 }

@@ -43,7 +43,10 @@ impl Name {
     }
 
     fn as_str(&self) -> &str {
-        let text = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+        let text = self
+            .bytes
+            .get(..usize::from(self.length))
+            .unwrap_or_default();
         std::str::from_utf8(text).unwrap_or_default()
     }
 }

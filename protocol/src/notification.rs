@@ -3,8 +3,9 @@
 use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 
 /// What a frame is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(TlsSize, TlsSerialize, TlsDeserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, TlsSize, TlsSerialize, TlsDeserialize,
+)]
 #[repr(u8)]
 pub enum Notification {
     /// 1: the gateway wants to register in the net, or to come back to it.

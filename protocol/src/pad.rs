@@ -56,7 +56,11 @@ impl Pad {
                 }
             }
         }
-        Self { words, epoch, round }
+        Self {
+            words,
+            epoch,
+            round,
+        }
     }
 
     pub(crate) fn words(&self) -> &[Word] {
@@ -73,12 +77,12 @@ impl Pad {
 
     /// The words, to be compared with test vectors.
     #[doc(hidden)]
-    pub fn words_for_vectors(
-        edge: &EdgeKey,
-        round: Round,
-        slots: usize,
-    ) -> Vec<u64> {
-        Self::of([edge], Epoch::default(), round, slots).words.iter().map(|w| w.get()).collect()
+    pub fn words_for_vectors(edge: &EdgeKey, round: Round, slots: usize) -> Vec<u64> {
+        Self::of([edge], Epoch::default(), round, slots)
+            .words
+            .iter()
+            .map(|w| w.get())
+            .collect()
     }
 }
 
@@ -94,6 +98,11 @@ impl Drop for Pad {
 
 impl fmt::Debug for Pad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pad(round {}, {} words, redacted)", self.round, self.words.len())
+        write!(
+            f,
+            "Pad(round {}, {} words, redacted)",
+            self.round,
+            self.words.len()
+        )
     }
 }

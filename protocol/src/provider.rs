@@ -146,10 +146,17 @@ impl Provider {
         }
         let mut epochs = snapshot.epochs;
         epochs.sort_by_key(|epoch| epoch.first_round);
-        let decided = epochs.last().map(|epoch| epoch.first_round).max(snapshot.last_final);
+        let decided = epochs
+            .last()
+            .map(|epoch| epoch.first_round)
+            .max(snapshot.last_final);
         let mut provider = Self {
             setup,
-            members: snapshot.members.into_iter().map(|member| (member.client, member)).collect(),
+            members: snapshot
+                .members
+                .into_iter()
+                .map(|member| (member.client, member))
+                .collect(),
             epochs,
             rounds: BTreeMap::new(),
             last_final: snapshot.last_final,
@@ -165,7 +172,12 @@ impl Provider {
         self.available_since.get_or_insert(now);
         let mut records = self.tick(now);
         let answer = match input {
-            Input::Tick => return Handled { records, reply: None },
+            Input::Tick => {
+                return Handled {
+                    records,
+                    reply: None,
+                };
+            }
             Input::Frame { from, bytes } => self.frame(now, from, &bytes),
             Input::Envelope { from, bytes } => self.envelope(from, &bytes),
         };
@@ -173,7 +185,10 @@ impl Provider {
             records.extend(more);
             reply
         });
-        Handled { records, reply: Some(reply) }
+        Handled {
+            records,
+            reply: Some(reply),
+        }
     }
 
     /// When the next [`Input::Tick`] is due.
@@ -182,7 +197,12 @@ impl Provider {
         let current = schedule.round_at(now);
         [current.previous(), current]
             .into_iter()
-            .flat_map(|round| [schedule.submit_deadline(round), schedule.correction_deadline(round)])
+            .flat_map(|round| {
+                [
+                    schedule.submit_deadline(round),
+                    schedule.correction_deadline(round),
+                ]
+            })
             .filter(|deadline| *deadline > now)
             .min()
             .unwrap_or_else(|| schedule.border(current))
@@ -227,15 +247,25 @@ impl Provider {
 
     /// The epoch in force in `round`.
     pub fn epoch_at(&self, round: Round) -> Option<&EpochRecord> {
-        self.epochs.iter().rev().find(|epoch| epoch.first_round <= round)
+        self.epochs
+            .iter()
+            .rev()
+            .find(|epoch| epoch.first_round <= round)
     }
 
     /// The edges that both ends name, among all who have entered and not left.
     pub fn named_graph(&self) -> Adjacency {
         let named = self.members.values().filter(|member| {
-            !matches!(member.status, MemberStatus::Registered | MemberStatus::Exited)
+            !matches!(
+                member.status,
+                MemberStatus::Registered | MemberStatus::Exited
+            )
         });
-        Adjacency::mutual(&named.map(|member| (member.client, member.neighbours())).collect())
+        Adjacency::mutual(
+            &named
+                .map(|member| (member.client, member.neighbours()))
+                .collect(),
+        )
     }
 
     /// The latest round that is final.
@@ -253,7 +283,10 @@ impl Provider {
         let header = frame.header().clone();
         self.check_net(header.net, header.descriptor.as_bytes())?;
         if header.client != from {
-            return Err(Refusal::WrongClient { expected: from, got: header.client });
+            return Err(Refusal::WrongClient {
+                expected: from,
+                got: header.client,
+            });
         }
         let receipt = Receipt {
             net: header.net,
@@ -276,16 +309,15 @@ impl Provider {
         Ok((Reply::Receipt(receipt), records))
     }
 
-    fn envelope(
-        &mut self,
-        from: ClientId,
-        bytes: &[u8],
-    ) -> Result<(Reply, Vec<Record>), Refusal> {
+    fn envelope(&mut self, from: ClientId, bytes: &[u8]) -> Result<(Reply, Vec<Record>), Refusal> {
         let envelope = Envelope::decode(bytes)?;
         let header = envelope.header();
         self.check_net(header.net, header.descriptor.as_bytes())?;
         if header.from != from {
-            return Err(Refusal::WrongClient { expected: from, got: header.from });
+            return Err(Refusal::WrongClient {
+                expected: from,
+                got: header.from,
+            });
         }
         if !self.members.contains_key(&from) {
             return Err(Refusal::NotRegistered { client: from });
@@ -295,7 +327,10 @@ impl Provider {
             Some(member) if member.status != MemberStatus::Exited && to != from => {}
             _ => return Err(Refusal::UnknownAddressee { client: to }),
         }
-        Ok((Reply::Relayed, vec![Self::deliver(to, &Message::Envelope(envelope))]))
+        Ok((
+            Reply::Relayed,
+            vec![Self::deliver(to, &Message::Envelope(envelope))],
+        ))
     }
 
     fn check_net(&self, net: NetId, descriptor: &[u8; 32]) -> Result<(), Refusal> {
@@ -303,7 +338,10 @@ impl Provider {
         if net == own.net() && descriptor == own.hash().as_bytes() {
             Ok(())
         } else {
-            Err(Refusal::WrongNet { expected: own.net(), got: net })
+            Err(Refusal::WrongNet {
+                expected: own.net(),
+                got: net,
+            })
         }
     }
 
@@ -315,6 +353,9 @@ impl Provider {
     }
 
     fn deliver(to: ClientId, message: &Message) -> Record {
-        Record::Deliver { to, message: message.encode() }
+        Record::Deliver {
+            to,
+            message: message.encode(),
+        }
     }
 }

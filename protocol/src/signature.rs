@@ -46,7 +46,10 @@ impl Serialize for Signature {
 impl Deserialize for Signature {
     fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
         let bytes = bytes16::tls_deserialize(reader)?;
-        bytes.try_into().map(Self).map_err(|_| malformed("a signature has 64 bytes"))
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| malformed("a signature has 64 bytes"))
     }
 }
 
@@ -60,7 +63,9 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError`] if it is not an unencrypted P-256 key in that form.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, KeyError> {
-        p256::ecdsa::SigningKey::from_pkcs8_pem(pem).map(Self).map_err(|_| KeyError::Pkcs8)
+        p256::ecdsa::SigningKey::from_pkcs8_pem(pem)
+            .map(Self)
+            .map_err(|_| KeyError::Pkcs8)
     }
 
     /// From PKCS #8 in DER.
@@ -68,7 +73,9 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError`] if it is not an unencrypted P-256 key in that form.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
-        p256::ecdsa::SigningKey::from_pkcs8_der(der).map(Self).map_err(|_| KeyError::Pkcs8)
+        p256::ecdsa::SigningKey::from_pkcs8_der(der)
+            .map(Self)
+            .map_err(|_| KeyError::Pkcs8)
     }
 
     /// From the 32 bytes of the scalar, big endian.
@@ -76,7 +83,9 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError`] if the scalar is 0 or not below the group order.
     pub fn from_scalar(scalar: &[u8; 32]) -> Result<Self, KeyError> {
-        p256::ecdsa::SigningKey::from_slice(scalar).map(Self).map_err(|_| KeyError::Scalar)
+        p256::ecdsa::SigningKey::from_slice(scalar)
+            .map(Self)
+            .map_err(|_| KeyError::Scalar)
     }
 
     /// The public half.
@@ -112,7 +121,9 @@ impl VerifyingKey {
     /// # Errors
     /// [`KeyError`] if the bytes are no point of P-256 other than infinity.
     pub fn from_sec1(point: &[u8]) -> Result<Self, KeyError> {
-        p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self).map_err(|_| KeyError::Point)
+        p256::ecdsa::VerifyingKey::from_sec1_bytes(point)
+            .map(Self)
+            .map_err(|_| KeyError::Point)
     }
 
     /// From a `SubjectPublicKeyInfo` in DER, as certificates carry it.
@@ -120,7 +131,9 @@ impl VerifyingKey {
     /// # Errors
     /// [`KeyError`] if it holds no point of P-256.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
-        p256::ecdsa::VerifyingKey::from_public_key_der(der).map(Self).map_err(|_| KeyError::Point)
+        p256::ecdsa::VerifyingKey::from_public_key_der(der)
+            .map(Self)
+            .map_err(|_| KeyError::Point)
     }
 
     /// SEC 1, compressed: 33 bytes.
@@ -142,7 +155,9 @@ impl VerifyingKey {
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("VerifyingKey(")?;
-        self.to_sec1().iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        self.to_sec1()
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str(")")
     }
 }

@@ -24,9 +24,15 @@ impl Reading {
     /// more than [`MAX_SLOTS`].
     pub fn new(values: Vec<i64>) -> Result<Self, ReadingError> {
         if values.is_empty() || values.len() > MAX_SLOTS {
-            return Err(ReadingError::Slots { expected: MAX_SLOTS, got: values.len() });
+            return Err(ReadingError::Slots {
+                expected: MAX_SLOTS,
+                got: values.len(),
+            });
         }
-        match values.iter().position(|value| value.unsigned_abs() > MAX_READING.unsigned_abs()) {
+        match values
+            .iter()
+            .position(|value| value.unsigned_abs() > MAX_READING.unsigned_abs())
+        {
             Some(slot) => Err(ReadingError::Range { slot }),
             None => Ok(Self(values)),
         }
@@ -81,7 +87,10 @@ impl Superposition {
     /// A reading (or none) under a pad.
     pub(crate) fn masked(reading: Option<&Reading>, pad: &Pad) -> Self {
         let mut words: Vec<Word> = pad.words().to_vec();
-        for (word, value) in words.iter_mut().zip(reading.map_or(&[][..], Reading::values)) {
+        for (word, value) in words
+            .iter_mut()
+            .zip(reading.map_or(&[][..], Reading::values))
+        {
             *word += Word::from_signed(*value);
         }
         Self(words)
@@ -101,7 +110,10 @@ impl Superposition {
     /// [`SlotMismatch`] if the numbers of words differ; nothing is added then.
     pub fn add(&mut self, other: &Self) -> Result<(), SlotMismatch> {
         if self.0.len() != other.0.len() {
-            return Err(SlotMismatch { expected: self.0.len(), got: other.0.len() });
+            return Err(SlotMismatch {
+                expected: self.0.len(),
+                got: other.0.len(),
+            });
         }
         for (sum, word) in self.0.iter_mut().zip(&other.0) {
             *sum += *word;

@@ -71,7 +71,10 @@ pub fn examine(request: &Correction, known: &Circumstances<'_>) -> Result<Verdic
     match known.sealed {
         Some((sealed, epoch)) if sealed == round => {
             if epoch != request.epoch {
-                return Err(Refusal::WrongEpoch { expected: epoch, got: request.epoch });
+                return Err(Refusal::WrongEpoch {
+                    expected: epoch,
+                    got: request.epoch,
+                });
             }
         }
         _ => return Err(Refusal::NothingSent { round }),
@@ -79,8 +82,12 @@ pub fn examine(request: &Correction, known: &Circumstances<'_>) -> Result<Verdic
     if request.missing.contains(&known.client) {
         return Err(Refusal::NamesSelf { round });
     }
-    let gone: ClientSet =
-        known.neighbours.iter().filter(|peer| request.missing.contains(peer)).copied().collect();
+    let gone: ClientSet = known
+        .neighbours
+        .iter()
+        .filter(|peer| request.missing.contains(peer))
+        .copied()
+        .collect();
     if gone.is_empty() {
         return Err(Refusal::NoneOfMine { round });
     }
@@ -90,7 +97,10 @@ pub fn examine(request: &Correction, known: &Circumstances<'_>) -> Result<Verdic
     }
     let left = known.members.saturating_sub(request.missing.len());
     if left < known.min_size {
-        return Err(Refusal::TooFewMembers { left, needed: known.min_size });
+        return Err(Refusal::TooFewMembers {
+            left,
+            needed: known.min_size,
+        });
     }
     Ok(Verdict::Answer(gone))
 }
@@ -114,7 +124,9 @@ pub enum Refusal {
         round: Round,
     },
     /// The owner does not allow it.
-    #[error("the communication profile does not allow corrections by resending (accept.allow_resend)")]
+    #[error(
+        "the communication profile does not allow corrections by resending (accept.allow_resend)"
+    )]
     NotAllowed,
     /// No frame for that round.
     #[error("no frame was sent for round {round}")]
@@ -181,7 +193,10 @@ mod tests {
     use super::*;
 
     fn set(numbers: &[u8]) -> ClientSet {
-        numbers.iter().map(|n| format!("m{n}").parse().unwrap()).collect()
+        numbers
+            .iter()
+            .map(|n| format!("m{n}").parse().unwrap())
+            .collect()
     }
 
     fn request(missing: &[u8]) -> Correction {
@@ -218,35 +233,83 @@ mod tests {
         assert_eq!(ask(&[1], base()), Ok(Verdict::Answer(set(&[1]))));
         assert_eq!(ask(&[1, 9], base()), Ok(Verdict::Answer(set(&[1]))));
         assert_eq!(
-            ask(&[1], Circumstances { net: "o".parse().unwrap(), ..base() }),
+            ask(
+                &[1],
+                Circumstances {
+                    net: "o".parse().unwrap(),
+                    ..base()
+                }
+            ),
             Err(Refusal::WrongNet)
         );
         let descriptor = DescriptorHash::from_bytes([2; 32]);
-        assert_eq!(ask(&[1], Circumstances { descriptor, ..base() }), Err(Refusal::WrongNet));
+        assert_eq!(
+            ask(
+                &[1],
+                Circumstances {
+                    descriptor,
+                    ..base()
+                }
+            ),
+            Err(Refusal::WrongNet)
+        );
         let round = Round::new(7);
         assert_eq!(
-            ask(&[1], Circumstances { current: Some(Round::new(8)), ..base() }),
+            ask(
+                &[1],
+                Circumstances {
+                    current: Some(Round::new(8)),
+                    ..base()
+                }
+            ),
             Err(Refusal::NotCurrent { round })
         );
-        let before = || Circumstances { answered: Some((round, &answered)), ..base() };
+        let before = || Circumstances {
+            answered: Some((round, &answered)),
+            ..base()
+        };
         assert_eq!(ask(&[1], before()), Err(Refusal::AlreadyAnswered { round }));
         assert_eq!(ask(&[2], before()), Ok(Verdict::Repeat));
         assert_eq!(
-            ask(&[1], Circumstances { allowed: false, ..base() }),
+            ask(
+                &[1],
+                Circumstances {
+                    allowed: false,
+                    ..base()
+                }
+            ),
             Err(Refusal::NotAllowed)
         );
         assert_eq!(
-            ask(&[1], Circumstances { sealed: None, ..base() }),
+            ask(
+                &[1],
+                Circumstances {
+                    sealed: None,
+                    ..base()
+                }
+            ),
             Err(Refusal::NothingSent { round })
         );
         assert_eq!(
-            ask(&[1], Circumstances { sealed: Some((round, Epoch::new(1))), ..base() }),
-            Err(Refusal::WrongEpoch { expected: Epoch::new(1), got: Epoch::new(2) })
+            ask(
+                &[1],
+                Circumstances {
+                    sealed: Some((round, Epoch::new(1))),
+                    ..base()
+                }
+            ),
+            Err(Refusal::WrongEpoch {
+                expected: Epoch::new(1),
+                got: Epoch::new(2)
+            })
         );
         assert_eq!(ask(&[0, 1], base()), Err(Refusal::NamesSelf { round }));
         assert_eq!(ask(&[9], base()), Err(Refusal::NoneOfMine { round }));
         assert_eq!(ask(&[], base()), Err(Refusal::NoneOfMine { round }));
-        assert_eq!(ask(&[1, 2], base()), Err(Refusal::TooFewNeighbours { alive: 2 }));
+        assert_eq!(
+            ask(&[1, 2], base()),
+            Err(Refusal::TooFewNeighbours { alive: 2 })
+        );
         assert_eq!(
             ask(&[1, 8, 9], base()),
             Err(Refusal::TooFewMembers { left: 3, needed: 4 })

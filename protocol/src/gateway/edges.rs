@@ -22,14 +22,17 @@ impl Gateway {
     ) -> Vec<Output> {
         let client = package.unverified().client;
         let body = &mut self.state.body;
-        let Some(index) = body.wanted.iter().position(|wanted| wanted.client == client) else {
+        let Some(index) = body
+            .wanted
+            .iter()
+            .position(|wanted| wanted.client == client)
+        else {
             return Vec::new();
         };
         let wanted = body.wanted.remove(index);
-        let (envelopes, others) =
-            std::mem::take(&mut body.waiting).into_iter().partition(|envelope: &Envelope| {
-                envelope.header().from == client
-            });
+        let (envelopes, others) = std::mem::take(&mut body.waiting)
+            .into_iter()
+            .partition(|envelope: &Envelope| envelope.header().from == client);
         body.waiting = others;
         let mut outputs = match self.take_package(now, package, &wanted) {
             Ok(neighbour) => self.use_package(now, neighbour, wanted.offer, envelopes, rng),
@@ -49,8 +52,13 @@ impl Gateway {
         let verified =
             package.verify(&self.setup.anchor, descriptor.net(), descriptor.hash(), now)?;
         let party = Party::from(verified.package());
-        if wanted.expected.is_some_and(|expected: KeyPackageHash| expected != party.package) {
-            return Err(Fault::PackageSwapped { client: party.client });
+        if wanted
+            .expected
+            .is_some_and(|expected: KeyPackageHash| expected != party.package)
+        {
+            return Err(Fault::PackageSwapped {
+                client: party.client,
+            });
         }
         // Fails now rather than in a round if no secret can be agreed.
         self.state.agreement.agree(&self.own, &party)?;
@@ -101,7 +109,10 @@ impl Gateway {
         if header.to != self.setup.client
             || header.net != net
             || header.descriptor != hash
-            || matches!(self.state.body.membership, Membership::Left | Membership::Leaving)
+            || matches!(
+                self.state.body.membership,
+                Membership::Left | Membership::Leaving
+            )
         {
             return vec![Output::Report(Fault::WrongPackages { client }.into())];
         }
@@ -121,7 +132,11 @@ impl Gateway {
             return vec![Output::Report(Fault::TooManyEnvelopes { client }.into())];
         }
         body.waiting.push(envelope);
-        self.want(Wanted { client, offer: None, expected: None });
+        self.want(Wanted {
+            client,
+            offer: None,
+            expected: None,
+        });
         vec![self.persist(None), Output::Send(Request::Package(client))]
     }
 
@@ -140,19 +155,18 @@ impl Gateway {
         if notice.own_package == peer.package && notice.peer_package == self.own.package {
             Ok(notice)
         } else {
-            Err(Fault::WrongPackages { client: peer.client })
+            Err(Fault::WrongPackages {
+                client: peer.client,
+            })
         }
     }
 
     /// The envelope is genuine: the edge with its sender stands at this end.
-    fn opened(
-        &mut self,
-        now: UnixTime,
-        envelope: &Envelope,
-        neighbour: Neighbour,
-    ) -> Vec<Output> {
+    fn opened(&mut self, now: UnixTime, envelope: &Envelope, neighbour: Neighbour) -> Vec<Output> {
         let client = neighbour.party.client;
-        let before = self.neighbour(&client).filter(|known| known.party == neighbour.party);
+        let before = self
+            .neighbour(&client)
+            .filter(|known| known.party == neighbour.party);
         let (was, offered) = before.map_or((None, None), |n| (Some(n.phase), n.owed));
         let owed = match envelope.header().kind {
             EnvelopeKind::EdgeOffer => Some(EnvelopeKind::EdgeAccept),
@@ -164,7 +178,11 @@ impl Gateway {
             Some(EdgePhase::Leaving) => EdgePhase::Leaving,
             _ => EdgePhase::Confirmed,
         };
-        self.put_neighbour(Neighbour { phase, owed, ..neighbour });
+        self.put_neighbour(Neighbour {
+            phase,
+            owed,
+            ..neighbour
+        });
         if was == Some(EdgePhase::Confirmed) {
             return Vec::new();
         }
@@ -202,7 +220,11 @@ impl Gateway {
                 changed = true;
             }
         }
-        if changed { vec![self.persist(None)] } else { Vec::new() }
+        if changed {
+            vec![self.persist(None)]
+        } else {
+            Vec::new()
+        }
     }
 
     fn seal(
@@ -219,7 +241,12 @@ impl Gateway {
             kind,
         };
         let notice = EdgeNotice::new(neighbour.reason, &self.own, &neighbour.party);
-        Ok(Envelope::seal(header, &notice, &self.pair(&neighbour.party)?, rng)?)
+        Ok(Envelope::seal(
+            header,
+            &notice,
+            &self.pair(&neighbour.party)?,
+            rng,
+        )?)
     }
 
     pub(super) fn pair(&self, peer: &Party) -> Result<PairSecret, WeakKey> {
@@ -227,7 +254,11 @@ impl Gateway {
     }
 
     pub(super) fn neighbour(&self, client: &ClientId) -> Option<&Neighbour> {
-        self.state.body.neighbours.iter().find(|neighbour| neighbour.party.client == *client)
+        self.state
+            .body
+            .neighbours
+            .iter()
+            .find(|neighbour| neighbour.party.client == *client)
     }
 
     /// Inserts or replaces. A replaced neighbour has a new key package: its old key is gone.

@@ -50,6 +50,8 @@ impl Gateway {
     ) -> Vec<Output> {
         let known = |bytes: &[u8]| crate::message::frame_hash(bytes) == receipt.frame_hash;
         match receipt.notification {
+            // A repetition (emergency) leads nowhere new; going on here would go round in circles.
+            Notification::Register if self.registered => Vec::new(),
             Notification::Register => {
                 self.registered = true;
                 self.poll(now, rng)
@@ -65,17 +67,30 @@ impl Gateway {
                 self.stated = true;
                 let round = self.setup.descriptor.schedule().round_at(now);
                 // Not active: nobody has to bridge a gap first.
-                if self.in_force(round).is_none_or(|manifest| manifest.parties.is_empty()) {
+                if self
+                    .in_force(round)
+                    .is_none_or(|manifest| manifest.parties.is_empty())
+                {
                     return self.left(now, rng);
                 }
                 Vec::new()
             }
             Notification::Resend => {
-                self.answer_done |= self.state.body.answered.as_ref().is_some_and(|a| known(&a.bytes));
+                self.answer_done |= self
+                    .state
+                    .body
+                    .answered
+                    .as_ref()
+                    .is_some_and(|a| known(&a.bytes));
                 Vec::new()
             }
             Notification::Transmit => {
-                self.frame_done |= self.state.body.sealed.as_ref().is_some_and(|s| known(&s.bytes));
+                self.frame_done |= self
+                    .state
+                    .body
+                    .sealed
+                    .as_ref()
+                    .is_some_and(|s| known(&s.bytes));
                 Vec::new()
             }
         }
@@ -95,7 +110,10 @@ impl Gateway {
         }
         match notification {
             Notification::Register if matches!(slug, "exited" | "stale-key-package") => {
-                if matches!(self.state.body.membership, Membership::Left | Membership::Leaving) {
+                if matches!(
+                    self.state.body.membership,
+                    Membership::Left | Membership::Leaving
+                ) {
                     return self.left(now, rng);
                 }
                 self.begin_anew(now, rng);
@@ -157,10 +175,17 @@ impl Gateway {
         if let Some(next) = self.successor(&statement.unverified().neighbours)
             && self.neighbour(&next).is_none()
         {
-            self.want(Wanted { client: next, offer: Some(EdgeReason::Bridge), expected: None });
+            self.want(Wanted {
+                client: next,
+                offer: Some(EdgeReason::Bridge),
+                expected: None,
+            });
         }
         self.statement_is_due(now);
-        vec![self.persist(None), Output::Report(Report::NeighbourLeaves { client })]
+        vec![
+            self.persist(None),
+            Output::Report(Report::NeighbourLeaves { client }),
+        ]
     }
 
     /// Something has changed that the next notification 2 has to say.
@@ -178,8 +203,13 @@ impl Gateway {
         list: &MemberList,
         rng: &mut impl CryptoRng,
     ) -> Vec<Output> {
-        let Some(reason) = self.drawing.take() else { return Vec::new() };
-        if list.get(&self.setup.client).is_none_or(|own| own.package != self.own.package) {
+        let Some(reason) = self.drawing.take() else {
+            return Vec::new();
+        };
+        if list
+            .get(&self.setup.client)
+            .is_none_or(|own| own.package != self.own.package)
+        {
             return vec![Output::Report(Fault::NotListed.into())];
         }
         let (have, need) = (list.as_slice().len(), self.min_size().max(MIN_DEGREE + 1));
@@ -195,7 +225,11 @@ impl Gateway {
             .iter()
             .filter(|member| member.client != self.setup.client && !kept.contains(&member.client))
             .collect();
-        let wanted = self.setup.descriptor.out_degree().saturating_sub(kept.len());
+        let wanted = self
+            .setup
+            .descriptor
+            .out_degree()
+            .saturating_sub(kept.len());
         let amount = wanted.max(MIN_DEGREE).min(candidates.len());
         let drawn: Vec<_> = rand::seq::index::sample(rng, candidates.len(), amount)
             .iter()
@@ -212,11 +246,18 @@ impl Gateway {
             }
         }
         let body = &mut self.state.body;
-        body.drawn = kept.iter().copied().chain(drawn.iter().map(|m| m.client)).collect();
+        body.drawn = kept
+            .iter()
+            .copied()
+            .chain(drawn.iter().map(|m| m.client))
+            .collect();
         body.drawn_at = now.millis();
         let mut outputs = vec![
             self.persist(None),
-            Output::Report(Report::Drawn { count: drawn.len(), members: have }),
+            Output::Report(Report::Drawn {
+                count: drawn.len(),
+                members: have,
+            }),
         ];
         let wanted = self.state.body.wanted.iter();
         outputs.extend(wanted.map(|wanted| Output::Send(Request::Package(wanted.client))));
@@ -235,7 +276,10 @@ impl Gateway {
             return vec![Output::Send(Request::Members)];
         }
         let drawn = body.drawn.len();
-        let acknowledged = self.confirmed().filter(|client| body.drawn.contains(client)).count();
+        let acknowledged = self
+            .confirmed()
+            .filter(|client| body.drawn.contains(client))
+            .count();
         let waited = self.intervals_since(body.drawn_at, now);
         let enough = acknowledged >= self.setup.descriptor.needed_acknowledgements(drawn);
         if acknowledged == drawn || (waited >= PATIENCE && enough) {
@@ -251,8 +295,15 @@ impl Gateway {
         let body = &mut self.state.body;
         body.drawn_at = 0;
         body.wanted.clear();
-        body.neighbours.retain(|neighbour| neighbour.phase != EdgePhase::Offered);
-        vec![self.persist(None), Output::Report(Report::DrawFailed { acknowledged, drawn })]
+        body.neighbours
+            .retain(|neighbour| neighbour.phase != EdgePhase::Offered);
+        vec![
+            self.persist(None),
+            Output::Report(Report::DrawFailed {
+                acknowledged,
+                drawn,
+            }),
+        ]
     }
 
     fn poll_entered(&mut self, now: UnixTime) -> Vec<Output> {
@@ -260,7 +311,10 @@ impl Gateway {
         let body = &self.state.body;
         let bridging = body.neighbours.iter().any(|neighbour| {
             neighbour.phase == EdgePhase::Offered && neighbour.reason == EdgeReason::Bridge
-        }) || body.wanted.iter().any(|wanted| wanted.offer == Some(EdgeReason::Bridge));
+        }) || body
+            .wanted
+            .iter()
+            .any(|wanted| wanted.offer == Some(EdgeReason::Bridge));
         let held_back = bridging && self.intervals_since(body.statement_due, now) < PATIENCE;
         if (body.statement_due != 0 && !held_back) || !self.stated {
             outputs.extend(self.state_neighbourhood(now));
@@ -272,7 +326,9 @@ impl Gateway {
     fn emergency(&mut self, now: UnixTime) -> Vec<Output> {
         let round = self.setup.descriptor.schedule().round_at(now);
         let left = self.confirmed().count();
-        let active = self.in_force(round).is_some_and(|manifest| !manifest.parties.is_empty());
+        let active = self
+            .in_force(round)
+            .is_some_and(|manifest| !manifest.parties.is_empty());
         let waited = self.intervals_since(self.state.body.drawn_at, now);
         let alone = left < MIN_DEGREE && waited >= 1;
         let left_out = self.stated && !active && waited >= DRAW_LIFETIME;
@@ -328,7 +384,11 @@ impl Gateway {
         let body = statement.verify(&key)?;
         let ours = body.net == self.setup.descriptor.net()
             && body.descriptor == self.setup.descriptor.hash();
-        if ours { Ok(()) } else { Err(Fault::Exit { client }) }
+        if ours {
+            Ok(())
+        } else {
+            Err(Fault::Exit { client })
+        }
     }
 
     /// The member after this one on the ring of a leaver's neighbours.
@@ -337,7 +397,10 @@ impl Gateway {
         if !ring.contains(&own) {
             return None;
         }
-        let after = ring.iter().find(|client| **client > own).or_else(|| ring.iter().next());
+        let after = ring
+            .iter()
+            .find(|client| **client > own)
+            .or_else(|| ring.iter().next());
         after.copied().filter(|client| *client != own)
     }
 

@@ -48,7 +48,9 @@ pub enum Report {
         left: usize,
     },
     /// A manifest is accepted.
-    #[error("epoch {epoch} from round {first_round} on: {neighbours} neighbours, {members} members")]
+    #[error(
+        "epoch {epoch} from round {first_round} on: {neighbours} neighbours, {members} members"
+    )]
     Manifest {
         /// Its epoch.
         epoch: Epoch,
@@ -187,7 +189,9 @@ pub enum Fault {
     #[error(transparent)]
     Signature(#[from] BadSignature),
     /// A manifest for another net, member, or time.
-    #[error("the manifest of epoch {epoch} is not for this gateway, or not newer than the last one")]
+    #[error(
+        "the manifest of epoch {epoch} is not for this gateway, or not newer than the last one"
+    )]
     Manifest {
         /// Its epoch.
         epoch: Epoch,

@@ -48,13 +48,22 @@ impl Gateway {
         };
         let named = manifest.neighbours();
         // Kept: what is in force in the round that may be corrected now, and later.
-        let keep = self.setup.descriptor.schedule().submitted_at(now).unwrap_or_default();
+        let keep = self
+            .setup
+            .descriptor
+            .schedule()
+            .submitted_at(now)
+            .unwrap_or_default();
         let body = &mut self.state.body;
         body.neighbours.retain(|neighbour| {
             neighbour.phase != EdgePhase::Leaving || named.contains(&neighbour.party.client)
         });
         body.manifests.push(manifest);
-        let in_force = body.manifests.iter().rposition(|m| m.first_round <= keep).unwrap_or(0);
+        let in_force = body
+            .manifests
+            .iter()
+            .rposition(|m| m.first_round <= keep)
+            .unwrap_or(0);
         body.manifests.drain(..in_force);
         vec![self.persist(None), Output::Report(report)]
     }
@@ -74,10 +83,18 @@ impl Gateway {
                 let (notification, bytes) = (Notification::Transmit, sealed.bytes.clone());
                 self.state.body.sealed = Some(sealed);
                 self.frame_done = false;
-                let sending = Outgoing { notification, round, bytes: bytes.clone() };
+                let sending = Outgoing {
+                    notification,
+                    round,
+                    bytes: bytes.clone(),
+                };
                 vec![
                     self.persist(Some(sending)),
-                    Output::Send(Request::Frame { notification, round, bytes }),
+                    Output::Send(Request::Frame {
+                        notification,
+                        round,
+                        bytes,
+                    }),
                 ]
             }
             Err(reason) => vec![Output::Report(Report::RoundRefused { round, reason })],
@@ -102,17 +119,17 @@ impl Gateway {
             .into_iter()
             .chain(answer)
             .map(|(notification, round, bytes)| {
-                Output::Send(Request::Frame { notification, round, bytes })
+                Output::Send(Request::Frame {
+                    notification,
+                    round,
+                    bytes,
+                })
             })
             .collect()
     }
 
     /// The provider asks to resend without the pads of missing members.
-    pub(super) fn correct(
-        &mut self,
-        now: UnixTime,
-        signed: &Signed<Correction>,
-    ) -> Vec<Output> {
+    pub(super) fn correct(&mut self, now: UnixTime, signed: &Signed<Correction>) -> Vec<Output> {
         let request = match signed.verify(self.setup.descriptor.provider_key()) {
             Ok(request) => request.clone(),
             Err(bad) => return vec![Output::Report(Fault::from(bad).into())],
@@ -136,29 +153,50 @@ impl Gateway {
             return refused(resend::Refusal::NothingSent { round });
         };
         let notification = Notification::Resend;
-        let answered = Answered { round, missing: request.missing, bytes: bytes.clone() };
+        let answered = Answered {
+            round,
+            missing: request.missing,
+            bytes: bytes.clone(),
+        };
         self.state.body.answered = Some(answered);
         self.answer_done = false;
-        let sending = Outgoing { notification, round, bytes: bytes.clone() };
+        let sending = Outgoing {
+            notification,
+            round,
+            bytes: bytes.clone(),
+        };
         vec![
             self.persist(Some(sending)),
-            Output::Send(Request::Frame { notification, round, bytes }),
-            Output::Report(Report::CorrectionAnswered { round, missing: gone }),
+            Output::Send(Request::Frame {
+                notification,
+                round,
+                bytes,
+            }),
+            Output::Report(Report::CorrectionAnswered {
+                round,
+                missing: gone,
+            }),
         ]
     }
 
     pub(super) fn in_force(&self, round: Round) -> Option<&InForce> {
-        self.state.body.manifests.iter().rev().find(|manifest| manifest.first_round <= round)
+        self.state
+            .body
+            .manifests
+            .iter()
+            .rev()
+            .find(|manifest| manifest.first_round <= round)
     }
 
     fn check_manifest(&self, signed: &Signed<Manifest>) -> Result<InForce, Fault> {
         let manifest = signed.verify(self.setup.descriptor.provider_key())?;
         let epoch = manifest.epoch;
         let last = self.state.body.manifests.last();
-        let newer = last.is_none_or(|last| {
-            last.epoch < epoch && last.first_round < manifest.first_round
-        });
-        let ahead = self.last_sealed().is_none_or(|sealed| sealed < manifest.first_round);
+        let newer =
+            last.is_none_or(|last| last.epoch < epoch && last.first_round < manifest.first_round);
+        let ahead = self
+            .last_sealed()
+            .is_none_or(|sealed| sealed < manifest.first_round);
         if manifest.net != self.setup.descriptor.net()
             || manifest.descriptor != self.setup.descriptor.hash()
             || manifest.client != self.setup.client
@@ -169,11 +207,21 @@ impl Gateway {
         }
         let mut parties = Vec::new();
         for client in &manifest.neighbours {
-            let known = self.neighbour(client).filter(|known| known.phase != EdgePhase::Offered);
-            let known = known.ok_or(Fault::ForeignNeighbour { epoch, client: *client })?;
+            let known = self
+                .neighbour(client)
+                .filter(|known| known.phase != EdgePhase::Offered);
+            let known = known.ok_or(Fault::ForeignNeighbour {
+                epoch,
+                client: *client,
+            })?;
             parties.push(known.party.clone());
         }
-        Ok(InForce { epoch, first_round: manifest.first_round, members: manifest.members, parties })
+        Ok(InForce {
+            epoch,
+            first_round: manifest.first_round,
+            members: manifest.members,
+            parties,
+        })
     }
 
     fn seal_frame(
@@ -199,29 +247,49 @@ impl Gateway {
             .clone();
         let members = usize::try_from(manifest.members).unwrap_or(usize::MAX);
         if members < self.min_size() {
-            return Err(RoundRefusal::TooFewMembers { members, needed: self.min_size() });
+            return Err(RoundRefusal::TooFewMembers {
+                members,
+                needed: self.min_size(),
+            });
         }
         if manifest.parties.len() < MIN_DEGREE {
-            return Err(RoundRefusal::TooFewNeighbours { neighbours: manifest.parties.len() });
+            return Err(RoundRefusal::TooFewNeighbours {
+                neighbours: manifest.parties.len(),
+            });
         }
         let slots = descriptor.slots().len();
         if let Some(reading) = &reading
             && reading.values().len() != slots
         {
             let got = reading.values().len();
-            return Err(RoundRefusal::Reading(ReadingError::Slots { expected: slots, got }));
+            return Err(RoundRefusal::Reading(ReadingError::Slots {
+                expected: slots,
+                got,
+            }));
         }
         let (net, hash, client) = (descriptor.net(), descriptor.hash(), self.setup.client);
         let epoch = manifest.epoch;
-        let pad = Pad::of(self.edge_keys(&manifest).map_err(RoundRefusal::Key)?, epoch, round, slots);
+        let pad = Pad::of(
+            self.edge_keys(&manifest).map_err(RoundRefusal::Key)?,
+            epoch,
+            round,
+            slots,
+        );
         let clear = ClearFrame::new(net, hash, client, epoch, round, reading);
         // Round, epoch and slots are the same on both sides by construction.
         let masked = clear.mask(pad).map_err(|_| RoundRefusal::NotActive)?;
-        Ok(Sealed { round, epoch, bytes: masked.into_frame().encode() })
+        Ok(Sealed {
+            round,
+            epoch,
+            bytes: masked.into_frame().encode(),
+        })
     }
 
     fn edge_keys(&mut self, manifest: &InForce) -> Result<&[EdgeKey], WeakKey> {
-        let cached = self.edges.as_ref().is_some_and(|(epoch, _)| *epoch == manifest.epoch);
+        let cached = self
+            .edges
+            .as_ref()
+            .is_some_and(|(epoch, _)| *epoch == manifest.epoch);
         if !cached {
             let hash = self.setup.descriptor.hash();
             let derive = |party| Ok(self.pair(party)?.edge_key(&hash, manifest.epoch));
@@ -241,15 +309,18 @@ impl Gateway {
         let body = &self.state.body;
         let manifest = self.in_force(request.round);
         // The window as this gateway's clock sees it; the provider's may be a little ahead.
-        let current = schedule.submitted_at(now).filter(|round| {
-            now < schedule.correction_deadline(*round)
-        });
+        let current = schedule
+            .submitted_at(now)
+            .filter(|round| now < schedule.correction_deadline(*round));
         Circumstances {
             client: self.setup.client,
             net: self.setup.descriptor.net(),
             descriptor: self.setup.descriptor.hash(),
             current,
-            sealed: body.sealed.as_ref().map(|sealed| (sealed.round, sealed.epoch)),
+            sealed: body
+                .sealed
+                .as_ref()
+                .map(|sealed| (sealed.round, sealed.epoch)),
             answered: body.answered.as_ref().map(|a| (a.round, &a.missing)),
             neighbours,
             members: manifest.map_or(0, |m| usize::try_from(m.members).unwrap_or(usize::MAX)),
@@ -268,6 +339,11 @@ impl Gateway {
         let keys = self.edge_keys(&manifest).ok()?;
         let gone_keys = keys.iter().filter(|key| gone.contains(&key.peer()));
         let pad = Pad::of(gone_keys, epoch, request.round, slots);
-        Some(masked.into_resend(request.missing.clone(), pad).ok()?.encode())
+        Some(
+            masked
+                .into_resend(request.missing.clone(), pad)
+                .ok()?
+                .encode(),
+        )
     }
 }

@@ -180,7 +180,10 @@ impl GatewayState {
 
     /// For the ledger. Secret.
     pub fn encode(&self) -> SecretBytes {
-        let stored = Stored { agreement: *self.agreement.to_bytes(), body: self.body.clone() };
+        let stored = Stored {
+            agreement: *self.agreement.to_bytes(),
+            body: self.body.clone(),
+        };
         SecretBytes::new(stored.encode())
     }
 }
@@ -225,6 +228,9 @@ impl Deserialize for Stored {
             other => return Err(Error::UnknownValue(other.into())),
         }
         let agreement = <[u8; 32]>::tls_deserialize(reader)?;
-        Ok(Self { agreement, body: Body::tls_deserialize(reader)? })
+        Ok(Self {
+            agreement,
+            body: Body::tls_deserialize(reader)?,
+        })
     }
 }

@@ -23,7 +23,9 @@ impl Provider {
             return Vec::new();
         }
         self.decided = Some(round);
-        let at_border = round.number().is_multiple_of(self.setup.descriptor.epoch_length());
+        let at_border = round
+            .number()
+            .is_multiple_of(self.setup.descriptor.epoch_length());
         if !at_border || self.has_frames(round) {
             return Vec::new();
         }
@@ -35,7 +37,11 @@ impl Provider {
         }
         let before = current.map(EpochRecord::clients).unwrap_or_default();
         let epoch = current.map_or(Epoch::new(1), |epoch| epoch.epoch.next());
-        let record = EpochRecord { epoch, first_round: round, members };
+        let record = EpochRecord {
+            epoch,
+            first_round: round,
+            members,
+        };
         records.extend(self.set_active(&record));
         records.extend(self.announce(&record, &before));
         self.epochs.push(record.clone());
@@ -56,7 +62,10 @@ impl Provider {
             })
             .map(|leaver| leaver.client)
             .collect();
-        leavers.iter().flat_map(|leaver| self.set_status(leaver, MemberStatus::Exited)).collect()
+        leavers
+            .iter()
+            .flat_map(|leaver| self.set_status(leaver, MemberStatus::Exited))
+            .collect()
     }
 
     fn is_named_by_anybody(&self, client: &ClientId) -> bool {
@@ -87,7 +96,9 @@ impl Provider {
             .filter(|graph| graph.size() >= self.setup.descriptor.min_size())
             .map(|graph| {
                 let members = graph.adjacency().iter();
-                members.map(|(client, neighbours)| EpochMember { client, neighbours }).collect()
+                members
+                    .map(|(client, neighbours)| EpochMember { client, neighbours })
+                    .collect()
             })
             .unwrap_or_default()
     }
@@ -106,7 +117,10 @@ impl Provider {
                 Some((member.client, status))
             })
             .collect();
-        changes.iter().flat_map(|(client, status)| self.set_status(client, *status)).collect()
+        changes
+            .iter()
+            .flat_map(|(client, status)| self.set_status(client, *status))
+            .collect()
     }
 
     /// A manifest for everybody who is active from now on, or was until now.
@@ -120,7 +134,10 @@ impl Provider {
             epoch: record.epoch,
             first_round: record.first_round,
             members: u32::try_from(record.members.len()).unwrap_or(u32::MAX),
-            neighbours: record.get(client).map(|member| member.neighbours.clone()).unwrap_or_default(),
+            neighbours: record
+                .get(client)
+                .map(|member| member.neighbours.clone())
+                .unwrap_or_default(),
         };
         everybody
             .iter()
@@ -134,7 +151,11 @@ impl Provider {
     /// Epochs before the one in force in the last final round are of no use any more.
     fn drop_past_epochs(&mut self) {
         let Some(last) = self.last_final else { return };
-        if let Some(in_force) = self.epochs.iter().rposition(|epoch| epoch.first_round <= last) {
+        if let Some(in_force) = self
+            .epochs
+            .iter()
+            .rposition(|epoch| epoch.first_round <= last)
+        {
             self.epochs.drain(..in_force);
         }
     }

@@ -23,7 +23,10 @@ impl Provider {
             package.verify(&self.setup.anchor, descriptor.net(), descriptor.hash(), now)?;
         let body = verified.package();
         if body.client != from {
-            return Err(Refusal::WrongClient { expected: from, got: body.client });
+            return Err(Refusal::WrongClient {
+                expected: from,
+                got: body.client,
+            });
         }
         if let Some(known) = self.members.get(&from) {
             let in_force = known.package.unverified();
@@ -119,7 +122,11 @@ impl Provider {
         };
         let mut records = self.put(member);
         let message = Message::Exit(statement);
-        records.extend(body.neighbours.iter().map(|peer| Self::deliver(*peer, &message)));
+        records.extend(
+            body.neighbours
+                .iter()
+                .map(|peer| Self::deliver(*peer, &message)),
+        );
         Ok(records)
     }
 
@@ -131,7 +138,10 @@ impl Provider {
     pub(super) fn set_status(&mut self, client: &ClientId, status: MemberStatus) -> Vec<Record> {
         match self.members.get(client) {
             Some(member) if member.status != status => {
-                let member = MemberRecord { status, ..member.clone() };
+                let member = MemberRecord {
+                    status,
+                    ..member.clone()
+                };
                 self.put(member)
             }
             _ => Vec::new(),
@@ -145,9 +155,15 @@ impl Provider {
         neighbours: &ClientSet,
     ) -> Result<(), Refusal> {
         if author != from {
-            return Err(Refusal::WrongClient { expected: from, got: author });
+            return Err(Refusal::WrongClient {
+                expected: from,
+                got: author,
+            });
         }
-        match neighbours.iter().find(|peer| **peer == from || !self.members.contains_key(peer)) {
+        match neighbours
+            .iter()
+            .find(|peer| **peer == from || !self.members.contains_key(peer))
+        {
             Some(client) => Err(Refusal::UnknownNeighbour { client: *client }),
             None => Ok(()),
         }

@@ -75,8 +75,14 @@ impl MemberRecord {
 
     /// Serial of its newest statement, 0 if there is none.
     pub(crate) fn last_serial(&self) -> u64 {
-        let exit = self.exit.as_ref().map_or(0, |statement| statement.unverified().serial);
-        self.neighbourhood.as_ref().map_or(0, |statement| statement.unverified().serial).max(exit)
+        let exit = self
+            .exit
+            .as_ref()
+            .map_or(0, |statement| statement.unverified().serial);
+        self.neighbourhood
+            .as_ref()
+            .map_or(0, |statement| statement.unverified().serial)
+            .max(exit)
     }
 }
 
@@ -104,7 +110,10 @@ pub struct EpochMember {
 impl EpochRecord {
     /// The line for `client`, if it is active.
     pub fn get(&self, client: &ClientId) -> Option<&EpochMember> {
-        let index = self.members.binary_search_by_key(client, |member| member.client).ok()?;
+        let index = self
+            .members
+            .binary_search_by_key(client, |member| member.client)
+            .ok()?;
         self.members.get(index)
     }
 

@@ -33,10 +33,18 @@ impl Provider {
         corrections: Vec<CorrectionRecord>,
     ) {
         for frame in frames {
-            self.rounds.entry(frame.round).or_default().frames.insert(frame.client, frame);
+            self.rounds
+                .entry(frame.round)
+                .or_default()
+                .frames
+                .insert(frame.client, frame);
         }
         for frame in resent {
-            self.rounds.entry(frame.round).or_default().resent.insert(frame.client, frame);
+            self.rounds
+                .entry(frame.round)
+                .or_default()
+                .resent
+                .insert(frame.client, frame);
         }
         for correction in corrections {
             let state = self.rounds.entry(correction.round).or_default();
@@ -48,8 +56,12 @@ impl Provider {
     pub(super) fn tick(&mut self, now: UnixTime) -> Vec<Record> {
         let schedule = self.setup.descriptor.schedule();
         let mut records = Vec::new();
-        let mut due: Vec<Round> =
-            self.rounds.iter().filter(|(_, s)| s.finished.is_none()).map(|(r, _)| *r).collect();
+        let mut due: Vec<Round> = self
+            .rounds
+            .iter()
+            .filter(|(_, s)| s.finished.is_none())
+            .map(|(r, _)| *r)
+            .collect();
         due.extend(schedule.submitted_at(now));
         due.sort_unstable();
         due.dedup();
@@ -124,9 +136,12 @@ impl Provider {
         }
         let record = self.checked(header, words, hash)?;
         let open = self.rounds.get_mut(&round);
-        let Some((state, correction)) =
-            open.and_then(|state| state.correction.clone().map(|correction| (state, correction)))
-        else {
+        let Some((state, correction)) = open.and_then(|state| {
+            state
+                .correction
+                .clone()
+                .map(|correction| (state, correction))
+        }) else {
             return Err(Refusal::NoCorrection { round });
         };
         if !correction.asked.contains(&client) {
@@ -153,10 +168,15 @@ impl Provider {
         resent: bool,
         hash: [u8; 32],
     ) -> Result<bool, Refusal> {
-        let Some(state) = self.rounds.get(&round) else { return Ok(false) };
+        let Some(state) = self.rounds.get(&round) else {
+            return Ok(false);
+        };
         let frames = if resent { &state.resent } else { &state.frames };
         let known = frames.get(&client).map(|frame| frame.hash).or_else(|| {
-            state.finished.as_ref().and_then(|hashes| hashes.get(&(client, resent)).copied())
+            state
+                .finished
+                .as_ref()
+                .and_then(|hashes| hashes.get(&(client, resent)).copied())
         });
         match known {
             Some(known) if known == hash => Ok(true),
@@ -172,34 +192,63 @@ impl Provider {
         words: Superposition,
         hash: [u8; 32],
     ) -> Result<FrameRecord, Refusal> {
-        let FrameHeader { client, round, epoch, transmission, .. } = *header;
-        let in_force = self.epoch_at(round).ok_or(Refusal::NotActive { client, round })?;
+        let FrameHeader {
+            client,
+            round,
+            epoch,
+            transmission,
+            ..
+        } = *header;
+        let in_force = self
+            .epoch_at(round)
+            .ok_or(Refusal::NotActive { client, round })?;
         if in_force.get(&client).is_none() {
             return Err(Refusal::NotActive { client, round });
         }
         if in_force.epoch != epoch {
-            return Err(Refusal::WrongEpoch { round, expected: in_force.epoch, got: epoch });
+            return Err(Refusal::WrongEpoch {
+                round,
+                expected: in_force.epoch,
+                got: epoch,
+            });
         }
         let expected = self.setup.descriptor.slots().len();
         if words.words().len() != expected {
-            return Err(Refusal::Slots { expected, got: words.words().len() });
+            return Err(Refusal::Slots {
+                expected,
+                got: words.words().len(),
+            });
         }
-        Ok(FrameRecord { round, epoch, client, transmission, words, hash })
+        Ok(FrameRecord {
+            round,
+            epoch,
+            client,
+            transmission,
+            words,
+            hash,
+        })
     }
 
     /// Whether a frame of `round` has come in: its epoch must not change any more.
     pub(super) fn has_frames(&self, round: Round) -> bool {
-        self.rounds.get(&round).is_some_and(|state| !state.frames.is_empty())
+        self.rounds
+            .get(&round)
+            .is_some_and(|state| !state.frames.is_empty())
     }
 
     fn is_open(&self, round: Round) -> bool {
-        self.rounds.get(&round).is_some_and(|state| state.finished.is_none())
+        self.rounds
+            .get(&round)
+            .is_some_and(|state| state.finished.is_none())
     }
 
     /// The submission window of `round` is over: final, failed, or a correction begins.
     fn close(&mut self, now: UnixTime, round: Round) -> Vec<Record> {
         let schedule = self.setup.descriptor.schedule();
-        let Some(epoch) = self.epoch_at(round).filter(|epoch| !epoch.members.is_empty()).cloned()
+        let Some(epoch) = self
+            .epoch_at(round)
+            .filter(|epoch| !epoch.members.is_empty())
+            .cloned()
         else {
             self.rounds.remove(&round);
             return Vec::new();
@@ -209,12 +258,18 @@ impl Provider {
             return Vec::new();
         }
         let present: ClientSet = state.frames.keys().copied().collect();
-        let missing: ClientSet =
-            epoch.clients().iter().filter(|client| !present.contains(client)).copied().collect();
+        let missing: ClientSet = epoch
+            .clients()
+            .iter()
+            .filter(|client| !present.contains(client))
+            .copied()
+            .collect();
         if missing.is_empty() {
             return self.finalise(round);
         }
-        let late_start = schedule.border(round).plus_millis(schedule.submit_millis() / 2);
+        let late_start = schedule
+            .border(round)
+            .plus_millis(schedule.submit_millis() / 2);
         if self.available_since.is_none_or(|since| since > late_start) {
             return self.end(round, RoundStatus::Interrupted, &epoch, missing);
         }
@@ -222,7 +277,10 @@ impl Provider {
             return self.end(round, RoundStatus::TooFewPresent, &epoch, missing);
         }
         let graph = graph_of(&epoch);
-        if KeyGraph::new(graph.clone()).and_then(|graph| graph.without(&missing)).is_err() {
+        if KeyGraph::new(graph.clone())
+            .and_then(|graph| graph.without(&missing))
+            .is_err()
+        {
             return self.end(round, RoundStatus::GraphBroken, &epoch, missing);
         }
         let asked: ClientSet = missing
@@ -233,7 +291,14 @@ impl Provider {
         if now >= schedule.correction_deadline(round) {
             return self.end(round, RoundStatus::Unanswered, &epoch, missing);
         }
-        self.open_correction(&epoch, CorrectionRecord { round, missing, asked })
+        self.open_correction(
+            &epoch,
+            CorrectionRecord {
+                round,
+                missing,
+                asked,
+            },
+        )
     }
 
     fn open_correction(&mut self, epoch: &EpochRecord, opened: CorrectionRecord) -> Vec<Record> {
@@ -246,7 +311,12 @@ impl Provider {
         });
         let message = Message::Correction(request);
         let mut records = vec![Record::CorrectionOpened(opened.clone())];
-        records.extend(opened.asked.iter().map(|peer| Self::deliver(*peer, &message)));
+        records.extend(
+            opened
+                .asked
+                .iter()
+                .map(|peer| Self::deliver(*peer, &message)),
+        );
         let state = self.rounds.entry(opened.round).or_default();
         state.correction = Some(opened);
         records
@@ -254,8 +324,12 @@ impl Provider {
 
     /// All that can come has come: forms the sum, or says why there is none.
     fn finalise(&mut self, round: Round) -> Vec<Record> {
-        let Some(epoch) = self.epoch_at(round).cloned() else { return Vec::new() };
-        let Some(state) = self.rounds.get(&round) else { return Vec::new() };
+        let Some(epoch) = self.epoch_at(round).cloned() else {
+            return Vec::new();
+        };
+        let Some(state) = self.rounds.get(&round) else {
+            return Vec::new();
+        };
         let (status, missing) = match &state.correction {
             None => (RoundStatus::Complete, ClientSet::default()),
             Some(correction) if state.resent.len() == correction.asked.len() => {
@@ -263,7 +337,11 @@ impl Provider {
             }
             Some(correction) => (RoundStatus::Unanswered, correction.missing.clone()),
         };
-        let readings = state.frames.values().filter(|frame| frame.transmission).count();
+        let readings = state
+            .frames
+            .values()
+            .filter(|frame| frame.transmission)
+            .count();
         let status = if status.is_success() && readings < self.setup.descriptor.min_size() {
             RoundStatus::TooFewContributors
         } else {
@@ -281,7 +359,10 @@ impl Provider {
     ) -> Vec<Record> {
         let state = self.rounds.remove(&round).unwrap_or_default();
         let of = |transmission: bool| -> ClientSet {
-            let with = state.frames.values().filter(|frame| frame.transmission == transmission);
+            let with = state
+                .frames
+                .values()
+                .filter(|frame| frame.transmission == transmission);
             with.map(|frame| frame.client).collect()
         };
         let outcome = RoundOutcome {
@@ -289,7 +370,11 @@ impl Provider {
             epoch: epoch.epoch,
             status,
             sum: status.is_success().then(|| self.sum(&state)),
-            contributors: if status.is_success() { of(true) } else { ClientSet::default() },
+            contributors: if status.is_success() {
+                of(true)
+            } else {
+                ClientSet::default()
+            },
             silent: of(false),
             missing: missing.clone(),
             members: u32::try_from(epoch.members.len()).unwrap_or(u32::MAX),
@@ -308,11 +393,20 @@ impl Provider {
         let hashes = [(false, &state.frames), (true, &state.resent)].into_iter();
         let finished = hashes
             .flat_map(|(kind, frames)| {
-                frames.values().map(move |frame| ((frame.client, kind), frame.hash))
+                frames
+                    .values()
+                    .map(move |frame| ((frame.client, kind), frame.hash))
             })
             .collect();
-        self.rounds.retain(|kept, state| state.finished.is_none() || kept.next() >= round);
-        self.rounds.insert(round, RoundState { finished: Some(finished), ..RoundState::default() });
+        self.rounds
+            .retain(|kept, state| state.finished.is_none() || kept.next() >= round);
+        self.rounds.insert(
+            round,
+            RoundState {
+                finished: Some(finished),
+                ..RoundState::default()
+            },
+        );
         self.last_final = self.last_final.max(Some(round));
         records
     }
@@ -332,6 +426,10 @@ impl Provider {
 
 fn graph_of(epoch: &EpochRecord) -> Adjacency {
     Adjacency::mutual(
-        &epoch.members.iter().map(|member| (member.client, member.neighbours.clone())).collect(),
+        &epoch
+            .members
+            .iter()
+            .map(|member| (member.client, member.neighbours.clone()))
+            .collect(),
     )
 }

@@ -1,0 +1,520 @@
+//! Gateways, the provider and its store, and a network that loses and reorders.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
+use dcnet_protocol::gateway::{self, Gateway, GatewayState, Output, Policy, Request};
+use dcnet_protocol::membership::MemberStatus;
+use dcnet_protocol::message::{Delivery, Message};
+use dcnet_protocol::names::{ClientId, ClientSet};
+use dcnet_protocol::notification::Notification;
+use dcnet_protocol::provider::{
+    self, FrameRecord, Handled, Provider, Record, Reply, RoundOutcome, Snapshot,
+};
+use dcnet_protocol::round::{Round, UnixTime};
+use dcnet_protocol::superposition::Reading;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+
+use crate::pki::{Authority, new_key};
+
+const INTERVAL_S: u32 = 20;
+const STEP_MILLIS: u64 = 500;
+const SLOTS: usize = 3;
+
+/// Probabilities in thousandths: per message, or per member (provider) and round.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Trouble {
+    pub(crate) request_lost: u64,
+    pub(crate) reply_lost: u64,
+    pub(crate) member_dies: u64,
+    pub(crate) member_crashes: u64,
+    pub(crate) provider_crashes: u64,
+}
+
+struct Node {
+    setup: gateway::Setup,
+    /// What is on disk; `None` before the first start.
+    disk: Option<Vec<u8>>,
+    running: Option<Gateway>,
+    crash_in: Option<u64>,
+    /// It was started once, and is to be running when the trouble is over.
+    wanted: bool,
+    last_poll: u64,
+}
+
+/// The provider's disk.
+#[derive(Default)]
+struct Store {
+    snapshot: Snapshot,
+    inboxes: BTreeMap<ClientId, (u64, VecDeque<Delivery>)>,
+    outcomes: Vec<RoundOutcome>,
+}
+
+pub(crate) struct World {
+    now: UnixTime,
+    rng: ChaCha8Rng,
+    nodes: Vec<Node>,
+    provider_setup: provider::Setup,
+    provider: Provider,
+    store: Store,
+    trouble: Trouble,
+    /// Prints what gateways report: set `DCNET_SIMULATION_LOG` and run with `--nocapture`.
+    talkative: bool,
+    /// What the meters showed, as handed to the gateways that sealed it.
+    readings: BTreeMap<(ClientId, Round), Option<Vec<i64>>>,
+    /// Frames seen on the wire, by member, round and notification.
+    wire: BTreeMap<(ClientId, Round, u8), Vec<u8>>,
+}
+
+impl World {
+    pub(crate) fn new(size: usize, min_size: u32, out_degree: u16, seed: u64) -> Self {
+        let authority = Authority::new();
+        let key = new_key();
+        let slot = |c: u8| SlotSpec {
+            obis: [1, 0, c, 8, 0, 255],
+            unit: 30,
+            scale: -1,
+        };
+        let descriptor = NetDescriptor::new(NetParameters {
+            version: 1,
+            net: "street-1".parse().unwrap(),
+            region: b"test".to_vec(),
+            interval_s: INTERVAL_S,
+            submit_window_s: 6,
+            correction_window_s: 6,
+            slots: [1, 2, 16].map(slot).to_vec(),
+            min_size,
+            out_degree,
+            threshold: 0,
+            max_loss_permille: 300,
+            correction_mode: CorrectionMode::Resend,
+            epoch_length: 1,
+            provider_key: key.verifying_key().to_sec1(),
+            ca_fingerprint: authority.anchor().fingerprint(),
+        })
+        .unwrap();
+        let node = |number: usize| {
+            let client = format!("gw-{number:02}");
+            let (key, chain) = authority.issue(&client);
+            let setup = gateway::Setup {
+                descriptor: descriptor.clone(),
+                client: client.parse().unwrap(),
+                key,
+                chain,
+                anchor: authority.anchor(),
+                policy: Policy {
+                    min_size,
+                    allow_resend: true,
+                },
+            };
+            Node {
+                setup,
+                disk: None,
+                running: None,
+                crash_in: None,
+                wanted: false,
+                last_poll: 0,
+            }
+        };
+        let provider_setup = provider::Setup {
+            descriptor: descriptor.clone(),
+            key,
+            anchor: authority.anchor(),
+        };
+        Self {
+            // Between the correction window and the border: whole rounds are run from here on.
+            now: UnixTime::from_secs(1_800_000_014),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            nodes: (0..size).map(node).collect(),
+            provider: Provider::new(provider_setup.clone()).unwrap(),
+            provider_setup,
+            store: Store::default(),
+            trouble: Trouble::default(),
+            talkative: std::env::var_os("DCNET_SIMULATION_LOG").is_some(),
+            readings: BTreeMap::new(),
+            wire: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn trouble(&mut self, trouble: Trouble) {
+        self.trouble = trouble;
+    }
+
+    pub(crate) fn outcomes(&self) -> &[RoundOutcome] {
+        &self.store.outcomes
+    }
+
+    pub(crate) fn id(&self, member: usize) -> ClientId {
+        self.nodes[member].setup.client
+    }
+
+    pub(crate) fn index_of(&self, client: &ClientId) -> usize {
+        self.nodes
+            .iter()
+            .position(|node| node.setup.client == *client)
+            .unwrap()
+    }
+
+    pub(crate) fn living(&self) -> usize {
+        self.provider
+            .members()
+            .filter(|m| m.status == MemberStatus::Active)
+            .count()
+    }
+
+    pub(crate) fn neighbours_of(&self, member: usize) -> ClientSet {
+        self.nodes[member].running.as_ref().unwrap().neighbours()
+    }
+
+    pub(crate) fn neighbours_of_id(&self, client: &ClientId) -> ClientSet {
+        self.neighbours_of(self.index_of(client))
+    }
+
+    pub(crate) fn status_of(&self, member: usize) -> Option<MemberStatus> {
+        let client = self.id(member);
+        self.provider
+            .members()
+            .find(|m| m.client == client)
+            .map(|m| m.status)
+    }
+
+    pub(crate) fn has_left(&self, member: usize) -> bool {
+        let running = self.nodes[member].running.as_ref().unwrap();
+        running.phase(self.now) == gateway::Phase::Left
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let states = self
+            .provider
+            .members()
+            .map(|m| format!("{}:{}", m.client, m.status));
+        states.collect::<Vec<_>>().join(" ")
+    }
+
+    pub(crate) fn start_all(&mut self) {
+        (0..self.nodes.len()).for_each(|member| self.start(member));
+    }
+
+    pub(crate) fn start_dead(&mut self) {
+        for member in 0..self.nodes.len() {
+            if self.nodes[member].running.is_none() && self.nodes[member].wanted {
+                self.start(member);
+            }
+        }
+    }
+
+    pub(crate) fn kill(&mut self, member: usize) {
+        self.nodes[member].running = None;
+    }
+
+    /// Starts from what is on disk.
+    pub(crate) fn start(&mut self, member: usize) {
+        let node = &mut self.nodes[member];
+        let state = match &node.disk {
+            Some(bytes) => GatewayState::decode(bytes).unwrap(),
+            None => GatewayState::fresh(self.now, &mut self.rng),
+        };
+        node.running = Some(Gateway::new(node.setup.clone(), state).unwrap());
+        node.crash_in = None;
+        node.wanted = true;
+        self.input(member, gateway::Input::Join);
+    }
+
+    pub(crate) fn leave(&mut self, member: usize) {
+        if self.nodes[member].running.is_none() {
+            self.start(member);
+        }
+        self.input(member, gateway::Input::Leave);
+    }
+
+    pub(crate) fn run_rounds(&mut self, rounds: u64) {
+        for _ in 0..rounds {
+            self.accidents();
+            for _ in 0..u64::from(INTERVAL_S) * 1000 / STEP_MILLIS {
+                self.step();
+            }
+        }
+    }
+
+    /// Every published sum against what the meters showed.
+    pub(crate) fn check(&self) {
+        assert!(!self.store.outcomes.is_empty());
+        for outcome in &self.store.outcomes {
+            let Some(sum) = &outcome.sum else {
+                assert!(!outcome.status.is_success());
+                continue;
+            };
+            let mut expected = [0_i64; SLOTS];
+            for client in &outcome.contributors {
+                let reading = self.readings[&(*client, outcome.round)].as_ref();
+                for (total, value) in expected.iter_mut().zip(reading.unwrap()) {
+                    *total += value;
+                }
+            }
+            for client in &outcome.silent {
+                assert_eq!(self.readings[&(*client, outcome.round)], None);
+            }
+            let published: Vec<i64> = sum.words().iter().map(|word| word.to_signed()).collect();
+            assert_eq!(published, expected, "round {}", outcome.round);
+            let everybody =
+                outcome.contributors.len() + outcome.silent.len() + outcome.missing.len();
+            assert_eq!(everybody, usize::try_from(outcome.members).unwrap());
+        }
+    }
+
+    fn chance(&mut self, thousandths: u64) -> bool {
+        thousandths > 0 && self.rng.next_u64() % 1000 < thousandths
+    }
+
+    fn accidents(&mut self) {
+        for member in 0..self.nodes.len() {
+            if self.nodes[member].running.is_some() && self.chance(self.trouble.member_dies) {
+                self.kill(member);
+            } else if self.nodes[member].running.is_none()
+                && self.nodes[member].wanted
+                && self.trouble.member_dies > 0
+                && self.chance(300)
+            {
+                self.start(member);
+            }
+            if self.chance(self.trouble.member_crashes) {
+                self.nodes[member].crash_in = Some(self.rng.next_u64() % 12);
+            }
+        }
+        if self.chance(self.trouble.provider_crashes) {
+            self.restart_provider();
+        }
+    }
+
+    fn restart_provider(&mut self) {
+        let snapshot = self.store.snapshot.clone();
+        self.provider = Provider::restore(self.provider_setup.clone(), snapshot).unwrap();
+    }
+
+    /// Half a second: everybody acts, in random order.
+    fn step(&mut self) {
+        self.now = self.now.plus_millis(STEP_MILLIS);
+        let handled = self.provider.handle(self.now, provider::Input::Tick);
+        self.store_all(handled);
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        for index in (1..order.len()).rev() {
+            let other = usize::try_from(self.rng.next_u64() % (index as u64 + 1)).unwrap();
+            order.swap(index, other);
+        }
+        for member in order {
+            self.act(member);
+        }
+    }
+
+    fn act(&mut self, member: usize) {
+        if self.nodes[member].running.is_none() || self.chance(200) {
+            return;
+        }
+        self.fetch_inbox(member);
+        if self.now.millis() >= self.nodes[member].last_poll + 2000 {
+            self.nodes[member].last_poll = self.now.millis();
+            self.input(member, gateway::Input::Poll);
+        }
+        let schedule = self.provider_setup.descriptor.schedule();
+        let Some(round) = schedule.submitted_at(self.now) else {
+            return;
+        };
+        let sealed = self.nodes[member]
+            .running
+            .as_ref()
+            .and_then(Gateway::last_sealed);
+        if self.now >= schedule.submit_deadline(round) || self.chance(100) {
+            self.input(member, gateway::Input::Retry);
+        } else if sealed.is_none_or(|last| last < round) {
+            let reading = (!self.chance(30)).then(|| self.random_reading());
+            self.input(member, gateway::Input::Submit { round, reading });
+        } else {
+            self.input(member, gateway::Input::Retry);
+        }
+    }
+
+    fn random_reading(&mut self) -> Reading {
+        let mut value = || i64::try_from(self.rng.next_u64() % 2_000_001).unwrap() - 1_000_000;
+        Reading::new((0..SLOTS).map(|_| value()).collect()).unwrap()
+    }
+
+    fn fetch_inbox(&mut self, member: usize) {
+        if self.chance(self.trouble.request_lost + self.trouble.reply_lost) {
+            return;
+        }
+        let Some(running) = &self.nodes[member].running else {
+            return;
+        };
+        let position = running.inbox_position();
+        let client = self.id(member);
+        let (_, inbox) = self.store.inboxes.entry(client).or_default();
+        inbox.retain(|delivery| delivery.sequence > position);
+        for delivery in inbox.clone() {
+            let bytes = delivery.encode();
+            let delivery = Delivery::decode(&bytes).unwrap();
+            self.input(member, gateway::Input::Delivery(delivery));
+        }
+    }
+
+    /// Gives a gateway an input and does what it says, unless it crashes in between.
+    fn input(&mut self, member: usize, input: gateway::Input) {
+        let submitted = match &input {
+            gateway::Input::Submit { round, reading } => Some((*round, reading.clone())),
+            _ => None,
+        };
+        let node = &mut self.nodes[member];
+        let Some(running) = &mut node.running else {
+            return;
+        };
+        let before = running.last_sealed();
+        let outputs = running.handle(self.now, input, &mut self.rng);
+        if let Some((round, reading)) = submitted
+            && running.last_sealed() == Some(round)
+            && before != Some(round)
+        {
+            // Recorded even if the gateway crashes before it is on disk; then it is replaced by
+            // what the next try seals.
+            let client = node.setup.client;
+            self.readings
+                .insert((client, round), reading.map(|r| r.values().to_vec()));
+        }
+        for output in outputs {
+            if let Some(left) = &mut self.nodes[member].crash_in {
+                if *left == 0 {
+                    self.start(member);
+                    return;
+                }
+                *left -= 1;
+            }
+            match output {
+                Output::Persist(persist) => {
+                    self.nodes[member].disk = Some(persist.state.expose().to_vec());
+                }
+                Output::Send(request) => self.send(member, request),
+                Output::Report(report) => {
+                    let text = report.to_string();
+                    assert!(!text.is_empty());
+                    if self.talkative {
+                        println!("{} {}: {text}", self.now.secs(), self.id(member));
+                    }
+                }
+            }
+            if self.nodes[member].running.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self, member: usize, request: Request) {
+        let from = self.id(member);
+        if let Request::Frame {
+            notification,
+            round,
+            bytes,
+        } = &request
+            && matches!(notification, Notification::Transmit | Notification::Resend)
+        {
+            let place = (from, *round, notification.number());
+            let known = self.wire.entry(place).or_insert_with(|| bytes.clone());
+            assert_eq!(
+                known, bytes,
+                "{from} sends two different frames of round {round}"
+            );
+        }
+        if self.chance(self.trouble.request_lost) {
+            return;
+        }
+        let reply = match request {
+            Request::Frame {
+                notification,
+                bytes,
+                ..
+            } => {
+                let input = provider::Input::Frame { from, bytes };
+                match self.to_provider(input) {
+                    Ok(Reply::Receipt(receipt)) => Some(gateway::Input::Accepted(receipt)),
+                    Ok(Reply::Relayed) => panic!("an envelope's reply to a frame"),
+                    Err(refusal) => {
+                        let slug = refusal.slug().to_owned();
+                        Some(gateway::Input::Refused { notification, slug })
+                    }
+                }
+            }
+            Request::Envelope(envelope) => {
+                let bytes = envelope.encode();
+                let answer = self.to_provider(provider::Input::Envelope { from, bytes });
+                answer
+                    .ok()
+                    .map(|_| gateway::Input::Relayed(envelope.header().clone()))
+            }
+            Request::Members => Some(gateway::Input::Members(self.provider.member_list())),
+            Request::Package(client) => {
+                let package = self.provider.package(&client).cloned();
+                package.map(|package| gateway::Input::Package(Box::new(package)))
+            }
+        };
+        if let Some(reply) = reply
+            && !self.chance(self.trouble.reply_lost)
+        {
+            self.input(member, reply);
+        }
+    }
+
+    fn to_provider(&mut self, input: provider::Input) -> Result<Reply, provider::Refusal> {
+        let handled = self.provider.handle(self.now, input);
+        let reply = handled.reply.clone();
+        self.store_all(handled);
+        reply.unwrap()
+    }
+
+    fn store_all(&mut self, handled: Handled) {
+        for record in handled.records {
+            self.store.apply(record);
+        }
+    }
+}
+
+impl Store {
+    fn apply(&mut self, record: Record) {
+        let snapshot = &mut self.snapshot;
+        let replace = |list: &mut Vec<FrameRecord>, frame: FrameRecord| {
+            list.retain(|known| (known.round, known.client) != (frame.round, frame.client));
+            list.push(frame);
+        };
+        match record {
+            Record::Member(member) => {
+                snapshot
+                    .members
+                    .retain(|known| known.client != member.client);
+                snapshot.members.push(*member);
+            }
+            Record::Epoch(epoch) => snapshot.epochs.push(epoch),
+            Record::Frame(frame) => replace(&mut snapshot.frames, frame),
+            Record::Resent(frame) => replace(&mut snapshot.resent, frame),
+            Record::CorrectionOpened(opened) => snapshot.corrections.push(opened),
+            Record::Outcome(outcome) => {
+                snapshot.frames.retain(|frame| frame.round != outcome.round);
+                snapshot.resent.retain(|frame| frame.round != outcome.round);
+                snapshot
+                    .corrections
+                    .retain(|opened| opened.round != outcome.round);
+                snapshot.last_final = snapshot.last_final.max(Some(outcome.round));
+                if std::env::var_os("DCNET_SIMULATION_LOG").is_some() {
+                    println!("{outcome:?}");
+                }
+                self.outcomes.push(outcome);
+            }
+            Record::Deliver { to, message } => {
+                let (sequence, inbox) = self.inboxes.entry(to).or_default();
+                *sequence += 1;
+                let message = Message::decode(&message).unwrap();
+                inbox.push_back(Delivery {
+                    sequence: *sequence,
+                    message,
+                });
+            }
+        }
+    }
+}
