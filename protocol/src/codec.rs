@@ -208,10 +208,18 @@ pub(crate) mod option {
     use std::io::{Read, Write};
     use tls_codec::{Deserialize, Error, Serialize, Size};
 
+    #[expect(
+        clippy::ref_option,
+        reason = "the derive macro passes references to fields"
+    )]
     pub(crate) fn tls_serialized_len<T: Size>(value: &Option<T>) -> usize {
         1 + value.as_ref().map_or(0, Size::tls_serialized_len)
     }
 
+    #[expect(
+        clippy::ref_option,
+        reason = "the derive macro passes references to fields"
+    )]
     pub(crate) fn tls_serialize<T: Serialize, W: Write>(
         value: &Option<T>,
         writer: &mut W,

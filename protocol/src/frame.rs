@@ -80,6 +80,7 @@ impl ClearFrame {
     ///
     /// # Errors
     /// [`MaskError`] if `pad` is not for this frame's epoch, round and number of slots.
+    #[expect(clippy::needless_pass_by_value, reason = "a pad must not serve twice")]
     pub fn mask(self, pad: Pad) -> Result<MaskedFrame, MaskError> {
         check_pad(&self.header, &pad)?;
         let slots = pad.words().len();
@@ -120,6 +121,7 @@ impl MaskedFrame {
     ///
     /// # Errors
     /// [`MaskError`] if `pad` is not for this frame's epoch, round and number of slots.
+    #[expect(clippy::needless_pass_by_value, reason = "a pad must not serve twice")]
     pub fn into_resend(self, missing: ClientSet, pad: Pad) -> Result<Frame, MaskError> {
         check_pad(&self.header, &pad)?;
         if pad.words().len() != self.words.words().len() {
@@ -215,17 +217,12 @@ impl Frame {
     /// A frame without data words: notifications 1 to 3. Its transmission bit is 0.
     ///
     /// Returns `None` for the bodies of notifications 4 and 5, which masking makes.
-    pub fn control(header: FrameHeader, body: FrameBody) -> Option<Self> {
-        match body {
-            FrameBody::Resend { .. } | FrameBody::Transmit(_) => None,
-            body => Some(Self {
-                header: FrameHeader {
-                    transmission: false,
-                    ..header
-                },
-                body,
-            }),
+    pub fn control(mut header: FrameHeader, body: FrameBody) -> Option<Self> {
+        if matches!(body, FrameBody::Resend { .. } | FrameBody::Transmit(_)) {
+            return None;
         }
+        header.transmission = false;
+        Some(Self { header, body })
     }
 
     /// The common fields.

@@ -193,6 +193,10 @@ pub enum Phase {
 
 /// A member of a net.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that are independent of each other"
+)]
 pub struct Gateway {
     setup: Setup,
     own: Party,

@@ -91,7 +91,7 @@ impl Adjacency {
     pub fn articulation_points(&self) -> ClientSet {
         let mut search = Search::new(self);
         for root in 0..self.members.len() {
-            search.from_root(root);
+            search.explore(root);
         }
         let cut = search.cut;
         self.members
@@ -197,7 +197,7 @@ impl<'a> Search<'a> {
         clippy::indexing_slicing,
         reason = "all indices come from the graph's own lists"
     )]
-    fn from_root(&mut self, root: usize) {
+    fn explore(&mut self, root: usize) {
         if self.order[root] != 0 {
             return;
         }

@@ -423,8 +423,8 @@ impl Gateway {
         state.body.descriptor = old.descriptor;
         state.body.package_serial = serial;
         state.body.statement_serial = old.statement_serial;
-        state.body.sealed = old.sealed.clone();
-        state.body.answered = old.answered.clone();
+        state.body.sealed.clone_from(&old.sealed);
+        state.body.answered.clone_from(&old.answered);
         state.body.inbox_position = old.inbox_position;
         let package = KeyPackage {
             net: self.setup.descriptor.net(),

@@ -83,7 +83,7 @@ impl Provider {
         };
         Ok(self.put(MemberRecord {
             status,
-            neighbourhood: Some(statement.clone()),
+            neighbourhood: Some(statement),
             ..member.clone()
         }))
     }

@@ -365,6 +365,17 @@ impl Provider {
                 .filter(|frame| frame.transmission == transmission);
             with.map(|frame| frame.client).collect()
         };
+        let mut records = Vec::new();
+        if status != RoundStatus::Interrupted {
+            for client in &missing {
+                let status = match self.members.get(client).map(|member| member.status) {
+                    Some(MemberStatus::Active) => MemberStatus::Suspended,
+                    Some(MemberStatus::Exiting) => MemberStatus::Exited,
+                    _ => continue,
+                };
+                records.extend(self.set_status(client, status));
+            }
+        }
         let outcome = RoundOutcome {
             round,
             epoch: epoch.epoch,
@@ -376,20 +387,10 @@ impl Provider {
                 ClientSet::default()
             },
             silent: of(false),
-            missing: missing.clone(),
+            missing,
             members: u32::try_from(epoch.members.len()).unwrap_or(u32::MAX),
         };
-        let mut records = vec![Record::Outcome(outcome)];
-        if status != RoundStatus::Interrupted {
-            for client in &missing {
-                let status = match self.members.get(client).map(|member| member.status) {
-                    Some(MemberStatus::Active) => MemberStatus::Suspended,
-                    Some(MemberStatus::Exiting) => MemberStatus::Exited,
-                    _ => continue,
-                };
-                records.extend(self.set_status(client, status));
-            }
-        }
+        records.push(Record::Outcome(outcome));
         let hashes = [(false, &state.frames), (true, &state.resent)].into_iter();
         let finished = hashes
             .flat_map(|(kind, frames)| {

@@ -123,7 +123,7 @@ fn a_member_left_alone_registers_anew() {
     world.start_all();
     world.run_rounds(6);
     let victim = 0;
-    for neighbour in world.neighbours_of(victim).iter() {
+    for neighbour in &world.neighbours_of(victim) {
         let index = world.index_of(neighbour);
         if world.living() > 5 {
             world.leave(index);

@@ -433,7 +433,7 @@ impl World {
                 ..
             } => {
                 let input = provider::Input::Frame { from, bytes };
-                match self.to_provider(input) {
+                match self.ask_provider(input) {
                     Ok(Reply::Receipt(receipt)) => Some(gateway::Input::Accepted(receipt)),
                     Ok(Reply::Relayed) => panic!("an envelope's reply to a frame"),
                     Err(refusal) => {
@@ -444,7 +444,7 @@ impl World {
             }
             Request::Envelope(envelope) => {
                 let bytes = envelope.encode();
-                let answer = self.to_provider(provider::Input::Envelope { from, bytes });
+                let answer = self.ask_provider(provider::Input::Envelope { from, bytes });
                 answer
                     .ok()
                     .map(|_| gateway::Input::Relayed(envelope.header().clone()))
@@ -462,7 +462,7 @@ impl World {
         }
     }
 
-    fn to_provider(&mut self, input: provider::Input) -> Result<Reply, provider::Refusal> {
+    fn ask_provider(&mut self, input: provider::Input) -> Result<Reply, provider::Refusal> {
         let handled = self.provider.handle(self.now, input);
         let reply = handled.reply.clone();
         self.store_all(handled);
