@@ -1,1 +1,19 @@
 //! Daemon on the metering gateway: reads meters, masks readings, submits superpositions.
+//!
+//! `source` → evaluation (`dcnet-profiles`) → [`ledger`] → [`submit`], held together by [`daemon`].
+//! The protocol itself is the state machine of `dcnet-protocol`; nothing here decides what is safe
+//! to send, it only sees to it that what must be remembered is on the disk first.
+
+mod cli;
+pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod ledger;
+mod log;
+pub mod source;
+pub mod submit;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "helpers of tests")]
+mod testing;
+
+pub use cli::{EXIT_CONFIG, main_with_args};

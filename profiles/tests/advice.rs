@@ -50,7 +50,7 @@ fn recordings_of_locked_meters_are_recognised() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if !name.ends_with(".bin") {
+        if path.extension().is_none_or(|extension| extension != "bin") {
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();

@@ -1,0 +1,123 @@
+//! `status`: what the daemon is doing.
+
+use std::fmt::Write as _;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Args;
+use dcnet_profiles::Profile;
+
+use super::{EXIT_CONFIG, fail};
+use crate::daemon::status::{self, Status};
+use crate::ledger::is_running;
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    profile: super::Profile,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn status(options: &Show) -> ExitCode {
+    let profile = match Profile::load(&options.profile.file) {
+        Ok(profile) => profile,
+        Err(error) => return fail(&error, EXIT_CONFIG),
+    };
+    let directory = &profile.state;
+    let running = match is_running(directory) {
+        Ok(running) => running,
+        Err(error) => return fail(&format!("{}: {error}", directory.display()), 1),
+    };
+    let status = match status::read(directory) {
+        Ok(status) => status,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let daemon = if running.is_some() {
+                "starts"
+            } else {
+                "was not started yet"
+            };
+            return fail(&format!("{}: the daemon {daemon}", directory.display()), 1);
+        }
+        Err(error) => return fail(&format!("{}: {error}", directory.display()), 1),
+    };
+    if options.json {
+        let mut value = serde_json::to_value(&status).unwrap_or_default();
+        if let Some(object) = value.as_object_mut() {
+            object.insert("running".to_owned(), running.is_some().into());
+        }
+        println!("{value:#}");
+    } else {
+        print!("{}", text(&status, running));
+    }
+    if running.is_some() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(3)
+    }
+}
+
+fn text(status: &Status, running: Option<u32>) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<12}{value}"); // writing to a string cannot fail
+    };
+    match running {
+        Some(process) => row("daemon", &format!("runs as process {process}")),
+        None => row("daemon", "does not run; what follows is from its last time"),
+    }
+    row(
+        "gateway",
+        &format!(
+            "{} in the net {}: {}",
+            status.client, status.net, status.phase
+        ),
+    );
+    if let (Some(epoch), Some(members), Some(neighbours)) =
+        (status.epoch, status.members, status.neighbours)
+    {
+        row(
+            "epoch",
+            &format!("{epoch}, {members} members, {neighbours} neighbours"),
+        );
+    }
+    if !status.meter.is_empty() {
+        row("meter", &status.meter);
+    }
+    if let Some(round) = status.last_round {
+        let reading = if status.last_round_had_reading {
+            "with"
+        } else {
+            "without"
+        };
+        let receipt = if status.last_round_acknowledged {
+            "acknowledged"
+        } else {
+            "not acknowledged"
+        };
+        row(
+            "last round",
+            &format!("{round}, {reading} a reading, {receipt}"),
+        );
+    }
+    row(
+        "rounds",
+        &format!(
+            "{} acknowledged, {} missed since the start",
+            status.rounds_acknowledged, status.rounds_missed
+        ),
+    );
+    let faults = [
+        ("advice", &status.advice),
+        ("reading", &status.last_round_fault),
+        ("provider", &status.provider_fault),
+        ("clock", &status.clock_fault),
+    ];
+    for (name, fault) in faults {
+        if let Some(fault) = fault {
+            row(name, fault);
+        }
+    }
+    text
+}

@@ -1,0 +1,371 @@
+//! From the profile to what the daemon needs: certificates and keys read, checked, and matched.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use dcnet_profiles::communication::{CommunicationProfile, DEFAULT_MIN_SIZE};
+use dcnet_profiles::{Profile, ProfileError};
+use dcnet_protocol::certificate::{CertificateError, Identity, TrustAnchor, Usage};
+use dcnet_protocol::names::ClientId;
+use dcnet_protocol::round::UnixTime;
+use dcnet_protocol::signature::SigningKey;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+use crate::source::device;
+use crate::submit::{TlsError, TlsMaterial, client_config};
+
+/// Everything that the daemon is told, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// The file that it comes from.
+    pub origin: PathBuf,
+    /// What the file says.
+    pub profile: Profile,
+    /// This gateway, as its certificates name it.
+    pub client: ClientId,
+    /// For TLS.
+    pub tls: TlsMaterial,
+    /// Signs statements.
+    pub signing_key: SigningKey,
+    /// Certificate of `signing_key` first, then those that lead to the authority.
+    pub signing_chain: Vec<Vec<u8>>,
+    /// The gateway administrator's certification authority.
+    pub anchor: TrustAnchor,
+}
+
+impl Config {
+    /// Reads the profile at `path` and all files that it names. Expiry is judged at `now`.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that would keep the daemon from running.
+    pub fn load(path: &Path, now: UnixTime) -> Result<Self, ConfigError> {
+        let profile = Profile::load(path)?;
+        let check = Files { origin: path };
+        let CommunicationProfile {
+            provider_ca,
+            gateway_ca,
+            tls,
+            signature,
+            ..
+        } = &profile.communication;
+
+        let roots = check.certificates("communication.provider_ca", provider_ca)?;
+        let authorities = match gateway_ca {
+            Some(file) => check.certificates("communication.gateway_ca", file)?,
+            None => roots.clone(),
+        };
+        let tls_chain = check.certificates("communication.tls.certificate", &tls.certificate)?;
+        let tls_key = check.key("communication.tls.key", &tls.key)?;
+        let signing_chain = check.certificates(
+            "communication.signature.certificate",
+            &signature.certificate,
+        )?;
+        let signing_key = check.key("communication.signature.key", &signature.key)?;
+        let signing_key = SigningKey::from_pkcs8_der(signing_key.secret_der()).map_err(|_| {
+            check.content(
+                "communication.signature.key",
+                &signature.key,
+                Content::KeyForm,
+            )
+        })?;
+
+        let (anchor, signer) = check.identify(
+            "communication.signature.certificate",
+            &signature.certificate,
+            &authorities,
+            &signing_chain,
+            Usage::Statement,
+            now,
+        )?;
+        if signer.key != signing_key.verifying_key() {
+            return Err(check.content(
+                "communication.signature.key",
+                &signature.key,
+                Content::Mismatch,
+            ));
+        }
+        let (_, peer) = check.identify(
+            "communication.tls.certificate",
+            &tls.certificate,
+            &authorities,
+            &tls_chain,
+            Usage::Tls,
+            now,
+        )?;
+        if peer.client != signer.client {
+            return Err(ConfigError::TwoNames {
+                file: path.to_owned(),
+                tls: peer.client,
+                signature: signer.client,
+            });
+        }
+        let material = TlsMaterial {
+            roots,
+            chain: tls_chain,
+            key: tls_key,
+        };
+        client_config(&material).map_err(|source| ConfigError::Tls {
+            file: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            origin: path.to_owned(),
+            client: signer.client,
+            tls: material,
+            signing_key,
+            signing_chain: signing_chain.iter().map(|der| der.to_vec()).collect(),
+            anchor,
+            profile,
+        })
+    }
+
+    /// What is allowed, but deserves a second thought.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let accept = self.profile.communication.accept;
+        if accept.min_size < DEFAULT_MIN_SIZE {
+            warnings.push(Warning::SmallSums {
+                min_size: accept.min_size,
+            });
+        }
+        if accept.allow_resend {
+            warnings.push(Warning::Resend);
+        }
+        let device = &self.profile.meter.source.sml.device;
+        if !device.exists() {
+            warnings.push(Warning::NoDevice {
+                device: device.clone(),
+            });
+        }
+        if device::has_changing_name(device) {
+            let stable = device::stable_name(device);
+            warnings.push(Warning::ChangingName {
+                device: device.clone(),
+                stable,
+            });
+        }
+        warnings
+    }
+}
+
+/// What is allowed, but deserves a second thought.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// `accept.min_size` below the default.
+    #[error(
+        "communication.accept.min_size is {min_size}: in sums of fewer than {DEFAULT_MIN_SIZE} \
+         households single ones can be made out. This is for test benches"
+    )]
+    SmallSums {
+        /// As configured.
+        min_size: u32,
+    },
+    /// `accept.allow_resend` is on.
+    #[error(
+        "communication.accept.allow_resend is on: a provider that does not follow the protocol \
+         can learn this household's readings. This is for test benches"
+    )]
+    Resend,
+    /// Nothing is plugged in.
+    #[error("meter.source.sml.device: {} is not there now; it will be waited for", device.display())]
+    NoDevice {
+        /// As configured.
+        device: PathBuf,
+    },
+    /// A name that changes with the order of plugging in.
+    #[error(
+        "meter.source.sml.device: {} may be another device after the next start{}",
+        device.display(),
+        stable.as_ref().map_or_else(
+            || "; use its name below /dev/serial/by-id/".to_owned(),
+            |stable| format!("; use {}", stable.display()),
+        )
+    )]
+    ChangingName {
+        /// As configured.
+        device: PathBuf,
+        /// A name that stays.
+        stable: Option<PathBuf>,
+    },
+}
+
+/// Largest certificate or key file in bytes.
+const MAX_PEM: u64 = 256 * 1024;
+
+struct Files<'a> {
+    origin: &'a Path,
+}
+
+impl Files<'_> {
+    fn certificates(
+        &self,
+        key: &'static str,
+        file: &Path,
+    ) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+        let pem = self.read(key, file)?;
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+            .collect::<Result<_, _>>()
+            .map_err(|_| self.content(key, file, Content::Pem))?;
+        if certificates.is_empty() {
+            return Err(self.content(key, file, Content::NoCertificate));
+        }
+        Ok(certificates)
+    }
+
+    fn key(&self, key: &'static str, file: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
+        let mode = file
+            .metadata()
+            .map_err(|source| self.unreadable(key, file, source))?
+            .mode()
+            & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(self.content(key, file, Content::Exposed { mode }));
+        }
+        let pem = self.read(key, file)?;
+        PrivateKeyDer::from_pem_slice(&pem).map_err(|_| self.content(key, file, Content::NoKey))
+    }
+
+    fn read(&self, key: &'static str, file: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+        let unreadable = |source| self.unreadable(key, file, source);
+        let mut bytes = Zeroizing::new(Vec::new());
+        File::open(file)
+            .map_err(unreadable)?
+            .take(MAX_PEM)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        Ok(bytes)
+    }
+
+    /// The authority among `authorities` that certified `chain`, and whom it names.
+    fn identify(
+        &self,
+        key: &'static str,
+        file: &Path,
+        authorities: &[CertificateDer<'static>],
+        chain: &[CertificateDer<'static>],
+        usage: Usage,
+        now: UnixTime,
+    ) -> Result<(TrustAnchor, Identity), ConfigError> {
+        let chain: Vec<Vec<u8>> = chain.iter().map(|der| der.to_vec()).collect();
+        let refused = |source| self.content(key, file, Content::Certificate { source });
+        let mut error = CertificateError::UnknownIssuer;
+        for authority in authorities {
+            let anchor = TrustAnchor::from_der(authority).map_err(refused)?;
+            match anchor.verify(&chain, usage, now) {
+                Ok(identity) => return Ok((anchor, identity)),
+                Err(CertificateError::UnknownIssuer) => {}
+                Err(other) => error = other,
+            }
+        }
+        Err(refused(error))
+    }
+
+    fn unreadable(&self, key: &'static str, file: &Path, source: io::Error) -> ConfigError {
+        ConfigError::Unreadable {
+            origin: self.origin.to_owned(),
+            key,
+            file: file.to_owned(),
+            source,
+        }
+    }
+
+    fn content(&self, key: &'static str, file: &Path, problem: Content) -> ConfigError {
+        ConfigError::Content {
+            origin: self.origin.to_owned(),
+            key,
+            file: file.to_owned(),
+            problem: Box::new(problem),
+        }
+    }
+}
+
+/// Why the daemon cannot run with a profile, in words for the owner.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The profile itself.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A file that it names cannot be read.
+    #[error("{}: {key}: {}: {source}", origin.display(), file.display())]
+    Unreadable {
+        /// The profile.
+        origin: PathBuf,
+        /// Key path in it.
+        key: &'static str,
+        /// The file named there.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file that it names does not hold what it should.
+    #[error("{}: {key}: {}: {problem}", origin.display(), file.display())]
+    Content {
+        /// The profile.
+        origin: PathBuf,
+        /// Key path in it.
+        key: &'static str,
+        /// The file named there.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: Box<Content>,
+    },
+    /// The two certificates name different gateways.
+    #[error(
+        "{}: communication.tls.certificate names the gateway {tls}, \
+         communication.signature.certificate names {signature}; both must be of one gateway",
+        file.display()
+    )]
+    TwoNames {
+        /// The profile.
+        file: PathBuf,
+        /// As in the TLS certificate.
+        tls: ClientId,
+        /// As in the certificate for statements.
+        signature: ClientId,
+    },
+    /// TLS cannot be set up.
+    #[error("{}: communication.tls: {source}", file.display())]
+    Tls {
+        /// The profile.
+        file: PathBuf,
+        /// Why.
+        source: TlsError,
+    },
+}
+
+/// What is wrong with a certificate or key file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Content {
+    /// Not PEM.
+    #[error("is damaged: this is no PEM (-----BEGIN CERTIFICATE-----)")]
+    Pem,
+    /// PEM, but of something else.
+    #[error("holds no certificate (-----BEGIN CERTIFICATE-----)")]
+    NoCertificate,
+    /// No key.
+    #[error("holds no private key (-----BEGIN PRIVATE KEY-----)")]
+    NoKey,
+    /// Not the form or kind of key needed.
+    #[error("is no unencrypted PKCS #8 key on the curve P-256")]
+    KeyForm,
+    /// Others may read it.
+    #[error("others may read this key (mode {mode:03o}); run: chmod 600")]
+    Exposed {
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Another key than the certificate's.
+    #[error("does not belong to the certificate beside it")]
+    Mismatch,
+    /// The chain does not verify.
+    #[error("{source}")]
+    Certificate {
+        /// Why.
+        source: CertificateError,
+    },
+}

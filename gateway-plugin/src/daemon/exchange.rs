@@ -1,0 +1,245 @@
+//! What comes from the provider: answers, refusals, the inbox.
+
+use dcnet_protocol::descriptor::NetDescriptor;
+use dcnet_protocol::gateway::Input;
+use dcnet_protocol::message::Inbox;
+use dcnet_protocol::notification::Notification;
+use dcnet_protocol::round::Round;
+use dcnet_protocol::superposition;
+
+use super::outbox::{Done, Reply, SentFrame, date_of};
+use super::plan::Waiting;
+use super::random;
+use super::session::Session;
+use crate::ledger::{Change, LedgerError, Outcome, SentEntry};
+use crate::submit::{Answer, Date, SubmitError};
+
+impl Session {
+    /// A request came to its end.
+    pub(super) fn finished(&mut self, done: Done) -> Result<(), LedgerError> {
+        self.parts.outbox.finished(&done.key);
+        self.compare(date_of(&done.outcome));
+        if let Some(frame) = done.frame {
+            self.note_sent(frame, &done.outcome)?;
+        }
+        match done.outcome {
+            Ok(answer) => {
+                self.is_reached();
+                match answer.value {
+                    Reply::Receipt(receipt) => self.step(Input::Accepted(receipt)),
+                    Reply::Relayed(header) => self.step(Input::Relayed(header)),
+                    Reply::Members(list) => self.step(Input::Members(list)),
+                    Reply::Package(package) => self.step(Input::Package(package)),
+                    Reply::Descriptor(shown) => self.confirm(&shown),
+                }
+            }
+            Err(error) => {
+                self.is_in_trouble(&error);
+                let SubmitError::Refused { problem, .. } = error else {
+                    return Ok(());
+                };
+                match done.frame {
+                    Some(SentFrame { notification, .. }) if !is_passing(problem.status) => self
+                        .step(Input::Refused {
+                            notification,
+                            slug: problem.slug,
+                        }),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// The provider shows the net's parameters, which must be those of the first contact.
+    fn confirm(&mut self, shown: &NetDescriptor) -> Result<(), LedgerError> {
+        self.parts.descriptor_confirmed = true;
+        let known = self.parts.machine.gateway().descriptor();
+        if shown.hash() == known.hash() {
+            Ok(())
+        } else {
+            Err(LedgerError::DescriptorChanged { net: known.net() })
+        }
+    }
+
+    /// The inbox was looked into.
+    pub(super) fn received(
+        &mut self,
+        outcome: Result<Answer<Inbox>, SubmitError>,
+    ) -> Result<(), LedgerError> {
+        let was_fresh = std::mem::take(&mut self.inbox_is_fresh);
+        self.compare(date_of(&outcome));
+        let now = self.now();
+        let answer = match outcome {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.is_in_trouble(&error);
+                return Ok(());
+            }
+        };
+        self.is_reached();
+        self.inbox_at = if self.is_busy(now) {
+            now
+        } else {
+            now.plus_millis((self.schedule.interval_millis() / 8).clamp(1_000, 120_000))
+        };
+        if !answer.value.deliveries.is_empty() {
+            for delivery in answer.value.deliveries {
+                self.step(Input::Delivery(delivery))?;
+            }
+            self.step(Input::Poll)?;
+        } else if self.is_busy(now) {
+            // A provider that does not hold answers back is not asked without a pause.
+            self.inbox_at = now.plus_millis(200);
+        }
+        if was_fresh && let Some(waiting) = self.plan.take_due(now) {
+            self.seal(waiting)?;
+        }
+        Ok(())
+    }
+
+    /// Seals the frame of a round, if the clock can be believed.
+    fn seal(&mut self, waiting: Waiting) -> Result<(), LedgerError> {
+        let Waiting { round, reading, .. } = waiting;
+        if let Err(fault) = self.parts.plausibility.judge(self.now(), &self.schedule) {
+            self.missed(round, &fault.to_string());
+            return Ok(());
+        }
+        self.note_reading(&reading);
+        let values = reading.ok().map(superposition::Reading::new).transpose();
+        let reading = values.unwrap_or_else(|error| {
+            tracing::warn!(
+                event = "round.no_reading",
+                round = round.number(),
+                "{error}"
+            );
+            self.status.last_round_had_reading = false;
+            self.status.last_round_fault = Some(error.to_string());
+            None
+        });
+        let had_reading = reading.is_some();
+        let before = self.parts.machine.gateway().last_sealed();
+        self.step(Input::Submit { round, reading })?;
+        if before != Some(round) && self.parts.machine.gateway().last_sealed() == Some(round) {
+            self.status.last_round = Some(round.number());
+            self.status.last_round_acknowledged = false;
+            tracing::info!(
+                event = "round.sealed",
+                round = round.number(),
+                reading = had_reading,
+                "round {round} is sealed{}",
+                if had_reading {
+                    ""
+                } else {
+                    ", without a reading"
+                }
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn missed(&mut self, round: Round, reason: &str) {
+        self.status.rounds_missed += 1;
+        self.status.last_round_fault = Some(reason.to_owned());
+        tracing::warn!(
+            event = "round.missed",
+            round = round.number(),
+            "no frame for round {round}: {reason}"
+        );
+    }
+
+    /// Writes the consumer's log.
+    fn note_sent(
+        &mut self,
+        frame: SentFrame,
+        outcome: &Result<Answer<Reply>, SubmitError>,
+    ) -> Result<(), LedgerError> {
+        let SentFrame {
+            round,
+            notification,
+            hash,
+        } = frame;
+        let number = notification.number();
+        let time = self.now();
+        let outcome = match outcome {
+            Ok(_) => Outcome::Acknowledged,
+            Err(SubmitError::Refused { .. }) => Outcome::Refused,
+            Err(_) => Outcome::Unanswered,
+        };
+        let recipient = self.parts.profile.communication.provider.to_string();
+        let entry = SentEntry {
+            time,
+            recipient,
+            round,
+            notification,
+            hash,
+            outcome,
+        };
+        let mut changes = vec![Change::Sent(&entry)];
+        if outcome == Outcome::Acknowledged {
+            changes.push(Change::Acknowledged {
+                round,
+                notification,
+                time,
+            });
+            if notification == Notification::Transmit {
+                self.status.last_round_acknowledged = true;
+                self.status.rounds_acknowledged += 1;
+            }
+            tracing::info!(
+                event = "frame.acknowledged",
+                round = round.number(),
+                notification = number,
+                "the provider has the frame of round {round} (notification {number})"
+            );
+        } else if notification == Notification::Transmit {
+            self.status.rounds_missed += 1;
+        }
+        self.parts.machine.commit(&changes)
+    }
+
+    fn compare(&mut self, date: Option<Date>) {
+        if let Some(Date {
+            sent,
+            received,
+            seconds,
+        }) = date
+        {
+            self.parts.plausibility.compare(sent, received, seconds);
+        }
+    }
+
+    fn is_reached(&mut self) {
+        self.trouble.reset();
+        if self.status.provider_fault.take().is_some() {
+            tracing::info!(event = "provider.back", "the provider answers again");
+        }
+    }
+
+    /// Waits before the next attempt, and says once what is wrong.
+    fn is_in_trouble(&mut self, error: &SubmitError) {
+        let text = error.to_string();
+        let pause = u64::try_from(self.trouble.pause(random()).as_millis()).unwrap_or(u64::MAX);
+        let now = self.now();
+        let soon = now.plus_millis(if self.plan.due(now).is_some() {
+            pause.min(1_000)
+        } else {
+            pause
+        });
+        self.inbox_at = self.inbox_at.max(soon);
+        self.poll_at = self.poll_at.max(soon);
+        if matches!(error, SubmitError::Refused { .. }) {
+            if text != self.last_refusal {
+                tracing::warn!(event = "provider.refused", "{text}");
+                self.last_refusal = text;
+            }
+        } else if self.status.provider_fault.is_none() {
+            tracing::warn!(event = "provider.lost", "{text}; trying again");
+            self.status.provider_fault = Some(text);
+        }
+    }
+}
+
+/// Whether a status says nothing about the frame itself.
+fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599)
+}

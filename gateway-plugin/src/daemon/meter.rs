@@ -1,0 +1,89 @@
+//! What comes from the meter: telegrams, borders, readings.
+
+use dcnet_profiles::advice::advice;
+use dcnet_profiles::evaluation::{BorderReading, Missing, Reading, reading};
+use dcnet_protocol::round::{Round, UnixTime};
+
+use super::session::Session;
+use crate::ledger::{Change, LedgerError};
+use crate::source::SourceEvent;
+
+impl Session {
+    pub(super) fn observe(&mut self, event: SourceEvent) {
+        match event {
+            SourceEvent::State(state) => self.status.meter = state.to_string(),
+            SourceEvent::Telegram { time, telegram } => {
+                self.status.last_telegram = Some(time.millis() / 60_000 * 60_000);
+                let fault = self.parts.collector.observe(time, &telegram).err();
+                let advice = advice(&telegram)
+                    .map(|advice| advice.to_string())
+                    .or_else(|| fault.map(|fault| fault.to_string()));
+                if advice != self.status.advice {
+                    if let Some(advice) = &advice {
+                        tracing::warn!(event = "meter.advice", "{advice}");
+                    } else {
+                        tracing::info!(event = "meter.ready", "the meter shows all slots");
+                    }
+                    self.status.advice = advice;
+                }
+            }
+        }
+    }
+
+    /// The border of `round` has passed: takes its reading and plans its frame.
+    pub(super) fn close(&mut self, round: Round) -> Result<(), LedgerError> {
+        let now = self.now();
+        let in_time = now < self.schedule.submit_deadline(round);
+        let end = self.border_reading(self.schedule.border(round))?;
+        let start = match self.last_border.take() {
+            Some(last) if last.border == self.schedule.start(round) => Some(last),
+            _ => self.stored(self.schedule.start(round))?,
+        };
+        let reading = end
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|end| reading(&self.parts.profile.evaluation, start.as_ref(), end));
+        self.last_border = end.ok();
+        if in_time && let Err(missing) = &reading {
+            tracing::warn!(
+                event = "round.no_reading",
+                round = round.number(),
+                "{missing}"
+            );
+        }
+        let delay = self.jitter();
+        self.plan.close(round, reading, now, delay);
+        Ok(())
+    }
+
+    /// What the meter showed at `border`: as it came in, or as the ledger has it since before a
+    /// restart.
+    fn border_reading(
+        &mut self,
+        border: UnixTime,
+    ) -> Result<Result<BorderReading, Missing>, LedgerError> {
+        match self.parts.collector.take(border) {
+            Ok(reading) => {
+                if let Ok(bytes) = reading.encode() {
+                    self.parts.machine.commit(&[Change::Border {
+                        border,
+                        bytes: &bytes,
+                    }])?;
+                }
+                Ok(Ok(reading))
+            }
+            Err(missing) => Ok(self.stored(border)?.ok_or(missing)),
+        }
+    }
+
+    fn stored(&self, border: UnixTime) -> Result<Option<BorderReading>, LedgerError> {
+        let bytes = self.parts.machine.ledger().border(border)?;
+        Ok(bytes.as_deref().and_then(BorderReading::decode))
+    }
+
+    /// For the status: what became of the reading of a round that is sealed now.
+    pub(super) fn note_reading(&mut self, reading: &Result<Reading, Missing>) {
+        self.status.last_round_had_reading = reading.is_ok();
+        self.status.last_round_fault = reading.as_ref().err().map(ToString::to_string);
+    }
+}

@@ -1,0 +1,161 @@
+//! The daemon: source, evaluation, ledger, submission.
+//!
+//! One task owns the state machine and the ledger and does everything that matters in order;
+//! others only wait for bytes (the serial line, the provider) and hand them over. All that must
+//! be remembered is on the disk before anything that follows from it leaves the gateway.
+
+mod exchange;
+mod machine;
+mod meter;
+mod outbox;
+mod plan;
+mod session;
+mod start;
+pub mod status;
+
+use std::time::Duration;
+
+use dcnet_profiles::layout::LayoutMismatch;
+use dcnet_protocol::certificate::TrustAnchor;
+use dcnet_protocol::gateway::SetupError;
+use rand_core::{Rng as _, UnwrapErr};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+pub use machine::{Effect, Machine, OpenError};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ledger::LedgerError;
+use crate::source::{SourceEvent, sml_serial};
+use crate::submit::TlsError;
+use crate::submit::retry::Backoff;
+
+/// Name of the file in the state directory by which the owner asks the daemon to leave the net.
+pub const LEAVE_REQUEST: &str = "leave-requested";
+
+/// Telegrams that may wait while the daemon is busy.
+const WAITING_TELEGRAMS: usize = 16;
+
+/// Why the daemon ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to.
+    Stopped,
+    /// The gateway has left the net.
+    Left,
+}
+
+/// Runs until `stop` becomes true or the gateway has left the net.
+///
+/// A failure of the ledger stops what is under way, and everything begins anew from what the disk
+/// holds; everything else that passes is waited for.
+///
+/// # Errors
+///
+/// What does not pass by waiting.
+pub async fn run(
+    config: Config,
+    clock: Clock,
+    mut stop: watch::Receiver<bool>,
+) -> Result<End, RunError> {
+    let line = config.profile.meter.source.sml.clone();
+    let (sender, mut meter) = mpsc::channel(WAITING_TELEGRAMS);
+    let source = tokio::spawn(sml_serial::run(line, clock.clone(), sender));
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
+    let end = loop {
+        let error = match attempt(&config, &clock, &mut meter, &mut stop).await {
+            Ok(end) => break Ok(end),
+            Err(RunError::Open(OpenError::Ledger(error))) if error.may_pass() => error,
+            Err(error) => break Err(error),
+        };
+        let pause = backoff.pause(random());
+        tracing::error!(
+            event = "ledger.failed",
+            "{error}; nothing is sent; trying again in {} s",
+            pause.as_secs().max(1)
+        );
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => break Ok(End::Stopped),
+        }
+    };
+    source.abort();
+    end
+}
+
+async fn attempt(
+    config: &Config,
+    clock: &Clock,
+    meter: &mut mpsc::Receiver<SourceEvent>,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<End, RunError> {
+    match start::start(config, clock, meter, stop).await? {
+        Some(session) => Ok(session.run(meter, stop).await?),
+        None => Ok(End::Stopped),
+    }
+}
+
+/// Why the daemon cannot run, in words for the owner.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Ledger or net.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Not the net that the owner pinned.
+    #[error(
+        "the net's descriptor has the hash {got}, communication.descriptor names {expected}: this \
+         is another net, or its operator changed it"
+    )]
+    OtherDescriptor {
+        /// As pinned.
+        expected: String,
+        /// As shown by the provider.
+        got: String,
+    },
+    /// Other slots than the net's.
+    #[error("evaluation.slots does not fit the net: {0}")]
+    Layout(#[from] LayoutMismatch),
+    /// Another authority.
+    #[error(
+        "the net trusts another gateway certification authority ({net}) than the one that \
+         certified this gateway ({own})", net = hex(net), own = hex(&anchor.fingerprint())
+    )]
+    Authority {
+        /// SHA-256 of the net's.
+        net: [u8; 32],
+        /// Ours.
+        anchor: Box<TrustAnchor>,
+    },
+}
+
+impl From<LedgerError> for RunError {
+    fn from(error: LedgerError) -> Self {
+        Self::Open(OpenError::Ledger(error))
+    }
+}
+
+impl From<SetupError> for RunError {
+    fn from(error: SetupError) -> Self {
+        Self::Open(OpenError::Setup(error))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// The operating system's randomness. There is no way to go on without it, so its failure ends the
+/// process.
+fn os_rng() -> UnwrapErr<getrandom::SysRng> {
+    UnwrapErr(getrandom::SysRng)
+}
+
+fn random() -> u64 {
+    os_rng().next_u64()
+}

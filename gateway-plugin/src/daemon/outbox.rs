@@ -1,0 +1,296 @@
+//! Requests on their way to the provider: one of a kind at a time, frames of a round first, sent
+//! again with the same bytes until their window closes.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use dcnet_protocol::descriptor::NetDescriptor;
+use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
+use dcnet_protocol::gateway::Request;
+use dcnet_protocol::key_agreement::SignedKeyPackage;
+use dcnet_protocol::message::{MemberList, Receipt, frame_hash};
+use dcnet_protocol::names::ClientId;
+use dcnet_protocol::notification::Notification;
+use dcnet_protocol::round::{Round, Schedule, UnixTime};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use super::random;
+use crate::clock::Clock;
+use crate::submit::retry::Backoff;
+use crate::submit::{Answer, Client, Date, SubmitError};
+
+/// Requests that are under way at once; those of a round do not count.
+const MAX_UNDER_WAY: usize = 4;
+
+/// What is under way: of each kind one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    Frame(Notification, Option<Round>),
+    Envelope(ClientId, u8),
+    Members,
+    Package(ClientId),
+    Descriptor,
+}
+
+impl Key {
+    /// Frames of a round have a window.
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Frame(_, Some(_)))
+    }
+}
+
+/// The provider's answer to a request.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Receipt(Receipt),
+    Relayed(EnvelopeHeader),
+    Members(MemberList),
+    Package(Box<SignedKeyPackage>),
+    Descriptor(Box<NetDescriptor>),
+}
+
+/// A request that came to its end.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) key: Key,
+    /// Round, notification and hash, if it was a frame.
+    pub(super) frame: Option<SentFrame>,
+    pub(super) outcome: Result<Answer<Reply>, SubmitError>,
+}
+
+/// What the consumer's log tells of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SentFrame {
+    pub(super) round: Round,
+    pub(super) notification: Notification,
+    pub(super) hash: [u8; 32],
+}
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    client: Client,
+    clock: Clock,
+    schedule: Schedule,
+    results: mpsc::UnboundedSender<Done>,
+    under_way: HashMap<Key, AbortHandle>,
+    queue: VecDeque<(Key, Request)>,
+}
+
+impl Outbox {
+    pub(super) fn new(
+        client: Client,
+        clock: Clock,
+        schedule: Schedule,
+    ) -> (Self, mpsc::UnboundedReceiver<Done>) {
+        let (results, receiver) = mpsc::unbounded_channel();
+        let (under_way, queue) = (HashMap::new(), VecDeque::new());
+        (
+            Self {
+                client,
+                clock,
+                schedule,
+                results,
+                under_way,
+                queue,
+            },
+            receiver,
+        )
+    }
+
+    /// Takes a request, unless one of its kind is under way: what is still due then comes again.
+    pub(super) fn send(&mut self, request: Request) {
+        let key = key_of(&request);
+        if self.under_way.contains_key(&key) || self.queue.iter().any(|(other, _)| *other == key) {
+            return;
+        }
+        if key.is_urgent() {
+            self.start(key, request);
+        } else {
+            self.queue.push_back((key, request));
+            self.fill();
+        }
+    }
+
+    /// Asks for the net's parameters, to compare them with those of the first contact.
+    pub(super) fn ask_descriptor(&mut self) {
+        let key = Key::Descriptor;
+        if self.under_way.contains_key(&key) {
+            return;
+        }
+        let (client, results) = (self.client.clone(), self.results.clone());
+        let task = tokio::spawn(async move {
+            let outcome = client.descriptor().await;
+            let outcome = outcome.map(|a| a.map(|shown| Reply::Descriptor(Box::new(shown))));
+            let _ = results.send(Done {
+                key,
+                frame: None,
+                outcome,
+            });
+        });
+        self.under_way.insert(key, task.abort_handle());
+    }
+
+    /// To be called for each [`Done`].
+    pub(super) fn finished(&mut self, key: &Key) {
+        self.under_way.remove(key);
+        self.fill();
+    }
+
+    /// Whether a frame of a round is still on its way.
+    pub(super) fn has_frames(&self) -> bool {
+        self.under_way.keys().any(Key::is_urgent)
+    }
+
+    fn fill(&mut self) {
+        while self.under_way.keys().filter(|key| !key.is_urgent()).count() < MAX_UNDER_WAY {
+            let Some((key, request)) = self.queue.pop_front() else {
+                return;
+            };
+            self.start(key, request);
+        }
+    }
+
+    fn start(&mut self, key: Key, request: Request) {
+        let (client, results) = (self.client.clone(), self.results.clone());
+        let (clock, schedule) = (self.clock.clone(), self.schedule);
+        let task = tokio::spawn(async move {
+            let done = match request {
+                Request::Frame {
+                    notification,
+                    round,
+                    bytes,
+                } => {
+                    let hash = frame_hash(&bytes);
+                    let frame = Some(SentFrame {
+                        round,
+                        notification,
+                        hash,
+                    });
+                    let deadline = deadline(&schedule, notification, round);
+                    let outcome = post(&client, &clock, bytes, hash, deadline).await;
+                    Done {
+                        key,
+                        frame,
+                        outcome: outcome.map(|a| a.map(Reply::Receipt)),
+                    }
+                }
+                other => Done {
+                    key,
+                    frame: None,
+                    outcome: ask(&client, other).await,
+                },
+            };
+            // Nobody listens any more when the daemon stops.
+            let _ = results.send(done);
+        });
+        self.under_way.insert(key, task.abort_handle());
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.under_way.values().for_each(AbortHandle::abort);
+    }
+}
+
+fn key_of(request: &Request) -> Key {
+    match request {
+        Request::Frame {
+            notification,
+            round,
+            ..
+        } => {
+            let of_round = matches!(notification, Notification::Transmit | Notification::Resend);
+            Key::Frame(*notification, of_round.then_some(*round))
+        }
+        Request::Envelope(envelope) => Key::Envelope(envelope.header().to, kind(envelope)),
+        Request::Members => Key::Members,
+        Request::Package(client) => Key::Package(*client),
+    }
+}
+
+fn kind(envelope: &Envelope) -> u8 {
+    match envelope.header().kind {
+        EnvelopeKind::EdgeOffer => 1,
+        EnvelopeKind::EdgeAccept => 2,
+    }
+}
+
+/// Until when it makes sense to try again; `None`: once, the protocol asks again by itself.
+fn deadline(schedule: &Schedule, notification: Notification, round: Round) -> Option<UnixTime> {
+    match notification {
+        Notification::Transmit => Some(schedule.submit_deadline(round)),
+        Notification::Resend => Some(schedule.correction_deadline(round)),
+        Notification::Register | Notification::Entered | Notification::Exiting => None,
+    }
+}
+
+/// Posts the same bytes again and again until there is an answer or the window closes.
+async fn post(
+    client: &Client,
+    clock: &Clock,
+    bytes: Vec<u8>,
+    hash: [u8; 32],
+    deadline: Option<UnixTime>,
+) -> Result<Answer<Receipt>, SubmitError> {
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(8));
+    loop {
+        let outcome = client.frame(bytes.clone()).await.and_then(|answer| {
+            if answer.value.frame_hash == hash {
+                Ok(answer)
+            } else {
+                let what = "the receipt is for another frame".to_owned();
+                Err(SubmitError::Answer { what })
+            }
+        });
+        let Err(error) = outcome else { return outcome };
+        let pause = backoff.pause(random());
+        let later = clock
+            .now()
+            .plus_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        if !may_try_again(&error) || deadline.is_none_or(|deadline| later >= deadline) {
+            return Err(error);
+        }
+        tracing::debug!(
+            event = "frame.again",
+            "{error}; sending the same bytes again"
+        );
+        sleep(pause).await;
+    }
+}
+
+/// Clocks differ: what comes too early for the provider comes right a moment later.
+fn may_try_again(error: &SubmitError) -> bool {
+    let early =
+        matches!(error, SubmitError::Refused { problem, .. } if problem.slug == "too-early");
+    early || error.is_transient()
+}
+
+async fn ask(client: &Client, request: Request) -> Result<Answer<Reply>, SubmitError> {
+    Ok(match request {
+        Request::Frame { bytes, .. } => client.frame(bytes).await?.map(Reply::Receipt),
+        Request::Envelope(envelope) => {
+            let header = envelope.header().clone();
+            client
+                .envelope(&envelope)
+                .await?
+                .map(|()| Reply::Relayed(header))
+        }
+        Request::Members => client.members().await?.map(Reply::Members),
+        Request::Package(member) => client
+            .package(member)
+            .await?
+            .map(|package| Reply::Package(Box::new(package))),
+    })
+}
+
+/// Date of an outcome, whether it is an answer or a refusal.
+pub(super) fn date_of<T>(outcome: &Result<Answer<T>, SubmitError>) -> Option<Date> {
+    match outcome {
+        Ok(answer) => answer.date,
+        Err(SubmitError::Refused { date, .. }) => *date,
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,353 @@
+//! One run of the state machine from a ledger that was just opened, to the end of the daemon or a
+//! failure of that ledger.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use dcnet_profiles::Profile;
+use dcnet_profiles::evaluation::{BorderReading, Collector};
+use dcnet_protocol::gateway::{Input, Phase, Report, RoundRefusal};
+use dcnet_protocol::message::Inbox;
+use dcnet_protocol::round::{Schedule, UnixTime};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use super::machine::{Effect, Machine};
+use super::outbox::{Done, Outbox};
+use super::plan::Plan;
+use super::status::{Status, StatusFile};
+use super::{End, LEAVE_REQUEST, os_rng, random};
+use crate::clock::{Clock, Plausibility};
+use crate::ledger::LedgerError;
+use crate::source::SourceEvent;
+use crate::submit::retry::Backoff;
+use crate::submit::{Answer, Client, SubmitError};
+
+/// Longest time without a look at the clock: it may have been set.
+const LONGEST_SLEEP: u64 = 30_000;
+/// Time for frames on their way when asked to stop.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// What a session is made of.
+pub(super) struct Parts {
+    pub(super) clock: Clock,
+    pub(super) profile: Profile,
+    pub(super) client: Client,
+    pub(super) machine: Machine,
+    pub(super) collector: Collector,
+    pub(super) plausibility: Plausibility,
+    pub(super) outbox: Outbox,
+    pub(super) results: mpsc::UnboundedReceiver<Done>,
+    /// Whether the net's parameters were fetched just now.
+    pub(super) descriptor_confirmed: bool,
+}
+
+pub(super) type InboxFetch =
+    Pin<Box<dyn Future<Output = Result<Answer<Inbox>, SubmitError>> + Send>>;
+
+pub(super) struct Session {
+    pub(super) parts: Parts,
+    pub(super) schedule: Schedule,
+    pub(super) plan: Plan,
+    pub(super) last_border: Option<BorderReading>,
+    pub(super) inbox: Option<InboxFetch>,
+    /// The fetch under way was begun for the round that is to be sealed.
+    pub(super) inbox_is_fresh: bool,
+    /// Not before this is the inbox looked at again.
+    pub(super) inbox_at: UnixTime,
+    pub(super) poll_at: UnixTime,
+    pub(super) trouble: Backoff,
+    pub(super) last_refusal: String,
+    pub(super) phase: Option<Phase>,
+    pub(super) leaving: bool,
+    pub(super) status: Status,
+    status_file: StatusFile,
+}
+
+impl Session {
+    pub(super) fn new(parts: Parts) -> Self {
+        let descriptor = parts.machine.gateway().descriptor();
+        let schedule = descriptor.schedule();
+        let interval = Duration::from_millis(schedule.interval_millis());
+        let now = parts.clock.now();
+        let client = parts
+            .machine
+            .ledger()
+            .binding()
+            .ok()
+            .flatten()
+            .map(|b| b.client.to_string());
+        let status = Status {
+            process: std::process::id(),
+            started: now.millis(),
+            net: descriptor.net().to_string(),
+            client: client.unwrap_or_default(),
+            ..Status::default()
+        };
+        Self {
+            schedule,
+            plan: Plan::new(schedule),
+            last_border: None,
+            inbox: None,
+            inbox_is_fresh: false,
+            inbox_at: now,
+            poll_at: now,
+            trouble: Backoff::new(
+                Duration::from_millis(500),
+                Duration::from_mins(1)
+                    .min(interval / 4)
+                    .max(Duration::from_secs(1)),
+            ),
+            last_refusal: String::new(),
+            phase: None,
+            leaving: false,
+            status,
+            status_file: StatusFile::new(&parts.profile.state),
+            parts,
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        meter: &mut mpsc::Receiver<SourceEvent>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<End, LedgerError> {
+        self.step(Input::Join)?;
+        loop {
+            self.tick(meter)?;
+            if self.phase == Some(Phase::Left) {
+                return Ok(End::Left);
+            }
+            let wake = sleep(self.until_next());
+            let inbox_is_under_way = self.inbox.is_some();
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(done) = self.parts.results.recv() => self.finished(done)?,
+                Some(event) = meter.recv() => self.observe(event),
+                outcome = fetched(&mut self.inbox), if inbox_is_under_way => {
+                    self.inbox = None;
+                    self.received(outcome)?;
+                }
+                () = wake => {}
+            }
+        }
+        // Frames that are on their way get a moment; the ledger has them in any case.
+        while self.parts.outbox.has_frames() {
+            match timeout(FAREWELL, self.parts.results.recv()).await {
+                Ok(Some(done)) => self.finished(done)?,
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(End::Stopped)
+    }
+
+    /// Whatever is due now.
+    fn tick(&mut self, meter: &mut mpsc::Receiver<SourceEvent>) -> Result<(), LedgerError> {
+        let now = self.now();
+        if let Some(round) = self.plan.ended(now) {
+            while let Ok(event) = meter.try_recv() {
+                self.observe(event);
+            }
+            self.close(round)?;
+        }
+        if let Some(missed) = self.plan.take_missed(now) {
+            self.missed(
+                missed.round,
+                "the provider was not reached while its window was open",
+            );
+        }
+        let due = self.plan.due(now).is_some();
+        if due && !self.inbox_is_fresh && now >= self.inbox_at {
+            // Once more right before sealing: a manifest may be waiting there. It also compares
+            // the clocks.
+            self.fetch(0);
+            self.inbox_is_fresh = true;
+        } else if self.inbox.is_none() && now >= self.inbox_at && !self.plan.is_about_to_seal(now) {
+            let wait = self.patience(now);
+            self.fetch(wait);
+        }
+        if now >= self.poll_at {
+            self.poll_at = now.plus_millis(self.poll_pause());
+            self.look_for_leave_request()?;
+            if !self.parts.descriptor_confirmed {
+                self.parts.outbox.ask_descriptor();
+            }
+            self.step(Input::Poll)?;
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// Lets the state machine take one input, and does what it wants done.
+    pub(super) fn step(&mut self, input: Input) -> Result<(), LedgerError> {
+        let now = self.now();
+        let seen = self
+            .parts
+            .plausibility
+            .judge(now, &self.schedule)
+            .is_ok()
+            .then_some(now);
+        let effects = self.parts.machine.step(now, seen, input, &mut os_rng())?;
+        if let Some(seen) = seen {
+            self.parts.plausibility.seen(seen);
+        }
+        for effect in effects {
+            match effect {
+                Effect::Send(request) => self.parts.outbox.send(request),
+                Effect::Report(report) => self.tell(&report),
+            }
+        }
+        self.note_phase(now);
+        Ok(())
+    }
+
+    pub(super) fn now(&self) -> UnixTime {
+        self.parts.clock.now()
+    }
+
+    fn fetch(&mut self, wait: u64) {
+        let client = self.parts.client.clone();
+        let after = self.parts.machine.gateway().inbox_position();
+        self.inbox = Some(Box::pin(async move { client.inbox(after, wait).await }));
+        self.inbox_is_fresh = false;
+    }
+
+    /// For how long the provider is asked to hold an empty answer back, in seconds: never over the
+    /// next border, where it would have to be broken off.
+    fn patience(&self, now: UnixTime) -> u64 {
+        if !self.is_busy(now) {
+            return 0;
+        }
+        let border = self.schedule.border(self.schedule.round_at(now));
+        (border.millis_since(now) / 1000).min(25)
+    }
+
+    /// Whether something may come from the provider at any moment: during rounds, and while the
+    /// gateway is not an active member.
+    pub(super) fn is_busy(&self, now: UnixTime) -> bool {
+        let in_round = self
+            .schedule
+            .submitted_at(now)
+            .is_some_and(|round| now < self.schedule.correction_deadline(round).plus_millis(2_000));
+        in_round || self.phase != Some(Phase::Active)
+    }
+
+    /// Pause between two looks at what is due for a member, in milliseconds.
+    pub(super) fn poll_pause(&self) -> u64 {
+        (self.schedule.interval_millis() / 4).clamp(500, 5_000)
+    }
+
+    fn until_next(&self) -> Duration {
+        let now = self.now();
+        let mut next = self.plan.next(now).min(self.poll_at);
+        let fetch_is_due = self.plan.due(now).is_some() && !self.inbox_is_fresh;
+        if fetch_is_due || (self.inbox.is_none() && !self.plan.is_about_to_seal(now)) {
+            next = next.min(self.inbox_at);
+        }
+        // At least a moment, so that a clock that stands still does not become a busy loop.
+        Duration::from_millis(next.millis_since(now).clamp(10, LONGEST_SLEEP))
+    }
+
+    fn look_for_leave_request(&mut self) -> Result<(), LedgerError> {
+        if !self.leaving && self.parts.profile.state.join(LEAVE_REQUEST).exists() {
+            self.leaving = true;
+            tracing::info!(event = "leave", "the owner wants to leave the net");
+            self.step(Input::Leave)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, report: &Report) {
+        match report {
+            Report::RoundRefused {
+                round,
+                reason: RoundRefusal::NotActive,
+            } => {
+                tracing::debug!(event = "round.inactive", round = round.number(), "{report}");
+            }
+            Report::RoundRefused { round, reason } => {
+                self.status.rounds_missed += 1;
+                self.status.last_round_fault = Some(reason.to_string());
+                let reason = reason.name();
+                tracing::warn!(
+                    event = "round.refused",
+                    round = round.number(),
+                    reason,
+                    "{report}"
+                );
+            }
+            Report::CorrectionAnswered { round, .. } => {
+                tracing::info!(
+                    event = "correction.answered",
+                    round = round.number(),
+                    "{report}"
+                );
+            }
+            Report::CorrectionRefused(_) => {
+                tracing::warn!(event = "correction.refused", "{report}");
+            }
+            Report::Fault(_) => tracing::warn!(event = "provider.fault", "{report}"),
+            Report::DrawFailed { .. } | Report::Emergency { .. } | Report::Inactive { .. } => {
+                tracing::warn!(event = "member", "{report}");
+            }
+            report => tracing::info!(event = "member", "{report}"),
+        }
+    }
+
+    fn note_phase(&mut self, now: UnixTime) {
+        let gateway = self.parts.machine.gateway();
+        let phase = gateway.phase(now);
+        if self.phase != Some(phase) {
+            self.phase = Some(phase);
+            let name = name(phase);
+            tracing::info!(event = "phase", phase = name, "this gateway is {name}");
+            name.clone_into(&mut self.status.phase);
+        }
+        let epoch = gateway.epoch(now);
+        self.status.epoch = epoch.as_ref().map(|(epoch, ..)| epoch.number());
+        self.status.members = epoch
+            .as_ref()
+            .and_then(|(_, members, _)| (*members).try_into().ok());
+        self.status.neighbours = epoch
+            .as_ref()
+            .and_then(|(.., neighbours)| neighbours.len().try_into().ok());
+    }
+
+    fn publish(&mut self) {
+        let now = self.now();
+        let judged = self.parts.plausibility.judge(now, &self.schedule);
+        self.status.clock_fault = judged.err().map(|fault| fault.to_string());
+        if let Err(error) = self.status_file.write(&self.status, now.millis()) {
+            tracing::debug!(
+                event = "status",
+                "the status file cannot be written: {error}"
+            );
+        }
+    }
+
+    /// A random delay, so that the members of a net do not all send in the same instant: at most an
+    /// eighth of the window, at most five seconds. In milliseconds.
+    pub(super) fn jitter(&self) -> u64 {
+        random() % (self.schedule.submit_millis() / 8).clamp(1, 5_000)
+    }
+}
+
+async fn fetched(inbox: &mut Option<InboxFetch>) -> Result<Answer<Inbox>, SubmitError> {
+    match inbox {
+        Some(fetch) => fetch.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Registering => "registering",
+        Phase::Joining => "joining",
+        Phase::Entered => "entered",
+        Phase::Active => "active",
+        Phase::Leaving => "leaving",
+        Phase::Left => "left",
+    }
+}

@@ -1,0 +1,156 @@
+//! From a configuration to a session: ledger, net descriptor, state machine.
+
+use std::time::Duration;
+
+use dcnet_profiles::evaluation::Collector;
+use dcnet_protocol::descriptor::NetDescriptor;
+use dcnet_protocol::gateway::{Policy, Setup};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use super::machine::Machine;
+use super::outbox::Outbox;
+use super::session::{Parts, Session};
+use super::{RunError, hex, os_rng, random};
+use crate::clock::{Clock, Plausibility};
+use crate::config::Config;
+use crate::ledger::{Ledger, LedgerError, StateDirectory};
+use crate::source::SourceEvent;
+use crate::submit::retry::Backoff;
+use crate::submit::{Client, SubmitError, client_config};
+
+/// Everything up to the first step; `None` if it was asked to stop on the way.
+pub(super) async fn start(
+    config: &Config,
+    clock: &Clock,
+    meter: &mut mpsc::Receiver<SourceEvent>,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<Option<Session>, RunError> {
+    let communication = &config.profile.communication;
+    let ledger = Ledger::open(StateDirectory::acquire(&config.profile.state)?)?;
+    let tls = client_config(&config.tls)?;
+    let client = Client::new(
+        communication.provider.as_str(),
+        communication.net,
+        tls,
+        clock.clone(),
+    )?;
+    let known =
+        match ledger.binding()? {
+            None => None,
+            Some(binding) => Some(NetDescriptor::decode(&binding.descriptor).map_err(|_| {
+                LedgerError::Damaged {
+                    path: ledger.path().to_owned(),
+                    what: "descriptor",
+                }
+            })?),
+        };
+    // Known from earlier: the daemon runs without the provider, and compares when it is there.
+    let (descriptor, confirmed) = match known {
+        Some(known) => (known, false),
+        None => match first_contact(&client, meter, stop).await {
+            Some(descriptor) => (descriptor, true),
+            None => return Ok(None),
+        },
+    };
+    check(config, &descriptor)?;
+    let schedule = descriptor.schedule();
+    let setup = Setup {
+        descriptor,
+        client: config.client,
+        key: config.signing_key.clone(),
+        chain: config.signing_chain.clone(),
+        anchor: config.anchor.clone(),
+        policy: Policy {
+            min_size: communication.accept.min_size,
+            allow_resend: communication.accept.allow_resend,
+        },
+    };
+    let plausibility = Plausibility::new(ledger.last_seen()?);
+    let machine = Machine::open(ledger, setup, clock.now(), &mut os_rng())?;
+    let collector = Collector::new(
+        &config.profile.meter,
+        &config.profile.evaluation,
+        schedule.interval_millis(),
+    );
+    let (outbox, results) = Outbox::new(client.clone(), clock.clone(), schedule);
+    Ok(Some(Session::new(Parts {
+        clock: clock.clone(),
+        profile: config.profile.clone(),
+        client,
+        machine,
+        collector,
+        plausibility,
+        outbox,
+        results,
+        descriptor_confirmed: confirmed,
+    })))
+}
+
+/// Asks for the net's parameters until they are there.
+async fn first_contact(
+    client: &Client,
+    meter: &mut mpsc::Receiver<SourceEvent>,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<NetDescriptor> {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+    let mut told = String::new();
+    loop {
+        let attempt = async {
+            match client.descriptor().await {
+                Ok(answer) => Ok(answer.value),
+                Err(error) => {
+                    tell_once(&error, &mut told);
+                    sleep(backoff.pause(random())).await;
+                    Err(())
+                }
+            }
+        };
+        tokio::pin!(attempt);
+        loop {
+            tokio::select! {
+                outcome = &mut attempt => match outcome {
+                    Ok(descriptor) => return Some(descriptor),
+                    Err(()) => break,
+                },
+                // Without the interval there is no border that a telegram could belong to.
+                Some(_) = meter.recv() => {}
+                _ = stop.wait_for(|stop| *stop) => return None,
+            }
+        }
+    }
+}
+
+fn tell_once(error: &SubmitError, told: &mut String) {
+    let text = error.to_string();
+    if text != *told {
+        tracing::warn!(
+            event = "provider.lost",
+            "the net's parameters cannot be fetched: {text}; trying again"
+        );
+        *told = text;
+    }
+}
+
+/// Whether the owner's profile fits the net.
+pub(super) fn check(config: &Config, descriptor: &NetDescriptor) -> Result<(), RunError> {
+    let hash = *descriptor.hash().as_bytes();
+    if let Some(pin) = config.profile.communication.descriptor
+        && pin.0 != hash
+    {
+        return Err(RunError::OtherDescriptor {
+            expected: hex(&pin.0),
+            got: hex(&hash),
+        });
+    }
+    let authority = descriptor.parameters().ca_fingerprint;
+    if authority != config.anchor.fingerprint() {
+        let anchor = Box::new(config.anchor.clone());
+        return Err(RunError::Authority {
+            net: authority,
+            anchor,
+        });
+    }
+    config.profile.evaluation.matches(descriptor.slots())?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What `dcnet-gateway status` shows: a small file that the daemon replaces when something changes.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// State of the daemon, for people and scripts. Holds no reading and no secret. Times are Unix
+/// milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// Process of the daemon.
+    pub process: u32,
+    /// When it was started.
+    pub started: u64,
+    /// When this was written.
+    pub updated: u64,
+    /// The net.
+    pub net: String,
+    /// This gateway.
+    pub client: String,
+    /// How far it is: registering, joining, entered, active, leaving, left.
+    pub phase: String,
+    /// Number of the epoch in force.
+    pub epoch: Option<u64>,
+    /// Active members in it.
+    pub members: Option<u64>,
+    /// Own active neighbours in it.
+    pub neighbours: Option<u64>,
+    /// State of the line to the meter.
+    pub meter: String,
+    /// When the last telegram came.
+    pub last_telegram: Option<u64>,
+    /// What the owner should do about the meter.
+    pub advice: Option<String>,
+    /// Last trouble with the provider, if it lasts.
+    pub provider_fault: Option<String>,
+    /// Why the clock is not believed, if it is not.
+    pub clock_fault: Option<String>,
+    /// The last round sealed.
+    pub last_round: Option<u64>,
+    /// Whether the provider has it.
+    pub last_round_acknowledged: bool,
+    /// Whether it hid a reading.
+    pub last_round_had_reading: bool,
+    /// Why the last round had no reading or no frame, if so.
+    pub last_round_fault: Option<String>,
+    /// Rounds acknowledged since the start.
+    pub rounds_acknowledged: u64,
+    /// Rounds without a frame since the start.
+    pub rounds_missed: u64,
+}
+
+/// Writes the status when it has changed.
+#[derive(Debug)]
+pub struct StatusFile {
+    path: PathBuf,
+    written: Option<Status>,
+}
+
+const NAME: &str = "status.json";
+
+impl StatusFile {
+    /// In the state directory.
+    pub fn new(directory: &Path) -> Self {
+        Self {
+            path: directory.join(NAME),
+            written: None,
+        }
+    }
+
+    /// Replaces the file if `status` differs from what stands there. Only for show: no fsync, and a
+    /// failure is no reason to stop.
+    ///
+    /// # Errors
+    ///
+    /// What the system said.
+    pub fn write(&mut self, status: &Status, now: u64) -> io::Result<()> {
+        let stands = self.written.as_ref().is_some_and(|written| {
+            Status {
+                updated: written.updated,
+                ..status.clone()
+            } == *written
+        });
+        if stands {
+            return Ok(());
+        }
+        let status = Status {
+            updated: now,
+            ..status.clone()
+        };
+        let text = serde_json::to_vec_pretty(&status).map_err(io::Error::other)?;
+        let new = self.path.with_extension("json.new");
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        file.write_all(&text)?;
+        fs::rename(&new, &self.path)?;
+        self.written = Some(status);
+        Ok(())
+    }
+}
+
+/// Reads the status that a daemon left in `directory`.
+///
+/// # Errors
+///
+/// There is none, or it is damaged.
+pub fn read(directory: &Path) -> io::Result<Status> {
+    let text = fs::read(directory.join(NAME))?;
+    serde_json::from_slice(&text).map_err(io::Error::other)
+}

@@ -1,0 +1,528 @@
+//! The ledger: what must survive, on disk before anything that follows from it leaves the gateway.
+//!
+//! One file in the state directory (mode 0700, the file 0600), durable transactions: a commit that
+//! returned `Ok` is on the disk (fsync). A commit that returned an error may or may not be there:
+//! the caller drops its in-memory state and starts anew from a ledger opened again
+//! (`docs/spec/protocol.md`, section "Persistence").
+//!
+//! The two rules that no caller can break: for one round there is one sealed frame and one answer,
+//! ever; and no round at or before the last one entered is sealed anew.
+
+mod directory;
+mod entry;
+mod error;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use dcnet_protocol::names::{ClientId, NetId};
+use dcnet_protocol::notification::Notification;
+use dcnet_protocol::round::{Round, UnixTime};
+use redb::{
+    Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+};
+use zeroize::Zeroizing;
+
+pub use directory::{StateDirectory, is_running};
+pub use entry::{Outcome, SentEntry};
+pub use error::LedgerError;
+
+/// Version, net, client, descriptor, last round entered, latest time seen.
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+/// The state machine's own state: holds the agreement key.
+const STATE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("state");
+/// Round to sealed frame.
+const SEALED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sealed");
+/// Round to the answer given to a correction.
+const ANSWERED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("answered");
+/// Round and notification to the time of the provider's receipt (Unix ms).
+const ACKNOWLEDGED: TableDefinition<'_, (u64, u8), u64> = TableDefinition::new("acknowledged");
+/// Border (Unix ms) to what the meter showed at it.
+const BORDERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("borders");
+/// The consumer's log: number to what was sent, when, to whom.
+const SENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sent");
+
+/// Format of the file.
+const VERSION: u32 = 1;
+
+/// Sealed frames, answers and receipts that are kept: far more than are ever asked for again.
+const KEEP_ROUNDS: u64 = 192;
+/// Readings at borders that are kept: six weeks of quarter hours.
+const KEEP_BORDERS: u64 = 4_032;
+/// Lines of the consumer's log that are kept: at least a quarter of a year of quarter hours.
+const KEEP_SENT: u64 = 20_000;
+
+/// Pages held in memory, in bytes. The file is small, the kernel caches it as well.
+const CACHE: usize = 256 * 1024;
+
+/// The ledger of one gateway, opened by this process alone.
+#[derive(Debug)]
+pub struct Ledger {
+    database: Database,
+    path: PathBuf,
+    _lock: Option<File>,
+}
+
+/// Whose ledger it is, and for what net: a ledger serves no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// The net.
+    pub net: NetId,
+    /// This gateway.
+    pub client: ClientId,
+    /// The net's parameters as first seen, encoded.
+    pub descriptor: Vec<u8>,
+}
+
+/// One change; those of one [`Ledger::commit`] become durable together or not at all.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// The state machine's state.
+    State(&'a [u8]),
+    /// A frame was sealed for a round, and thereby the round entered.
+    Sealed {
+        /// The round.
+        round: Round,
+        /// The frame.
+        bytes: &'a [u8],
+    },
+    /// A correction is answered.
+    Answered {
+        /// The round.
+        round: Round,
+        /// The frame.
+        bytes: &'a [u8],
+    },
+    /// The provider has a frame.
+    Acknowledged {
+        /// The round.
+        round: Round,
+        /// Which of its frames.
+        notification: Notification,
+        /// When its receipt came.
+        time: UnixTime,
+    },
+    /// What the meter showed at a border.
+    Border {
+        /// The border.
+        border: UnixTime,
+        /// Encoded border reading.
+        bytes: &'a [u8],
+    },
+    /// The clock was found plausible at this time.
+    Seen(UnixTime),
+    /// A line of the consumer's log.
+    Sent(&'a SentEntry),
+}
+
+impl Ledger {
+    /// Opens the ledger in `directory`, or begins one.
+    ///
+    /// # Errors
+    ///
+    /// The file is damaged, of a newer version, or cannot be written.
+    pub fn open(directory: StateDirectory) -> Result<Self, LedgerError> {
+        let path = directory.path().join("ledger.redb");
+        let fault = |source| LedgerError::File {
+            path: path.clone(),
+            source,
+        };
+        let file = directory.open_private("ledger.redb").map_err(fault)?;
+        let database = redb::backends::FileBackend::new(file)
+            .and_then(|backend| builder().create_with_backend(backend))
+            .map_err(|source| LedgerError::database(&path, source))?;
+        directory.sync().map_err(fault)?;
+        Self::begin(database, path, Some(directory.into_lock()))
+    }
+
+    /// Opens a ledger on any storage; the tests bring storage that fails.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::open`].
+    pub fn with_backend(backend: impl StorageBackend) -> Result<Self, LedgerError> {
+        let path = PathBuf::from("(storage)");
+        let database = builder()
+            .create_with_backend(backend)
+            .map_err(|source| LedgerError::database(&path, source))?;
+        Self::begin(database, path, None)
+    }
+
+    fn begin(database: Database, path: PathBuf, lock: Option<File>) -> Result<Self, LedgerError> {
+        let ledger = Self {
+            database,
+            path,
+            _lock: lock,
+        };
+        ledger.write(|transaction| {
+            let mut meta = transaction.open_table(META)?;
+            let version = meta.get("version")?.map(|version| version.value().to_vec());
+            match version.as_deref().map(<[u8; 4]>::try_from) {
+                None => {
+                    meta.insert("version", VERSION.to_be_bytes().as_slice())?;
+                }
+                Some(Ok(bytes)) if u32::from_be_bytes(bytes) == VERSION => {}
+                Some(other) => {
+                    let got = other.map_or(u32::MAX, u32::from_be_bytes);
+                    return Ok(Err(LedgerError::Version {
+                        path: ledger.path.clone(),
+                        expected: VERSION,
+                        got,
+                    }));
+                }
+            }
+            transaction.open_table(STATE)?;
+            transaction.open_table(SEALED)?;
+            transaction.open_table(ANSWERED)?;
+            transaction.open_table(ACKNOWLEDGED)?;
+            transaction.open_table(BORDERS)?;
+            transaction.open_table(SENT)?;
+            Ok(Ok(()))
+        })?;
+        Ok(ledger)
+    }
+
+    /// Where the ledger lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Ties the ledger to a gateway and a net, or checks that it is tied to these.
+    ///
+    /// # Errors
+    ///
+    /// It belongs to another gateway or net, or the net's parameters are not those of the first
+    /// contact.
+    pub fn bind(&self, binding: &Binding) -> Result<(), LedgerError> {
+        if let Some(bound) = self.binding()? {
+            return if bound == *binding {
+                Ok(())
+            } else if bound.net != binding.net || bound.client != binding.client {
+                Err(LedgerError::Foreign {
+                    path: self.path.clone(),
+                    expected: format!("{} in {}", binding.client, binding.net),
+                    got: format!("{} in {}", bound.client, bound.net),
+                })
+            } else {
+                Err(LedgerError::DescriptorChanged { net: bound.net })
+            };
+        }
+        self.write(|transaction| {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("net", binding.net.as_str().as_bytes())?;
+            meta.insert("client", binding.client.as_str().as_bytes())?;
+            meta.insert("descriptor", binding.descriptor.as_slice())?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// To whom the ledger belongs, if it has been used.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or is damaged.
+    pub fn binding(&self) -> Result<Option<Binding>, LedgerError> {
+        let (Some(net), Some(client), Some(descriptor)) = (
+            self.meta("net")?,
+            self.meta("client")?,
+            self.meta("descriptor")?,
+        ) else {
+            return Ok(None);
+        };
+        let damaged = || LedgerError::Damaged {
+            path: self.path.clone(),
+            what: "owner",
+        };
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| damaged());
+        Ok(Some(Binding {
+            net: text(net)?.parse().map_err(|_| damaged())?,
+            client: text(client)?.parse().map_err(|_| damaged())?,
+            descriptor,
+        }))
+    }
+
+    /// Makes `changes` durable, all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// A change breaks a rule of the ledger, and nothing was written; or the disk failed, and
+    /// whether they are there shows when the ledger is opened again.
+    pub fn commit(&self, changes: &[Change<'_>]) -> Result<(), LedgerError> {
+        self.write(|transaction| {
+            for change in changes {
+                if let Err(refusal) = apply(transaction, change)? {
+                    return Ok(Err(refusal));
+                }
+            }
+            Ok(Ok(()))
+        })
+    }
+
+    /// The state machine's state.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or is damaged; so for all that follow.
+    pub fn state(&self) -> Result<Option<Zeroizing<Vec<u8>>>, LedgerError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(STATE)?;
+            let state = table.get("gateway")?;
+            Ok(state.map(|state| Zeroizing::new(state.value().to_vec())))
+        })
+    }
+
+    /// The frame sealed for `round`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::state`].
+    pub fn sealed(&self, round: Round) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.blob(SEALED, round.number())
+    }
+
+    /// The answer given to a correction of `round`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::state`].
+    pub fn answered(&self, round: Round) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.blob(ANSWERED, round.number())
+    }
+
+    /// When the provider's receipt came.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::state`].
+    pub fn acknowledged(
+        &self,
+        round: Round,
+        notification: Notification,
+    ) -> Result<Option<UnixTime>, LedgerError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(ACKNOWLEDGED)?;
+            let time = table.get((round.number(), notification.number()))?;
+            Ok(time.map(|time| UnixTime::from_millis(time.value())))
+        })
+    }
+
+    /// What the meter showed at `border`, encoded.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::state`].
+    pub fn border(&self, border: UnixTime) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.blob(BORDERS, border.millis())
+    }
+
+    /// The latest round for which a frame was sealed, ever.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::state`].
+    pub fn last_entered(&self) -> Result<Option<Round>, LedgerError> {
+        Ok(self.counter("last-entered")?.map(Round::new))
+    }
+
+    /// The latest time at which the clock was found plausible.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::state`].
+    pub fn last_seen(&self) -> Result<Option<UnixTime>, LedgerError> {
+        Ok(self.counter("last-seen")?.map(UnixTime::from_millis))
+    }
+
+    /// The latest `limit` lines of the consumer's log, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::state`].
+    pub fn sent(&self, limit: usize) -> Result<Vec<SentEntry>, LedgerError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(SENT)?;
+            let mut lines = Vec::new();
+            for line in table.iter()?.rev().take(limit) {
+                lines.extend(SentEntry::decode(line?.1.value()));
+            }
+            lines.reverse();
+            Ok(lines)
+        })
+    }
+
+    fn blob(
+        &self,
+        table: TableDefinition<'_, u64, &[u8]>,
+        key: u64,
+    ) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.read(|transaction| {
+            let blob = transaction.open_table(table)?.get(key)?;
+            Ok(blob.map(|blob| blob.value().to_vec()))
+        })
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.read(|transaction| {
+            let value = transaction.open_table(META)?.get(key)?;
+            Ok(value.map(|value| value.value().to_vec()))
+        })
+    }
+
+    fn counter(&self, key: &'static str) -> Result<Option<u64>, LedgerError> {
+        let Some(bytes) = self.meta(key)? else {
+            return Ok(None);
+        };
+        let bytes = bytes.try_into().map_err(|_| LedgerError::Damaged {
+            path: self.path.clone(),
+            what: key,
+        })?;
+        Ok(Some(u64::from_be_bytes(bytes)))
+    }
+
+    fn read<T>(
+        &self,
+        body: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, LedgerError> {
+        let outcome = self.database.begin_read().map_err(redb::Error::from);
+        outcome
+            .and_then(|transaction| body(&transaction))
+            .map_err(|source| LedgerError::storage(&self.path, source))
+    }
+
+    /// Commits what `body` wrote, unless it refuses: then nothing of it stays.
+    fn write(
+        &self,
+        body: impl FnOnce(&redb::WriteTransaction) -> Result<Result<(), LedgerError>, redb::Error>,
+    ) -> Result<(), LedgerError> {
+        let fault = |source| LedgerError::storage(&self.path, source);
+        let mut transaction = self
+            .database
+            .begin_write()
+            .map_err(|error| fault(error.into()))?;
+        transaction
+            .set_durability(Durability::Immediate)
+            .map_err(|error| fault(error.into()))?;
+        match body(&transaction).map_err(fault)? {
+            Ok(()) => transaction.commit().map_err(|error| fault(error.into())),
+            Err(refusal) => {
+                transaction.abort().map_err(|error| fault(error.into()))?;
+                Err(refusal)
+            }
+        }
+    }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE);
+    builder
+}
+
+/// Writes one change; the inner error is a refusal, the outer one a failure of the storage.
+fn apply(
+    transaction: &redb::WriteTransaction,
+    change: &Change<'_>,
+) -> Result<Result<(), LedgerError>, redb::Error> {
+    match *change {
+        Change::State(bytes) => {
+            transaction.open_table(STATE)?.insert("gateway", bytes)?;
+        }
+        Change::Sealed { round, bytes } => {
+            let mut sealed = transaction.open_table(SEALED)?;
+            match once(&mut sealed, round, bytes)? {
+                Once::Same => return Ok(Ok(())),
+                Once::Differs => return Ok(Err(LedgerError::RoundReused { round })),
+                Once::New => {}
+            }
+            let mut meta = transaction.open_table(META)?;
+            let last = meta.get("last-entered")?.map(|last| last.value().to_vec());
+            let last = last
+                .and_then(|last| last.try_into().ok())
+                .map(u64::from_be_bytes);
+            if let Some(last) = last
+                && round.number() <= last
+            {
+                return Ok(Err(LedgerError::RoundPassed {
+                    round,
+                    last: Round::new(last),
+                }));
+            }
+            meta.insert("last-entered", round.number().to_be_bytes().as_slice())?;
+            let oldest = round.number().saturating_sub(KEEP_ROUNDS);
+            sealed.retain_in(..oldest, |_, _| false)?;
+            transaction
+                .open_table(ANSWERED)?
+                .retain_in(..oldest, |_, _| false)?;
+            transaction
+                .open_table(ACKNOWLEDGED)?
+                .retain_in(..(oldest, 0), |_, _| false)?;
+        }
+        Change::Answered { round, bytes } => {
+            let mut answered = transaction.open_table(ANSWERED)?;
+            if once(&mut answered, round, bytes)? == Once::Differs {
+                return Ok(Err(LedgerError::AnswerReused { round }));
+            }
+        }
+        Change::Acknowledged {
+            round,
+            notification,
+            time,
+        } => {
+            let mut table = transaction.open_table(ACKNOWLEDGED)?;
+            table.insert((round.number(), notification.number()), time.millis())?;
+        }
+        Change::Border { border, bytes } => {
+            let mut borders = transaction.open_table(BORDERS)?;
+            borders.insert(border.millis(), bytes)?;
+            bound(&mut borders, KEEP_BORDERS)?;
+        }
+        Change::Seen(time) => {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("last-seen", time.millis().to_be_bytes().as_slice())?;
+        }
+        Change::Sent(line) => {
+            let mut sent = transaction.open_table(SENT)?;
+            let next = sent
+                .last()?
+                .map_or(1, |(number, _)| number.value().saturating_add(1));
+            sent.insert(next, line.encode().as_slice())?;
+            bound(&mut sent, KEEP_SENT)?;
+        }
+    }
+    Ok(Ok(()))
+}
+
+#[derive(PartialEq, Eq)]
+enum Once {
+    New,
+    Same,
+    Differs,
+}
+
+/// Writes `bytes` for `round` unless something stands there.
+fn once(
+    table: &mut redb::Table<'_, u64, &[u8]>,
+    round: Round,
+    bytes: &[u8],
+) -> Result<Once, redb::Error> {
+    let stands = table
+        .get(round.number())?
+        .map(|stands| stands.value() == bytes);
+    Ok(match stands {
+        Some(true) => Once::Same,
+        Some(false) => Once::Differs,
+        None => {
+            table.insert(round.number(), bytes)?;
+            Once::New
+        }
+    })
+}
+
+/// Drops the oldest rows beyond `keep`.
+fn bound(table: &mut redb::Table<'_, u64, &[u8]>, keep: u64) -> Result<(), redb::Error> {
+    use redb::ReadableTableMetadata as _;
+    while table.len()? > keep {
+        table.pop_first()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Opening serial devices, and what to tell the owner when that fails.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dcnet_profiles::meter::{DataBits, Parity, SerialLine};
+use tokio_serial::{SerialPortBuilderExt as _, SerialStream};
+
+/// Opens the line for this process alone.
+///
+/// # Errors
+///
+/// Why the port cannot be opened.
+pub fn open(line: &SerialLine) -> Result<SerialStream, OpenError> {
+    let device = line.device.clone();
+    let parity = match line.parity {
+        Parity::None => tokio_serial::Parity::None,
+        Parity::Even => tokio_serial::Parity::Even,
+        Parity::Odd => tokio_serial::Parity::Odd,
+    };
+    let data_bits = match line.data_bits {
+        DataBits::Seven => tokio_serial::DataBits::Seven,
+        DataBits::Eight => tokio_serial::DataBits::Eight,
+    };
+    tokio_serial::new(device.to_string_lossy(), line.baud)
+        .parity(parity)
+        .data_bits(data_bits)
+        .stop_bits(tokio_serial::StopBits::One)
+        .flow_control(tokio_serial::FlowControl::None)
+        .exclusive(true)
+        .open_native_async()
+        .map_err(|error| explain(device, &error))
+}
+
+/// Why a port cannot be read, in words for the owner.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such file.
+    #[error("the meter's port {} is not there: is the reading head plugged in?", device.display())]
+    Missing {
+        /// The device.
+        device: PathBuf,
+    },
+    /// The user may not open it.
+    #[error(
+        "the meter's port {} may not be opened by this user: add it to the group `dialout`, or \
+         install the udev rule", device.display()
+    )]
+    Forbidden {
+        /// The device.
+        device: PathBuf,
+    },
+    /// Another process has it.
+    #[error(
+        "the meter's port {} is in use{}: a port has one reader, stop the other", device.display(),
+        holder.as_ref().map(|holder| format!(" by {holder}")).unwrap_or_default()
+    )]
+    InUse {
+        /// The device.
+        device: PathBuf,
+        /// The other process, where the system tells.
+        holder: Option<String>,
+    },
+    /// It was open and is gone.
+    #[error("the meter's port {} was lost ({what}): was the reading head unplugged?", device.display())]
+    Lost {
+        /// The device.
+        device: PathBuf,
+        /// What the system said.
+        what: String,
+    },
+    /// Anything else.
+    #[error("the meter's port {} cannot be used: {what}", device.display())]
+    Other {
+        /// The device.
+        device: PathBuf,
+        /// What the system said.
+        what: String,
+    },
+}
+
+fn explain(device: PathBuf, error: &tokio_serial::Error) -> OpenError {
+    let missing = !device.exists();
+    match error.kind() {
+        tokio_serial::ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
+            OpenError::Forbidden { device }
+        }
+        _ if missing => OpenError::Missing { device },
+        tokio_serial::ErrorKind::NoDevice
+        | tokio_serial::ErrorKind::Io(io::ErrorKind::ResourceBusy) => OpenError::InUse {
+            holder: holder(&device),
+            device,
+        },
+        _ => OpenError::Other {
+            device,
+            what: error.to_string(),
+        },
+    }
+}
+
+/// The process that has `device` open, as far as this user may see.
+fn holder(device: &Path) -> Option<String> {
+    let device = device.canonicalize().ok()?;
+    let own = std::process::id().to_string();
+    fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+        let id = process.file_name().into_string().ok()?;
+        if id == own || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let descriptors = fs::read_dir(process.path().join("fd")).ok()?;
+        let opened = descriptors
+            .flatten()
+            .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|file| file == device));
+        let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        opened.then(|| format!("{} (process {id})", name.trim()))
+    })
+}
+
+/// A name for `device` that stays when it is plugged in elsewhere, if the device goes by one that
+/// does not and the system knows a better one.
+pub fn stable_name(device: &Path) -> Option<PathBuf> {
+    let name = device.file_name()?.to_str()?;
+    if device.parent() != Some(Path::new("/dev"))
+        || !(name.starts_with("ttyUSB") || name.starts_with("ttyACM"))
+    {
+        return None;
+    }
+    let target = device.canonicalize().ok()?;
+    fs::read_dir("/dev/serial/by-id")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| {
+            path.canonicalize()
+                .is_ok_and(|candidate| candidate == target)
+        })
+}
+
+/// Whether `device` goes by a name that changes with the order of plugging in.
+pub fn has_changing_name(device: &Path) -> bool {
+    device.parent() == Some(Path::new("/dev"))
+        && device
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("ttyUSB") || name.starts_with("ttyACM"))
+}

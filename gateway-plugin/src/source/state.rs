@@ -1,0 +1,97 @@
+//! The state of the line to the meter: one log line for each change, none in between.
+
+use std::fmt;
+
+use super::device::OpenError;
+
+/// The state of the line to the meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceState {
+    /// The port is open, nothing has been read yet.
+    Open,
+    /// Telegrams come in.
+    Receiving,
+    /// The port cannot be opened, or was lost.
+    Unavailable(OpenError),
+    /// The port is open, but no byte comes.
+    Silent {
+        /// For how long, in seconds.
+        seconds: u64,
+    },
+    /// Bytes come in, but no telegram.
+    Garbled {
+        /// For how long, in seconds.
+        seconds: u64,
+        /// What was wrong with the last attempt at one.
+        last: Option<dcnet_obis::sml::DecodeError>,
+    },
+}
+
+impl SourceState {
+    /// Whether `next` is worth a word after `self`.
+    ///
+    /// A port that is opened again and again (that is how a silent or lost one is looked after)
+    /// says so once.
+    pub fn is_news(&self, next: &Self) -> bool {
+        match (self, next) {
+            // The last pair: a port's file vanishes a moment after the port, that is one event.
+            (Self::Silent { .. }, Self::Silent { .. } | Self::Open)
+            | (Self::Garbled { .. }, Self::Garbled { .. } | Self::Open)
+            | (Self::Receiving, Self::Open)
+            | (
+                Self::Unavailable(OpenError::Lost { .. }),
+                Self::Unavailable(OpenError::Missing { .. }),
+            ) => false,
+            (before, next) => before != next,
+        }
+    }
+
+    /// Whether the meter can be read.
+    pub fn is_fault(&self) -> bool {
+        !matches!(self, Self::Open | Self::Receiving)
+    }
+}
+
+impl fmt::Display for SourceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("the meter's port is open, waiting for a telegram"),
+            Self::Receiving => f.write_str("the meter sends telegrams"),
+            Self::Unavailable(error) => write!(f, "{error}; trying again until it is there"),
+            Self::Silent { seconds } => write!(
+                f,
+                "the meter has sent nothing for {seconds} s: check that the reading head sits on \
+                 the meter's infrared window, its cable below"
+            ),
+            Self::Garbled { seconds, last } => {
+                write!(f, "bytes come in, but no SML telegram for {seconds} s")?;
+                if let Some(error) = last {
+                    write!(f, " (last: {error})")?;
+                }
+                f.write_str(
+                    ": check `baud`, `parity` and `data_bits` of the meter profile, and that the \
+                     head sits straight",
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_port_is_no_flood() {
+        let silent = SourceState::Silent { seconds: 30 };
+        assert!(SourceState::Open.is_news(&SourceState::Receiving));
+        assert!(SourceState::Receiving.is_news(&silent));
+        assert!(!silent.is_news(&SourceState::Open));
+        assert!(!silent.is_news(&SourceState::Silent { seconds: 60 }));
+        assert!(silent.is_news(&SourceState::Receiving));
+        let lost = SourceState::Unavailable(OpenError::Missing { device: "x".into() });
+        assert!(silent.is_news(&lost));
+        assert!(!lost.is_news(&lost.clone()));
+        assert!(lost.is_news(&SourceState::Open));
+    }
+}

@@ -1,0 +1,259 @@
+//! The way to the provider: HTTPS with mutual TLS, trusting the configured roots only.
+//!
+//! `docs/spec/http-api.md` describes the interface. Nothing here decides anything: requests go out,
+//! answers come back decoded, or an error says in the owner's words why not.
+
+mod error;
+pub mod retry;
+mod tls;
+
+use std::time::Duration;
+
+use dcnet_protocol::codec::Wire;
+use dcnet_protocol::descriptor::NetDescriptor;
+use dcnet_protocol::envelope::Envelope;
+use dcnet_protocol::key_agreement::SignedKeyPackage;
+use dcnet_protocol::message::{Inbox, MemberList, Receipt};
+use dcnet_protocol::names::{ClientId, NetId};
+use dcnet_protocol::round::UnixTime;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap};
+use reqwest::{Method, Response, StatusCode};
+
+pub use error::{Problem, SubmitError};
+pub use tls::{TlsError, TlsMaterial, client_config};
+
+use crate::clock::Clock;
+
+/// Media type of the protocol's messages.
+pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
+
+/// Longest answer taken: a member list of a million names.
+const MAX_ANSWER: usize = 128 * 1024 * 1024;
+/// Longest problem description taken.
+const MAX_PROBLEM: usize = 16 * 1024;
+
+/// How long an answer may take, beyond the time that the provider was asked to wait.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connection to one provider for one net.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    clock: Clock,
+}
+
+/// An answer, and what its `Date` header said.
+#[derive(Debug, Clone)]
+pub struct Answer<T> {
+    /// The answer.
+    pub value: T,
+    /// Both clocks, if the answer had a `Date`.
+    pub date: Option<Date>,
+}
+
+impl<T> Answer<T> {
+    /// The same answer, read as something else.
+    pub fn map<U>(self, read: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer {
+            value: read(self.value),
+            date: self.date,
+        }
+    }
+}
+
+/// Both clocks at one exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date {
+    /// When the request left.
+    pub sent: UnixTime,
+    /// When its answer was there.
+    pub received: UnixTime,
+    /// The provider's clock, in seconds since 1970 UTC.
+    pub seconds: u64,
+}
+
+impl Client {
+    /// A client for `net` at `provider` (`https://host:port`).
+    ///
+    /// # Errors
+    ///
+    /// The TLS configuration does not fit the HTTP client.
+    pub fn new(
+        provider: &str,
+        net: NetId,
+        tls: rustls::ClientConfig,
+        clock: Clock,
+    ) -> Result<Self, TlsError> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never()) // what is sent again, and when, is decided in one place
+            .user_agent(concat!("dcnet-gateway/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(PATIENCE)
+            .pool_max_idle_per_host(2)
+            .pool_idle_timeout(Duration::from_mins(1))
+            // A connection that died silently must not swallow a frame for the whole window.
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(5))
+            .tcp_user_timeout(Duration::from_secs(20))
+            .build()
+            .map_err(|error| TlsError::Client {
+                source: Box::new(error),
+            })?;
+        Ok(Self {
+            http,
+            base: format!("{provider}/v1/nets/{net}"),
+            clock,
+        })
+    }
+
+    /// The net's parameters.
+    ///
+    /// # Errors
+    ///
+    /// No answer, a refusal, or an answer that is none; so for all that follow.
+    pub async fn descriptor(&self) -> Result<Answer<NetDescriptor>, SubmitError> {
+        let answer = self.exchange(Method::GET, "", None, PATIENCE).await?;
+        decode(&answer, |bytes| {
+            NetDescriptor::decode(bytes).map_err(|error| error.to_string())
+        })
+    }
+
+    /// The members that may be drawn from.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::descriptor`].
+    pub async fn members(&self) -> Result<Answer<MemberList>, SubmitError> {
+        let answer = self
+            .exchange(Method::GET, "/members", None, PATIENCE)
+            .await?;
+        decode(&answer, wire)
+    }
+
+    /// The key package of one member. Whether it is genuine is for the protocol to judge.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::descriptor`].
+    pub async fn package(&self, client: ClientId) -> Result<Answer<SignedKeyPackage>, SubmitError> {
+        let path = format!("/members/{client}");
+        let answer = self.exchange(Method::GET, &path, None, PATIENCE).await?;
+        decode(&answer, wire)
+    }
+
+    /// Submits a frame; the receipt says that the provider has it on disk.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::descriptor`].
+    pub async fn frame(&self, bytes: Vec<u8>) -> Result<Answer<Receipt>, SubmitError> {
+        let answer = self
+            .exchange(Method::POST, "/frames", Some(bytes), PATIENCE)
+            .await?;
+        decode(&answer, wire)
+    }
+
+    /// Hands a sealed message to the provider, to be relayed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::descriptor`].
+    pub async fn envelope(&self, envelope: &Envelope) -> Result<Answer<()>, SubmitError> {
+        let bytes = envelope.encode();
+        let answer = self
+            .exchange(Method::POST, "/envelopes", Some(bytes), PATIENCE)
+            .await?;
+        Ok(Answer {
+            value: (),
+            date: answer.date,
+        })
+    }
+
+    /// Messages after number `after`; the provider waits up to `wait` seconds for the first and
+    /// forgets those up to `after`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::descriptor`].
+    pub async fn inbox(&self, after: u64, wait: u64) -> Result<Answer<Inbox>, SubmitError> {
+        let path = format!("/inbox?after={after}&wait={wait}");
+        let patience = PATIENCE + Duration::from_secs(wait);
+        let answer = self.exchange(Method::GET, &path, None, patience).await?;
+        decode(&answer, wire)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        patience: Duration,
+    ) -> Result<Answer<Vec<u8>>, SubmitError> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .header(ACCEPT, MEDIA_TYPE)
+            .timeout(patience);
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, MEDIA_TYPE).body(body);
+        }
+        let sent = self.clock.now();
+        let response = request.send().await.map_err(SubmitError::transport)?;
+        let received = self.clock.now();
+        let date = date(response.headers()).map(|seconds| Date {
+            sent,
+            received,
+            seconds,
+        });
+        let status = response.status();
+        if status == StatusCode::OK || status == StatusCode::NO_CONTENT {
+            return Ok(Answer {
+                value: body_of(response, MAX_ANSWER).await?,
+                date,
+            });
+        }
+        let body = body_of(response, MAX_PROBLEM).await.unwrap_or_default();
+        Err(SubmitError::Refused {
+            problem: Problem::read(status.as_u16(), &body),
+            date,
+        })
+    }
+}
+
+fn date(headers: &HeaderMap) -> Option<u64> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs())
+}
+
+async fn body_of(mut response: Response, limit: usize) -> Result<Vec<u8>, SubmitError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(SubmitError::transport)? {
+        if body.len() + chunk.len() > limit {
+            return Err(SubmitError::Answer {
+                what: format!("is longer than {limit} bytes"),
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn wire<T: Wire>(bytes: &[u8]) -> Result<T, String> {
+    T::decode(bytes).map_err(|error| error.to_string())
+}
+
+fn decode<T>(
+    answer: &Answer<Vec<u8>>,
+    read: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Result<Answer<T>, SubmitError> {
+    let value = read(&answer.value).map_err(|what| SubmitError::Answer { what })?;
+    Ok(Answer {
+        value,
+        date: answer.date,
+    })
+}
