@@ -17,6 +17,7 @@ mod group;
 mod net;
 mod statements;
 mod sums;
+mod world;
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,95 @@
+//! What a frame shows, and what secrets show of themselves.
+
+use dcnet_protocol::descriptor::DescriptorHash;
+use dcnet_protocol::key_agreement::{AgreementKey, Party, SecretBytes};
+use dcnet_protocol::round::Epoch;
+use dcnet_protocol::superposition::Reading;
+
+use crate::world::{members, setup, state};
+use crate::{ROUND, frame_of, reading, running, submit_all, words};
+
+/// A generator that filled the first bytes only has been seen in the field.
+#[test]
+fn every_word_of_a_frame_is_masked() {
+    let mut net = running();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut round = ROUND;
+    for _ in 0..20 {
+        submit_all(&mut net, round);
+        for (number, client) in net.everybody().iter().enumerate() {
+            let clear = reading(number);
+            for (word, value) in words(frame_of(&net, *client))
+                .into_iter()
+                .zip(clear.values())
+            {
+                assert_ne!(word, value.cast_unsigned());
+                assert!(
+                    seen.insert(word.wrapping_sub(value.cast_unsigned())),
+                    "a pad twice"
+                );
+            }
+        }
+        net.sent.clear();
+        round = round.next();
+    }
+    assert_eq!(seen.len(), 20 * 5 * 3);
+}
+
+#[test]
+fn pads_cancel_and_the_sum_is_exact() {
+    let mut net = running();
+    submit_all(&mut net, ROUND);
+    for slot in 0..3 {
+        let sum = net
+            .sent
+            .iter()
+            .fold(0_u64, |sum, frame| sum.wrapping_add(words(frame)[slot]));
+        let expected: i64 = (0..5).map(|number| reading(number).values()[slot]).sum();
+        assert_eq!(sum.cast_signed(), expected);
+    }
+}
+
+#[test]
+fn secrets_do_not_show_themselves() {
+    let vectors = members();
+    let (setup_, package) = setup(&crate::world::descriptor(), &vectors[0]);
+    let key = AgreementKey::from_bytes(vectors[0].array("agreement_secret"));
+    let (_, other) = setup(&crate::world::descriptor(), &vectors[1]);
+    let (own, peer) = (
+        Party::from(package.unverified()),
+        Party::from(other.unverified()),
+    );
+    let pair = key.agree(&own, &peer).unwrap();
+    let edge = pair.edge_key(&DescriptorHash::from_bytes([1; 32]), Epoch::new(1));
+    let reading = Reading::new(vec![123_456_789]).unwrap();
+    let state = state(&vectors[0]);
+    let shown = [
+        format!("{key:?}"),
+        format!("{pair:?}"),
+        format!("{edge:?}"),
+        format!("{reading:?}"),
+        format!("{state:?}"),
+        format!("{:?}", setup_.key),
+        format!("{:?}", SecretBytes::new(vec![0xab, 0xcd])),
+    ];
+    let secrets = [
+        key.to_bytes().to_vec(),
+        edge.expose_for_vectors().to_vec(),
+        vectors[0].bytes("statement_scalar"),
+    ];
+    for text in &shown {
+        assert!(!text.contains("123456789"), "{text}");
+        for secret in &secrets {
+            let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+            let list = format!("{secret:?}");
+            assert!(
+                !text.contains(&hex[..16]) && !text.contains(&list[..20]),
+                "{text}"
+            );
+        }
+        assert!(
+            text.contains("redacted") || text.starts_with("GatewayState"),
+            "{text}"
+        );
+    }
+}

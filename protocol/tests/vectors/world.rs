@@ -1,0 +1,311 @@
+//! Five gateways with the vectors' keys, and what lies between them. Whoever uses it plays the
+//! provider: nothing here checks anything.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+
+use dcnet_protocol::certificate::TrustAnchor;
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::descriptor::NetDescriptor;
+use dcnet_protocol::envelope::Envelope;
+use dcnet_protocol::frame::{Frame, FrameBody};
+use dcnet_protocol::gateway::{
+    Gateway, GatewayState, Input, Output, Policy, Report, Request, Setup,
+};
+use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::message::{
+    Correction, Delivery, Manifest, MemberList, MemberSummary, Message, Receipt, frame_hash,
+};
+use dcnet_protocol::names::{ClientId, ClientSet};
+use dcnet_protocol::notification::Notification;
+use dcnet_protocol::round::{Epoch, Round, Schedule, UnixTime};
+use dcnet_protocol::signature::{Signed, SigningKey};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{SeedableRng as _, TryCryptoRng, TryRng};
+
+use crate::group::{Vector, load};
+
+/// Gives out the bytes of one key.
+struct KeyBytes(Vec<u8>);
+
+impl TryRng for KeyBytes {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        to.copy_from_slice(&self.0.drain(..to.len()).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for KeyBytes {}
+
+pub(crate) struct Net {
+    pub(crate) descriptor: NetDescriptor,
+    pub(crate) provider_key: SigningKey,
+    pub(crate) gateways: BTreeMap<ClientId, Gateway>,
+    /// What the provider shows when asked for a package, and as the member list.
+    pub(crate) packages: BTreeMap<ClientId, SignedKeyPackage>,
+    pub(crate) list: MemberList,
+    /// Keys of the gateways' statements.
+    pub(crate) statement_keys: BTreeMap<ClientId, SigningKey>,
+    /// What the provider makes of an envelope on its way; nothing withholds it.
+    pub(crate) relay: fn(&Envelope) -> Vec<Envelope>,
+    /// Frames of notifications 4 and 5 in the order in which they were sent.
+    pub(crate) sent: Vec<Frame>,
+    /// Packages with which the gateways registered.
+    pub(crate) registered: BTreeMap<ClientId, KeyPackage>,
+    /// What the gateways told their owners.
+    pub(crate) reports: Vec<(ClientId, Report)>,
+    sequence: u64,
+    rng: ChaCha20Rng,
+}
+
+/// The vector of that name, which must be one that is accepted.
+pub(crate) fn accepted(group: &str, name: &str) -> Vector {
+    let mut vectors = load(group).into_iter();
+    vectors
+        .find(|vector| vector.accepted && vector.name == name)
+        .unwrap()
+}
+
+/// The setup of the member of a vector of key packages that gives its private keys.
+pub(crate) fn setup(descriptor: &NetDescriptor, vector: &Vector) -> (Setup, SignedKeyPackage) {
+    let package = SignedKeyPackage::decode(&vector.bytes("encoded")).unwrap();
+    let setup = Setup {
+        descriptor: descriptor.clone(),
+        client: package.unverified().client,
+        key: SigningKey::from_scalar(&vector.array("statement_scalar")).unwrap(),
+        chain: package.chain().map(<[u8]>::to_vec).collect(),
+        anchor: TrustAnchor::from_der(&vector.bytes("anchor")).unwrap(),
+        policy: Policy {
+            min_size: 4,
+            allow_resend: true,
+        },
+    };
+    (setup, package)
+}
+
+/// State with the agreement key of the vector.
+pub(crate) fn state(vector: &Vector) -> GatewayState {
+    // The time becomes the package's serial, which is 1 in the vectors.
+    let mut key = KeyBytes(vector.bytes("agreement_secret"));
+    GatewayState::fresh(UnixTime::from_millis(1), &mut key)
+}
+
+pub(crate) fn descriptor() -> NetDescriptor {
+    let vector = accepted("descriptor", "quarter hours, three slots");
+    NetDescriptor::decode(&vector.bytes("encoded")).unwrap()
+}
+
+/// The vectors of key packages that give private keys: the five members.
+pub(crate) fn members() -> Vec<Vector> {
+    let vectors = load("key-packages").into_iter();
+    vectors
+        .filter(|vector| vector.accepted && vector.has("agreement_secret"))
+        .collect()
+}
+
+impl Net {
+    pub(crate) fn new() -> Self {
+        let descriptor = descriptor();
+        let provider_key = accepted("manifests", "plain").array("signing_scalar");
+        let provider_key = SigningKey::from_scalar(&provider_key).unwrap();
+        assert_eq!(provider_key.verifying_key(), *descriptor.provider_key());
+        let mut net = Self {
+            descriptor,
+            provider_key,
+            gateways: BTreeMap::new(),
+            packages: BTreeMap::new(),
+            list: MemberList::default(),
+            statement_keys: BTreeMap::new(),
+            relay: |envelope| vec![envelope.clone()],
+            sent: Vec::new(),
+            registered: BTreeMap::new(),
+            reports: Vec::new(),
+            sequence: 0,
+            rng: ChaCha20Rng::from_seed([7; 32]),
+        };
+        for vector in members() {
+            let (setup, package) = setup(&net.descriptor, &vector);
+            let client = setup.client;
+            net.statement_keys.insert(client, setup.key.clone());
+            net.gateways
+                .insert(client, Gateway::new(setup, state(&vector)).unwrap());
+            net.packages.insert(client, package);
+        }
+        let summaries = net.packages.values().map(|package| {
+            let body = package.unverified();
+            MemberSummary {
+                client: body.client,
+                serial: body.serial,
+                package: body.hash(),
+            }
+        });
+        net.list = MemberList::new(summaries.collect());
+        net
+    }
+
+    pub(crate) fn everybody(&self) -> ClientSet {
+        self.gateways.keys().copied().collect()
+    }
+
+    pub(crate) fn others(&self, client: ClientId) -> ClientSet {
+        self.gateways
+            .keys()
+            .filter(|peer| **peer != client)
+            .copied()
+            .collect()
+    }
+
+    pub(crate) fn schedule(&self) -> Schedule {
+        self.descriptor.schedule()
+    }
+
+    /// Gives `input` to `client` and carries out what follows from it, there and elsewhere.
+    pub(crate) fn give(&mut self, now: UnixTime, client: ClientId, input: Input) {
+        let mut inputs = VecDeque::from([(client, input)]);
+        while let Some((client, input)) = inputs.pop_front() {
+            let gateway = self.gateways.get_mut(&client).unwrap();
+            for output in gateway.handle(now, input, &mut self.rng) {
+                match output {
+                    Output::Persist(_) => {}
+                    Output::Report(report) => self.reports.push((client, report)),
+                    Output::Send(request) => inputs.extend(self.answer(client, request)),
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, from: ClientId, request: Request) -> Vec<(ClientId, Input)> {
+        match request {
+            Request::Members => vec![(from, Input::Members(self.list.clone()))],
+            Request::Package(client) => {
+                vec![(
+                    from,
+                    Input::Package(Box::new(self.packages[&client].clone())),
+                )]
+            }
+            Request::Envelope(envelope) => {
+                let header = envelope.header().clone();
+                let relayed = (from, Input::Relayed(header.clone()));
+                let arrived = (self.relay)(&envelope).into_iter();
+                let arrived: Vec<_> = arrived
+                    .map(|envelope| (header.to, self.delivery(Message::Envelope(envelope))))
+                    .collect();
+                std::iter::once(relayed).chain(arrived).collect()
+            }
+            Request::Frame {
+                notification,
+                bytes,
+                ..
+            } => {
+                let frame = Frame::decode(&bytes).unwrap();
+                let header = frame.header();
+                let receipt = Receipt {
+                    net: header.net,
+                    client: from,
+                    epoch: header.epoch,
+                    round: header.round,
+                    notification,
+                    frame_hash: frame_hash(&bytes),
+                };
+                if let FrameBody::Register { package, .. } = frame.body() {
+                    let sent = package.unverified();
+                    self.registered.insert(from, sent.clone());
+                }
+                if matches!(notification, Notification::Transmit | Notification::Resend) {
+                    self.sent.push(frame);
+                }
+                vec![(from, Input::Accepted(receipt))]
+            }
+        }
+    }
+
+    pub(crate) fn delivery(&mut self, message: Message) -> Input {
+        self.sequence += 1;
+        Input::Delivery(Delivery {
+            sequence: self.sequence,
+            message,
+        })
+    }
+
+    /// All join, in the interval metered as `round`.
+    pub(crate) fn join(&mut self, round: Round) {
+        let now = self.schedule().start(round);
+        for client in &self.everybody() {
+            self.give(now, *client, Input::Join);
+        }
+        for client in &self.everybody() {
+            self.give(now, *client, Input::Poll);
+        }
+    }
+
+    /// A manifest by the provider's key that names all others.
+    pub(crate) fn manifest(&self, client: ClientId, epoch: u64, first_round: Round) -> Manifest {
+        Manifest {
+            net: self.descriptor.net(),
+            descriptor: self.descriptor.hash(),
+            client,
+            epoch: Epoch::new(epoch),
+            first_round,
+            members: 5,
+            neighbours: self.others(client),
+        }
+    }
+
+    pub(crate) fn announce(&mut self, manifest: Manifest) {
+        let signed = self.provider_key.sign(manifest);
+        self.announce_signed(signed);
+    }
+
+    pub(crate) fn announce_signed(&mut self, signed: Signed<Manifest>) {
+        let Manifest {
+            client,
+            first_round,
+            ..
+        } = *signed.unverified();
+        let now = self.schedule().start(first_round);
+        let delivery = self.delivery(Message::Manifest(signed));
+        self.give(now, client, delivery);
+    }
+
+    /// All join, and the complete graph is in force from `round` on.
+    pub(crate) fn start(&mut self, epoch: u64, round: Round) {
+        self.join(round);
+        for client in &self.everybody() {
+            let manifest = self.manifest(*client, epoch, round);
+            self.announce(manifest);
+        }
+    }
+
+    /// A correction by the provider's key.
+    pub(crate) fn correction(&self, epoch: u64, round: Round, missing: &ClientSet) -> Correction {
+        Correction {
+            net: self.descriptor.net(),
+            descriptor: self.descriptor.hash(),
+            epoch: Epoch::new(epoch),
+            round,
+            missing: missing.clone(),
+        }
+    }
+
+    /// Asks `client` to resend when the submission window of the round has closed.
+    pub(crate) fn ask(&mut self, client: ClientId, request: Correction) {
+        let now = self.schedule().submit_deadline(request.round);
+        let signed = self.provider_key.sign(request);
+        let delivery = self.delivery(Message::Correction(signed));
+        self.give(now, client, delivery);
+    }
+}
