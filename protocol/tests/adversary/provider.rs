@@ -42,7 +42,7 @@ impl Fixture {
         for client in &fixture.net.everybody() {
             let package = fixture.net.packages[client].clone();
             assert_eq!(
-                fixture.post(*client, fixture.register(*client, package)),
+                fixture.post(*client, &fixture.register(*client, package)),
                 Ok(())
             );
         }
@@ -104,7 +104,7 @@ impl Fixture {
     }
 
     /// Posts as the client of a TLS certificate.
-    fn post(&mut self, from: ClientId, frame: Frame) -> Result<(), Refusal> {
+    fn post(&mut self, from: ClientId, frame: &Frame) -> Result<(), Refusal> {
         self.post_bytes(from, frame.encode())
     }
 
@@ -130,24 +130,24 @@ fn a_member_speaks_for_itself_only() {
     // Another TLS certificate than the frame's client.
     let frame = fixture.register(alice, package.clone());
     assert!(matches!(
-        fixture.post(mallory, frame),
+        fixture.post(mallory, &frame),
         Err(Refusal::WrongClient { .. })
     ));
     // Its own frame around somebody else's package or statement.
     let frame = fixture.register(mallory, package);
     assert!(matches!(
-        fixture.post(mallory, frame),
+        fixture.post(mallory, &frame),
         Err(Refusal::WrongClient { .. })
     ));
     let statement = fixture.neighbourhood(alice, 5);
     let frame = fixture.entered(mallory, mallory, statement.clone());
     assert!(matches!(
-        fixture.post(mallory, frame),
+        fixture.post(mallory, &frame),
         Err(Refusal::WrongClient { .. })
     ));
     let frame = fixture.entered(alice, mallory, statement);
     assert!(matches!(
-        fixture.post(alice, frame),
+        fixture.post(alice, &frame),
         Err(Refusal::Signature(_))
     ));
 }
@@ -162,14 +162,14 @@ fn only_the_leaver_can_exit() {
         (mallory, alice, alice),
     ] {
         let frame = fixture.exiting(sender, signer, leaver);
-        let refusal = fixture.post(sender, frame).unwrap_err();
+        let refusal = fixture.post(sender, &frame).unwrap_err();
         assert!(matches!(
             refusal,
             Refusal::WrongClient { .. } | Refusal::Signature(_)
         ));
     }
     let frame = fixture.exiting(alice, alice, alice);
-    assert_eq!(fixture.post(alice, frame), Ok(()));
+    assert_eq!(fixture.post(alice, &frame), Ok(()));
 }
 
 #[test]
@@ -182,15 +182,15 @@ fn statements_do_not_come_twice_in_another_order() {
     );
     let old = fixture.entered(alice, alice, old);
     let new = fixture.entered(alice, alice, new);
-    assert_eq!(fixture.post(alice, old.clone()), Ok(()));
-    assert_eq!(fixture.post(alice, new.clone()), Ok(()));
+    assert_eq!(fixture.post(alice, &old), Ok(()));
+    assert_eq!(fixture.post(alice, &new), Ok(()));
     assert_eq!(
-        fixture.post(alice, new),
+        fixture.post(alice, &new),
         Ok(()),
         "the same again is receipted"
     );
     let stale = Refusal::StaleStatement { last: 6, got: 5 };
-    assert_eq!(fixture.post(alice, old), Err(stale));
+    assert_eq!(fixture.post(alice, &old), Err(stale));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn strangers_are_no_neighbours() {
         };
         let frame = fixture.entered(alice, alice, statement);
         assert!(matches!(
-            fixture.post(alice, frame),
+            fixture.post(alice, &frame),
             Err(Refusal::UnknownNeighbour { .. })
         ));
     }
@@ -231,13 +231,13 @@ fn an_older_key_package_does_not_come_back() {
     let newer = SignedKeyPackage::sign(with(2), &chain, key);
     let frame = fixture.register(alice, same_serial);
     let stale = Refusal::StaleKeyPackage { last: 1, got: 1 };
-    assert_eq!(fixture.post(alice, frame), Err(stale));
+    assert_eq!(fixture.post(alice, &frame), Err(stale));
     let frame = fixture.register(alice, newer);
-    assert_eq!(fixture.post(alice, frame), Ok(()));
+    assert_eq!(fixture.post(alice, &frame), Ok(()));
     let old = fixture.net.packages[&alice].clone();
     let frame = fixture.register(alice, old);
     assert!(matches!(
-        fixture.post(alice, frame),
+        fixture.post(alice, &frame),
         Err(Refusal::StaleKeyPackage { .. })
     ));
 }
@@ -312,7 +312,7 @@ fn frames_for_another_net_or_of_no_format_are_refused() {
     };
     let frame = Frame::control(header, body).unwrap();
     assert!(matches!(
-        fixture.post(alice, frame),
+        fixture.post(alice, &frame),
         Err(Refusal::WrongNet { .. })
     ));
     let mut bytes = fixture.register(alice, package).encode();

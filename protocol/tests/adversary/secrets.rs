@@ -5,6 +5,7 @@ use dcnet_protocol::key_agreement::{AgreementKey, Party, SecretBytes};
 use dcnet_protocol::round::Epoch;
 use dcnet_protocol::superposition::Reading;
 
+use crate::group::hex;
 use crate::world::{members, setup, state};
 use crate::{ROUND, frame_of, reading, running, submit_all, words};
 
@@ -80,7 +81,8 @@ fn secrets_do_not_show_themselves() {
     for text in &shown {
         assert!(!text.contains("123456789"), "{text}");
         for secret in &secrets {
-            let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = hex(secret);
+            let hex = hex.as_str().unwrap();
             let list = format!("{secret:?}");
             assert!(
                 !text.contains(&hex[..16]) && !text.contains(&list[..20]),
