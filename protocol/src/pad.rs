@@ -9,7 +9,7 @@ use std::fmt;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::key_agreement::EdgeKey;
 use crate::round::{Epoch, Round};
@@ -44,11 +44,15 @@ impl Pad {
         slots: usize,
     ) -> Self {
         let mut words = vec![Word::ZERO; slots];
+        // One buffer for all edges, filled in one go per edge: drawing word by word costs as much
+        // again as the keystream itself.
+        let mut buffer = Zeroizing::new(vec![0_u8; slots * size_of::<u64>()]);
         for edge in edges {
             let mut keystream = ChaCha20Rng::from_seed(*edge.bytes());
             keystream.set_stream(round.number());
-            for word in &mut words {
-                let pad = Word::new(keystream.next_u64());
+            keystream.fill_bytes(&mut buffer);
+            for (word, bytes) in words.iter_mut().zip(buffer.as_chunks().0) {
+                let pad = Word::new(u64::from_le_bytes(*bytes));
                 if edge.adds() {
                     *word += pad;
                 } else {
