@@ -13,4 +13,6 @@ mod store;
 
 pub use cli::main_with_args;
 pub use files::CreateFileError;
+#[doc(hidden)]
+pub use service::bench;
 pub use store::StoreError;

@@ -1,5 +1,6 @@
 //! The laboratory authority of the gateway administrator.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +57,7 @@ impl Authority {
         refuse_existing([folder.join(CERTIFICATE), folder.join(KEY)])?;
         let key = new_key()?;
         let mut params = CertificateParams::default();
-        params.distinguished_name = common_name("dcnet laboratory gateway administrator");
+        params.distinguished_name = unique_name("dcnet laboratory gateway administrator", &key);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         set_validity(&mut params, AUTHORITY_DAYS)?;
@@ -155,6 +156,17 @@ pub(super) fn common_name(text: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, text);
     name
+}
+
+/// A name with a few bytes of the key: two authorities of one name would be taken for each other,
+/// and refusals would speak of bad signatures instead of another issuer.
+pub(super) fn unique_name(text: &str, key: &KeyPair) -> DistinguishedName {
+    let mut name = format!("{text} ");
+    for byte in key.public_key_raw().iter().skip(1).take(4) {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    common_name(&name)
 }
 
 /// Refuses before the first file is written if any of them is there.

@@ -6,7 +6,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose,
 };
 
-use super::authority::{common_name, refuse_existing};
+use super::authority::{common_name, refuse_existing, unique_name};
 use super::{AUTHORITY_DAYS, PkiError, new_key, set_validity};
 use crate::files::{self, Access};
 
@@ -70,7 +70,7 @@ pub fn create_provider(
 
     let root_key = new_key()?;
     let mut root = CertificateParams::default();
-    root.distinguished_name = common_name("dcnet provider root");
+    root.distinguished_name = unique_name("dcnet provider root", &root_key);
     root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut root, AUTHORITY_DAYS)?;

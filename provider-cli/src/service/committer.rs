@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::store::{Batch, StoreError, Writer};
 
@@ -14,8 +14,9 @@ const GROUP: usize = 4096;
 /// Jobs that may wait.
 const QUEUE: usize = 8192;
 
-/// After this pause a sweep that readers had held up is tried again.
-const SWEEP_AGAIN: Duration = Duration::from_secs(1);
+/// So long after a round became final its frames leave the write-ahead log, too: rounds of many
+/// nets end at the same time and share a sweep.
+const SWEEP_AFTER: Duration = Duration::from_millis(500);
 
 /// The store did not take a batch, or may not have: look into it before going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,22 +52,23 @@ pub(super) fn start(writer: Writer) -> (Committer, JoinHandle<()>) {
 
 async fn run(mut writer: Writer, mut jobs: mpsc::Receiver<Job>) {
     // A server that was killed may have left frames of final rounds in the write-ahead log.
-    let mut unswept = !sweep(&mut writer).await;
+    let mut due = sweep(&mut writer).await;
     let mut group = Vec::new();
     loop {
         let received = jobs.recv_many(&mut group, GROUP);
-        let received = if unswept {
-            timeout(SWEEP_AGAIN, received).await.unwrap_or(usize::MAX)
-        } else {
-            received.await
+        let received = match due {
+            Some(due) => timeout_at(due, received).await.unwrap_or(usize::MAX),
+            None => received.await,
         };
         if received == 0 {
             break;
         }
-        unswept |= group.iter().any(|job| !job.batch.outcomes.is_empty());
+        if group.iter().any(|job| !job.batch.outcomes.is_empty()) {
+            due = due.or_else(|| Some(Instant::now() + SWEEP_AFTER));
+        }
         commit(&mut writer, &mut group).await;
-        if unswept {
-            unswept = !sweep(&mut writer).await;
+        if due.is_some_and(|due| due <= Instant::now()) {
+            due = sweep(&mut writer).await;
         }
     }
     sweep(&mut writer).await;
@@ -97,9 +99,11 @@ fn answer(job: Job, result: Result<(), &StoreError>) {
     let _ = job.done.send(result.map_err(|_| NotCommitted));
 }
 
-async fn sweep(writer: &mut Writer) -> bool {
-    writer.sweep().await.unwrap_or_else(|error| {
+/// Empties the write-ahead log; when to try again if that did not work.
+async fn sweep(writer: &mut Writer) -> Option<Instant> {
+    let swept = writer.sweep().await.unwrap_or_else(|error| {
         tracing::warn!(%error, "frames of final rounds may still be in the write-ahead log");
         false
-    })
+    });
+    (!swept).then(|| Instant::now() + SWEEP_AFTER)
 }

@@ -4,6 +4,7 @@
 mod actor;
 mod admin;
 mod audit;
+pub mod bench;
 mod committer;
 mod convert;
 mod inbox;

@@ -1,0 +1,495 @@
+//! A laboratory: certificates, a store with nets, the real `dcnet` process, and gateways that
+//! speak HTTPS with client certificates.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "shared by several test binaries, each of which uses a part"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use dcnet_protocol::codec::Wire;
+use dcnet_protocol::descriptor::NetDescriptor;
+use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
+use dcnet_protocol::frame::{Frame, FrameBody, FrameHeader, PROTOCOL};
+use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::membership::entry::Neighbourhood;
+use dcnet_protocol::message::{Inbox, Manifest, Message, Receipt};
+use dcnet_protocol::names::{ClientId, ClientSet, NetId};
+use dcnet_protocol::round::{Epoch, Round, UnixTime};
+use dcnet_protocol::signature::SigningKey;
+use dcnet_provider::pki::{Authority, GatewayFiles, ProviderFiles, create_provider};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, Response, StatusCode};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tempfile::TempDir;
+
+pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
+pub const PROBLEM: &str = "application/problem+json";
+
+pub struct Lab {
+    pub folder: TempDir,
+    pub authority: Authority,
+    pub provider: ProviderFiles,
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        // Every test in the process asks for the same one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::create(&folder.path().join("ca")).unwrap();
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let provider = create_provider(&folder.path().join("provider"), &names, 30).unwrap();
+        Self {
+            folder,
+            authority,
+            provider,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.path("store.sqlite3")
+    }
+
+    /// Runs `dcnet` to its end.
+    pub fn dcnet(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_dcnet"))
+            .args(args)
+            .arg("--store")
+            .arg(self.store())
+            .output()
+            .unwrap()
+    }
+
+    pub fn dcnet_json(&self, args: &[&str]) -> serde_json::Value {
+        let output = self.dcnet(args);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    }
+
+    /// A net with rounds of 5 s: 2 s to submit, 1 s to correct. It takes the frames of a round from
+    /// 2 s before the border until 2 s after it.
+    pub fn create_net(&self, name: &str) {
+        self.create_net_with(
+            name,
+            &self.authority.certificate_path(),
+            &["--interval", "5s"],
+        );
+    }
+
+    pub fn create_net_with(&self, name: &str, ca: &Path, args: &[&str]) {
+        let defaults = ["--submit-window", "2s", "--correction-window", "1s"];
+        let given: Vec<&str> = defaults
+            .chunks(2)
+            .filter(|pair| !args.contains(&pair[0]))
+            .flatten()
+            .copied()
+            .collect();
+        let output = self.dcnet(
+            &[
+                &[
+                    "net",
+                    "create",
+                    name,
+                    "--min-size",
+                    "4",
+                    "--degree",
+                    "3",
+                    "--threshold",
+                    "2",
+                ][..],
+                &["--slot", "1-0:1.8.0,Wh,-1", "--slot", "1-0:16.7.0,W,0"],
+                &["--gateway-ca", ca.to_str().unwrap()],
+                &["--signing-key", self.provider.signing_key.to_str().unwrap()],
+                &given[..],
+                args,
+            ]
+            .concat(),
+        );
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    pub fn serve(&self) -> Server {
+        self.serve_with(&self.authority.certificate_path(), &[])
+    }
+
+    pub fn serve_with(&self, ca: &Path, args: &[&str]) -> Server {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_dcnet"))
+            .arg("serve")
+            .args(["--listen", "127.0.0.1:0"])
+            .arg("--store")
+            .arg(self.store())
+            .arg("--tls-cert")
+            .arg(&self.provider.tls_certificate)
+            .arg("--tls-key")
+            .arg(&self.provider.tls_key)
+            .arg("--gateway-ca")
+            .arg(ca)
+            .arg("--signing-key")
+            .arg(&self.provider.signing_key)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).unwrap();
+            text
+        });
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let Some(url) = line.trim_end().strip_prefix("listening on ") else {
+            child.wait().unwrap();
+            panic!("not ready: {}", log.join().unwrap());
+        };
+        Server {
+            url: url.to_owned(),
+            child: Some(child),
+            log: Some(log),
+        }
+    }
+
+    pub fn gateway(&self, name: &str) -> Gateway {
+        self.gateway_of(&self.authority, name)
+    }
+
+    pub fn gateway_of(&self, authority: &Authority, name: &str) -> Gateway {
+        let id: ClientId = name.parse().unwrap();
+        let out = self.path("gateways").join(name);
+        let files = if out.exists() {
+            GatewayFiles::in_folder(&out)
+        } else {
+            authority.issue(&id, &out, 30).unwrap()
+        };
+        let pem = std::fs::read_to_string(&files.sig_key).unwrap();
+        let http = self.http(Some((&files.tls_certificate, &files.tls_key)));
+        Gateway {
+            id,
+            key: SigningKey::from_pkcs8_pem(&pem).unwrap(),
+            files,
+            http,
+        }
+    }
+
+    pub fn http(&self, identity: Option<(&Path, &Path)>) -> Client {
+        let root = std::fs::read(&self.provider.root_certificate).unwrap();
+        let root = reqwest::Certificate::from_pem(&root).unwrap();
+        let mut builder = Client::builder()
+            .tls_certs_only([root])
+            .timeout(Duration::from_secs(40));
+        if let Some((certificate, key)) = identity {
+            let mut pem = std::fs::read(certificate).unwrap();
+            pem.extend(std::fs::read(key).unwrap());
+            builder = builder.identity(reqwest::Identity::from_pem(&pem).unwrap());
+        }
+        builder.build().unwrap()
+    }
+}
+
+/// The real process; killed if a test forgets it.
+pub struct Server {
+    pub url: String,
+    child: Option<Child>,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Server {
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Ends with `signal`: how it ended, and its log.
+    pub fn end(mut self, signal: &str) -> (ExitStatus, String) {
+        self.signal(signal);
+        self.wait()
+    }
+
+    pub fn wait(&mut self) -> (ExitStatus, String) {
+        let status = self.child.take().unwrap().wait().unwrap();
+        (status, self.log.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+pub struct Gateway {
+    pub id: ClientId,
+    pub key: SigningKey,
+    pub files: GatewayFiles,
+    pub http: Client,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub media_type: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub async fn of(response: Response) -> Self {
+        let status = response.status();
+        let media_type = response.headers().get(CONTENT_TYPE);
+        let media_type = media_type
+            .map_or("", |value| value.to_str().unwrap())
+            .to_owned();
+        assert!(response.headers().contains_key("date"));
+        let body = response.bytes().await.unwrap().to_vec();
+        Self {
+            status,
+            media_type,
+            body,
+        }
+    }
+
+    pub fn ok(self) -> Vec<u8> {
+        assert!(
+            self.status.is_success(),
+            "{} {}",
+            self.status,
+            String::from_utf8_lossy(&self.body)
+        );
+        self.body
+    }
+
+    /// Asserts that these are problem details of the given status and type; gives their detail.
+    #[track_caller]
+    pub fn problem(&self, status: u16, slug: &str) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.media_type, PROBLEM, "{} {text}", self.status);
+        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(body["type"], format!("urn:dcnet:problem:{slug}"), "{text}");
+        assert_eq!(self.status.as_u16(), status, "{text}");
+        assert_eq!(body["status"], status, "{text}");
+        assert!(!body["title"].as_str().unwrap().is_empty(), "{text}");
+        let detail = body["detail"].as_str().unwrap();
+        assert!(!detail.is_empty(), "{text}");
+        detail.to_owned()
+    }
+}
+
+impl Gateway {
+    pub async fn get(&self, server: &Server, path: &str) -> Answer {
+        let url = format!("{}{path}", server.url);
+        Answer::of(self.http.get(url).send().await.unwrap()).await
+    }
+
+    pub async fn request(&self, server: &Server, method: Method, path: &str) -> Answer {
+        let url = format!("{}{path}", server.url);
+        Answer::of(self.http.request(method, url).send().await.unwrap()).await
+    }
+
+    pub async fn post(&self, server: &Server, path: &str, body: Vec<u8>) -> Answer {
+        let url = format!("{}{path}", server.url);
+        let request = self
+            .http
+            .post(url)
+            .header(CONTENT_TYPE, MEDIA_TYPE)
+            .body(body);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub async fn frame(&self, server: &Server, net: &Net, frame: &[u8]) -> Answer {
+        self.post(
+            server,
+            &format!("/v1/nets/{}/frames", net.id),
+            frame.to_vec(),
+        )
+        .await
+    }
+
+    pub async fn inbox(&self, server: &Server, net: &Net, after: u64, wait: u64) -> Inbox {
+        let path = format!("/v1/nets/{}/inbox?after={after}&wait={wait}", net.id);
+        Inbox::decode(&self.get(server, &path).await.ok()).unwrap()
+    }
+
+    pub fn package(&self, net: &Net, serial: u64) -> SignedKeyPackage {
+        let chain = [CertificateDer::from_pem_file(&self.files.sig_certificate)
+            .unwrap()
+            .to_vec()];
+        let package = KeyPackage {
+            net: net.id,
+            descriptor: net.descriptor.hash(),
+            client: self.id,
+            serial,
+            public_key: [7; 32],
+        };
+        SignedKeyPackage::sign(package, &chain, &self.key)
+    }
+
+    /// Notification 1.
+    pub fn register_frame(&self, net: &Net) -> Vec<u8> {
+        let package = Box::new(self.package(net, 1));
+        let body = FrameBody::Register {
+            package,
+            emergency: false,
+        };
+        Frame::control(net.header(self.id), body).unwrap().encode()
+    }
+
+    /// Notification 2.
+    pub fn entered_frame(&self, net: &Net, serial: u64, neighbours: ClientSet) -> Vec<u8> {
+        let statement = Neighbourhood {
+            net: net.id,
+            descriptor: net.descriptor.hash(),
+            client: self.id,
+            serial,
+            neighbours,
+        };
+        let body = FrameBody::Entered(self.key.sign(statement));
+        Frame::control(net.header(self.id), body).unwrap().encode()
+    }
+
+    pub fn envelope(&self, net: &Net, to: ClientId) -> Vec<u8> {
+        let header = EnvelopeHeader {
+            net: net.id,
+            descriptor: net.descriptor.hash(),
+            from: self.id,
+            to,
+            kind: EnvelopeKind::EdgeOffer,
+        };
+        let mut bytes = header.encode();
+        bytes.extend([1; 24]);
+        bytes.extend(40_u32.to_be_bytes());
+        bytes.extend([2; 40]);
+        Envelope::decode(&bytes).unwrap();
+        bytes
+    }
+
+    /// Waits for the next manifest in the inbox behind `after`.
+    pub async fn manifest(&self, server: &Server, net: &Net) -> Manifest {
+        let mut after = 0;
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(30) {
+            for delivery in self.inbox(server, net, after, 10).await.deliveries {
+                after = delivery.sequence;
+                if let Message::Manifest(manifest) = delivery.message {
+                    let key = net.descriptor.provider_key();
+                    return manifest.verify(key).unwrap().clone();
+                }
+            }
+        }
+        panic!("no manifest came");
+    }
+}
+
+/// A net as a gateway fetched it.
+pub struct Net {
+    pub id: NetId,
+    pub descriptor: NetDescriptor,
+}
+
+impl Net {
+    pub async fn fetch(server: &Server, gateway: &Gateway, name: &str) -> Self {
+        let bytes = gateway.get(server, &format!("/v1/nets/{name}")).await.ok();
+        Self {
+            id: name.parse().unwrap(),
+            descriptor: NetDescriptor::decode(&bytes).unwrap(),
+        }
+    }
+
+    pub fn header(&self, client: ClientId) -> FrameHeader {
+        FrameHeader {
+            net: self.id,
+            descriptor: self.descriptor.hash(),
+            client,
+            transmission: false,
+            epoch: Epoch::new(0),
+            round: Round::new(0),
+        }
+    }
+
+    /// Notification 5 with words that stand for a superposition: nothing here holds pads.
+    pub fn transmit(&self, client: ClientId, epoch: u64, round: Round, words: &[u64]) -> Vec<u8> {
+        let header = FrameHeader {
+            transmission: true,
+            epoch: Epoch::new(epoch),
+            round,
+            ..self.header(client)
+        };
+        let mut bytes = PROTOCOL.to_vec();
+        bytes.extend(header.encode());
+        bytes.push(5);
+        bytes.extend(u16::try_from(words.len() * 8).unwrap().to_be_bytes());
+        bytes.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+        Frame::decode(&bytes).unwrap();
+        bytes
+    }
+
+    /// Registers and enters everybody; everybody is everybody's neighbour.
+    pub async fn enter_all(&self, server: &Server, gateways: &[Gateway]) {
+        for gateway in gateways {
+            gateway
+                .frame(server, self, &gateway.register_frame(self))
+                .await
+                .ok();
+        }
+        for gateway in gateways {
+            let others = gateways
+                .iter()
+                .map(|other| other.id)
+                .filter(|id| *id != gateway.id);
+            let frame = gateway.entered_frame(self, 1, others.collect());
+            gateway.frame(server, self, &frame).await.ok();
+        }
+    }
+
+    /// Waits for the border of `round`: from then on it is final as soon as it is complete.
+    pub async fn wait_for(&self, round: Round) {
+        let border = self.descriptor.schedule().border(round);
+        tokio::time::sleep(Duration::from_millis(border.millis_since(now()) + 20)).await;
+    }
+}
+
+pub fn receipt(answer: Answer) -> Receipt {
+    Receipt::decode(&answer.ok()).unwrap()
+}
+
+pub fn now() -> UnixTime {
+    let elapsed = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    UnixTime::from_millis(u64::try_from(elapsed.as_millis()).unwrap())
+}
+
+pub fn four(lab: &Lab) -> Vec<Gateway> {
+    ["gw-1", "gw-2", "gw-3", "gw-4"]
+        .iter()
+        .map(|name| lab.gateway(name))
+        .collect()
+}

@@ -1,0 +1,363 @@
+//! Every refusal is problem details (RFC 9457) with its own type.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use common::{Lab, MEDIA_TYPE, Net, four, now};
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::frame::{Frame, FrameBody};
+use dcnet_protocol::names::ClientSet;
+use dcnet_protocol::round::Round;
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_methods_and_names() {
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    let server = lab.serve();
+    let gateway = lab.gateway("gw-1");
+    gateway.get(&server, "/").await.problem(404, "not-found");
+    gateway
+        .get(&server, "/v2/nets/elbe-4")
+        .await
+        .problem(404, "not-found");
+    for path in ["/healthz", "/v1/nets/elbe-4", "/v1/nets/elbe-4/inbox"] {
+        let answer = gateway.request(&server, Method::DELETE, path).await;
+        answer.problem(405, "method-not-allowed");
+    }
+    gateway
+        .get(&server, "/v1/nets/elbe-4/frames")
+        .await
+        .problem(405, "method-not-allowed");
+    gateway
+        .get(&server, "/v1/nets/elbe-5")
+        .await
+        .problem(404, "unknown-net");
+    gateway
+        .get(&server, "/v1/nets/-")
+        .await
+        .problem(400, "bad-request");
+    gateway
+        .get(&server, "/v1/nets/a%20b/members")
+        .await
+        .problem(400, "bad-request");
+    gateway
+        .get(&server, "/v1/nets/elbe-4/members/gw-9")
+        .await
+        .problem(404, "unknown-member");
+    gateway
+        .get(&server, "/v1/nets/elbe-4/inbox?wait=26")
+        .await
+        .problem(400, "bad-request");
+    gateway
+        .get(&server, "/v1/nets/elbe-4/inbox?after=-1")
+        .await
+        .problem(400, "bad-request");
+    gateway
+        .get(&server, "/v1/nets/elbe-4/inbox?since=1")
+        .await
+        .problem(400, "bad-request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_and_headers() {
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    std::fs::write(lab.path("limits.yaml"), "body_seconds: 1\n").unwrap();
+    let ca = lab.authority.certificate_path();
+    let server = lab.serve_with(
+        &ca,
+        &["--config", lab.path("limits.yaml").to_str().unwrap()],
+    );
+    let gateway = lab.gateway("gw-1");
+    let (frames, envelopes) = ("/v1/nets/elbe-4/frames", "/v1/nets/elbe-4/envelopes");
+    let url = |path| format!("{}{path}", server.url);
+
+    let answer = gateway
+        .http
+        .post(url(frames))
+        .body("x")
+        .send()
+        .await
+        .unwrap();
+    common::Answer::of(answer).await.problem(415, "media-type");
+
+    let at_most = gateway.post(&server, frames, vec![0; 64 * 1024]).await;
+    at_most.problem(400, "malformed");
+    let detail = gateway.post(&server, frames, vec![0; 64 * 1024 + 1]).await;
+    assert!(detail.problem(413, "body-too-large").contains("65536"));
+    gateway
+        .post(&server, envelopes, vec![0; 256 * 1024])
+        .await
+        .problem(400, "malformed");
+    gateway
+        .post(&server, envelopes, vec![0; 256 * 1024 + 1])
+        .await
+        .problem(413, "body-too-large");
+
+    let request = gateway
+        .http
+        .get(url("/healthz"))
+        .header("x-long", "x".repeat(9000));
+    let answer = common::Answer::of(request.send().await.unwrap()).await;
+    answer.problem(431, "headers-too-large");
+    let mut request = gateway.http.get(url("/healthz"));
+    for index in 0..70 {
+        request = request.header(format!("x-{index}"), "x");
+    }
+    let answer = common::Answer::of(request.send().await.unwrap()).await;
+    answer.problem(431, "headers-too-large");
+}
+
+/// What a plain HTTP/1.1 connection answers to bytes written in pieces.
+async fn raw(lab: &Lab, server: &common::Server, pieces: &[&[u8]], pause: u64) -> String {
+    use rustls_pki_types::pem::PemObject as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let files = lab.gateway("gw-raw").files;
+    let mut roots = rustls::RootCertStore::empty();
+    let root = rustls_pki_types::CertificateDer::from_pem_file(&lab.provider.root_certificate);
+    roots.add(root.unwrap()).unwrap();
+    let chain = rustls_pki_types::CertificateDer::from_pem_file(&files.tls_certificate).unwrap();
+    let key = rustls_pki_types::PrivateKeyDer::from_pem_file(&files.tls_key).unwrap();
+    let config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![chain], key)
+        .unwrap();
+    let address = server.url.strip_prefix("https://").unwrap();
+    let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let mut stream = connector
+        .connect("localhost".try_into().unwrap(), tcp)
+        .await
+        .unwrap();
+    for piece in pieces {
+        stream.write_all(piece).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+    }
+    let mut answer = Vec::new();
+    // The server may cut the connection without a farewell.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_clients_are_not_waited_for() {
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    let limits = "body_seconds: 1\nidle_seconds: 2\n";
+    std::fs::write(lab.path("limits.yaml"), limits).unwrap();
+    let ca = lab.authority.certificate_path();
+    let server = lab.serve_with(
+        &ca,
+        &["--config", lab.path("limits.yaml").to_str().unwrap()],
+    );
+    let head = format!(
+        "POST /v1/nets/elbe-4/frames HTTP/1.1\r\nHost: localhost\r\nContent-Type: {MEDIA_TYPE}\r\n"
+    );
+
+    // Announces ten bytes and sends three.
+    let slow = format!("{head}Content-Length: 10\r\n\r\nabc");
+    let answer = raw(&lab, &server, &[slow.as_bytes()], 0).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(
+        answer.contains("urn:dcnet:problem:body-timeout"),
+        "{answer}"
+    );
+
+    // Chunks without end: the limit holds for what does not announce itself, too.
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}{chunk}");
+    let answer = raw(&lab, &server, &[chunked.as_bytes()], 0).await;
+    assert!(
+        answer.contains("urn:dcnet:problem:body-too-large"),
+        "{answer}"
+    );
+
+    // A head that never ends, and a connection that says nothing at all.
+    let started = std::time::Instant::now();
+    let answer = raw(&lab, &server, &[head.as_bytes()], 0).await;
+    assert!(!answer.contains(" 200 "), "{answer}");
+    let answer = raw(&lab, &server, &[b""], 0).await;
+    assert_eq!(answer, "");
+    let waited = started.elapsed().as_secs();
+    assert!((3..9).contains(&waited), "{waited} s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_net_refuses() {
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    lab.create_net("elbe-5");
+    let server = lab.serve();
+    let gateways = four(&lab);
+    let first = &gateways[0];
+    let net = Net::fetch(&server, first, "elbe-4").await;
+    let other = Net::fetch(&server, first, "elbe-5").await;
+    let soon = net.descriptor.schedule().round_at(now());
+    let send = async |bytes: &[u8]| first.frame(&server, &net, bytes).await;
+
+    send(&[]).await.problem(400, "malformed");
+    send(&first.register_frame(&other))
+        .await
+        .problem(409, "wrong-net");
+    let foreign = gateways[1].register_frame(&net);
+    send(&foreign).await.problem(403, "wrong-client");
+    let envelope = first.envelope(&net, gateways[1].id);
+    let post = async |bytes: Vec<u8>| {
+        first
+            .post(&server, "/v1/nets/elbe-4/envelopes", bytes)
+            .await
+    };
+    post(envelope.clone()).await.problem(404, "not-registered");
+    let statement = first.entered_frame(&net, 1, ClientSet::default());
+    send(&statement).await.problem(404, "not-registered");
+    send(&net.transmit(first.id, 1, soon, &[1, 2]))
+        .await
+        .problem(404, "not-registered");
+
+    // A key package signed with another key than that of its certificate.
+    let forged = {
+        let mut package = first.package(&net, 1);
+        let chain: Vec<Vec<u8>> = package.chain().map(<[u8]>::to_vec).collect();
+        let body = package.unverified().clone();
+        package =
+            dcnet_protocol::key_agreement::SignedKeyPackage::sign(body, &chain, &gateways[1].key);
+        let body = FrameBody::Register {
+            package: Box::new(package),
+            emergency: false,
+        };
+        Frame::control(net.header(first.id), body).unwrap().encode()
+    };
+    send(&forged).await.problem(403, "key-package");
+
+    send(&first.register_frame(&net)).await.ok();
+    send(&first.register_frame(&net)).await.ok();
+    let older = {
+        let package = Box::new(first.package(&net, 0));
+        let body = FrameBody::Register {
+            package,
+            emergency: false,
+        };
+        Frame::control(net.header(first.id), body).unwrap().encode()
+    };
+    send(&older).await.problem(409, "stale-key-package");
+    post(envelope).await.problem(404, "unknown-addressee");
+    let stranger: ClientSet = [gateways[1].id].into_iter().collect();
+    let statement = first.entered_frame(&net, 1, stranger);
+    send(&statement).await.problem(409, "unknown-neighbour");
+    // Another's signature under one's own name.
+    let forged = {
+        let thief = lab.gateway("gw-1");
+        let mut gateway = lab.gateway("gw-2");
+        gateway.id = thief.id;
+        gateway.entered_frame(&net, 1, ClientSet::default())
+    };
+    send(&forged).await.problem(403, "signature");
+    send(&net.transmit(first.id, 1, soon, &[1, 2])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_round_refuses() {
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    let server = lab.serve();
+    let gateways = four(&lab);
+    let first = &gateways[0];
+    let net = Net::fetch(&server, first, "elbe-4").await;
+    net.enter_all(&server, &gateways).await;
+    let manifest = first.manifest(&server, &net).await;
+    let (epoch, round) = (manifest.epoch.number(), manifest.first_round);
+    net.wait_for(round).await;
+    let send = async |frame: Vec<u8>| first.frame(&server, &net, &frame).await;
+
+    let future = Round::new(round.number() + 5);
+    send(net.transmit(first.id, epoch, future, &[1, 2]))
+        .await
+        .problem(425, "too-early");
+    let past = Round::new(round.number() - 5);
+    send(net.transmit(first.id, epoch, past, &[1, 2]))
+        .await
+        .problem(410, "too-late");
+    send(net.transmit(first.id, epoch, round, &[1]))
+        .await
+        .problem(400, "slots");
+    send(net.transmit(first.id, epoch + 1, round, &[1, 2]))
+        .await
+        .problem(409, "wrong-epoch");
+    let good = net.transmit(first.id, epoch, round, &[1, 2]);
+    let receipt = send(good.clone()).await.ok();
+    assert_eq!(
+        send(good.clone()).await.ok(),
+        receipt,
+        "same bytes, same receipt"
+    );
+    send(net.transmit(first.id, epoch, round, &[1, 3]))
+        .await
+        .problem(409, "different-frame");
+    assert_eq!(send(good).await.ok(), receipt);
+
+    let stale = first.entered_frame(&net, 1, ClientSet::default());
+    send(stale).await.problem(409, "stale-statement");
+    let newcomer = lab.gateway("gw-5");
+    newcomer
+        .frame(&server, &net, &newcomer.register_frame(&net))
+        .await
+        .ok();
+    let frame = net.transmit(newcomer.id, epoch, round, &[1, 2]);
+    newcomer
+        .frame(&server, &net, &frame)
+        .await
+        .problem(409, "not-active");
+    let resend = {
+        let mut bytes = net.transmit(first.id, epoch, round, &[1, 2]);
+        let at = bytes.len() - 2 * 8 - 2 - 1;
+        bytes[at] = 4;
+        bytes.splice(at + 1..=at, [0; 4]);
+        Frame::decode(&bytes).unwrap();
+        bytes
+    };
+    send(resend).await.problem(409, "no-correction");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_inbox_takes_no_more_envelopes_until_it_is_read() {
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    let server = lab.serve();
+    let (from, to) = (lab.gateway("gw-1"), lab.gateway("gw-2"));
+    let net = Net::fetch(&server, &from, "elbe-4").await;
+    from.frame(&server, &net, &from.register_frame(&net))
+        .await
+        .ok();
+    to.frame(&server, &net, &to.register_frame(&net)).await.ok();
+    let envelope = from.envelope(&net, to.id);
+    let path = "/v1/nets/elbe-4/envelopes";
+    for _ in 0..1024 {
+        from.post(&server, path, envelope.clone()).await.ok();
+    }
+    from.post(&server, path, envelope.clone())
+        .await
+        .problem(429, "inbox-full");
+    let first = to.inbox(&server, &net, 0, 0).await.deliveries;
+    assert!(first.len() >= 64);
+    let last = first.last().unwrap().sequence;
+    to.inbox(&server, &net, last, 0).await;
+    from.post(&server, path, envelope).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_media_type_of_answers_is_ours() {
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    let server = lab.serve();
+    let gateway = lab.gateway("gw-1");
+    let answer = gateway.get(&server, "/v1/nets/elbe-4").await;
+    assert_eq!(answer.media_type, MEDIA_TYPE);
+    let url = format!("{}/v1/nets/elbe-4/members", server.url);
+    let response = gateway.http.get(url).send().await.unwrap();
+    assert_eq!(response.headers()[CONTENT_TYPE], MEDIA_TYPE);
+    assert_eq!(response.headers()["cache-control"], "no-store");
+}
