@@ -13,7 +13,6 @@ mod log;
 pub mod source;
 pub mod submit;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "helpers of tests")]
 mod testing;
 
 pub use cli::{EXIT_CONFIG, main_with_args};

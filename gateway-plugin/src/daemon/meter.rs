@@ -2,6 +2,7 @@
 
 use dcnet_profiles::advice::advice;
 use dcnet_profiles::evaluation::{BorderReading, Missing, Reading, reading};
+use dcnet_protocol::gateway::Phase;
 use dcnet_protocol::round::{Round, UnixTime};
 
 use super::session::Session;

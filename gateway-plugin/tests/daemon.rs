@@ -1,0 +1,417 @@
+//! The daemon as a process of its own, against a provider over real HTTPS and a meter behind a real
+//! pseudo-terminal.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use dcnet_protocol::notification::Notification;
+use dcnet_protocol::provider::RoundOutcome;
+use dcnet_protocol::round::Round;
+use support::meter::{Line, Meter};
+use support::net::{COMPANION, Net};
+use support::pki::Household;
+use support::server::Server;
+
+/// Interval, submission and correction window in seconds.
+const LENGTHS: [u32; 3] = [3, 1, 1];
+const COMPANIONS: usize = 4;
+
+/// A daemon with its log, killed when dropped.
+struct Daemon {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Daemon {
+    fn start(household: &Household) -> Self {
+        use std::io::{BufRead as _, BufReader};
+        let mut child = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+            .args(["--log", "json", "--verbose", "run"])
+            .arg(household.profile())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        std::thread::spawn({
+            let log = log.clone();
+            move || {
+                for line in stderr.lines().map_while(Result::ok) {
+                    let mut log = log.lock().unwrap();
+                    log.push_str(&line);
+                    log.push('\n');
+                }
+            }
+        });
+        Self { child, log }
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
+    fn wait_for(&self, text: &str) {
+        let started = Instant::now();
+        while !self.log().contains(text) {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "no {text} in the log:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("log of the daemon:\n{}", self.log());
+        }
+    }
+}
+
+struct Bench {
+    server: Server,
+    household: Household,
+    meter: Meter,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let server = Server::start(COMPANIONS, LENGTHS);
+        let meter = Meter::start(Line::new(), Duration::from_millis(100));
+        let household = server.household("house", &meter.device);
+        Self {
+            server,
+            household,
+            meter,
+        }
+    }
+
+    /// Waits for the next round in which the house contributed a reading.
+    fn contribution_after(&self, round: Round) -> RoundOutcome {
+        let house = "house".parse().unwrap();
+        self.server.wait("a contribution", |net| {
+            let outcomes = net.outcomes.iter();
+            outcomes
+                .filter(|outcome| outcome.round > round && outcome.contributors.contains(&house))
+                .next_back()
+                .cloned()
+        })
+    }
+
+    fn last_round(&self) -> Round {
+        self.server
+            .net()
+            .outcomes
+            .last()
+            .map_or(Round::new(0), |outcome| outcome.round)
+    }
+}
+
+/// The house's part of a sum.
+fn part(outcome: &RoundOutcome) -> Vec<i64> {
+    let sum = outcome.sum.as_ref().unwrap();
+    let others = i64::try_from(outcome.contributors.len()).unwrap() - 1;
+    sum.words()
+        .iter()
+        .zip(COMPANION)
+        .map(|(word, c)| word.to_signed() - others * c)
+        .collect()
+}
+
+/// Of every round one frame and one answer, whatever happened in between.
+fn assert_no_round_twice(net: &Net) -> usize {
+    let mut frames: BTreeMap<(Round, u8), Vec<u8>> = BTreeMap::new();
+    for (client, notification, round, bytes) in &net.seen {
+        assert_eq!(client.as_str(), "house");
+        let first = frames
+            .entry((*round, notification.number()))
+            .or_insert_with(|| bytes.clone());
+        assert_eq!(
+            first, bytes,
+            "two different frames of round {round} left the gateway"
+        );
+    }
+    frames.len()
+}
+
+#[test]
+fn a_household_joins_contributes_and_stops() {
+    let bench = Bench::new();
+    let mut daemon = Daemon::start(&bench.household);
+    let first = bench.contribution_after(Round::new(0));
+    // Registers are read at borders, so what the meter counts over some rounds is in their sums.
+    let before = bench.contribution_after(first.round);
+    bench.meter.count(600);
+    let mut energy = 0;
+    let mut last = before.round;
+    let started = Instant::now();
+    while energy < 600 {
+        let outcome = bench.contribution_after(last);
+        assert_eq!(part(&outcome)[1], 230, "power");
+        energy += part(&outcome)[0];
+        last = outcome.round;
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "energy so far: {energy}"
+        );
+    }
+    assert_eq!(energy, 600);
+
+    let status = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+        .args(["status", "--json"])
+        .arg(bench.household.profile())
+        .output()
+        .unwrap();
+    assert!(status.status.success());
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["phase"], "active");
+    assert_eq!(status["running"], true);
+    assert_eq!(status["neighbours"], 4);
+    assert_eq!(status["process"], daemon.child.id());
+
+    daemon.signal("-TERM");
+    assert!(daemon.child.wait().unwrap().success());
+    assert_no_round_twice(&bench.server.net());
+    let status = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+        .arg("status")
+        .arg(bench.household.profile())
+        .output()
+        .unwrap();
+    assert_eq!(status.status.code(), Some(3));
+    assert!(
+        String::from_utf8(status.stdout)
+            .unwrap()
+            .contains("does not run")
+    );
+    assert!(!daemon.log().contains("ERROR"), "{}", daemon.log());
+}
+
+#[test]
+fn kill_dash_nine_never_brings_a_second_frame_of_a_round() {
+    let bench = Bench::new();
+    let mut daemon = Daemon::start(&bench.household);
+    bench.contribution_after(Round::new(0));
+    // Every moment of a round gets its kill: before, while and after sealing and sending.
+    for number in 0..18_u64 {
+        let interval = u64::from(LENGTHS[0]) * 1000;
+        let into_round = support::net::now().millis() % interval;
+        // 0 to 595 ms after a border, where everything happens.
+        let target = interval + number * 35;
+        std::thread::sleep(Duration::from_millis(target - into_round));
+        daemon.kill();
+        let log = daemon.log();
+        daemon = Daemon::start(&bench.household);
+        assert!(!log.contains("ledger.failed"), "{log}");
+    }
+    let frames = assert_no_round_twice(&bench.server.net());
+    assert!(frames >= 10, "only {frames} frames in 18 rounds");
+    // And it still works.
+    let last = bench.last_round();
+    bench.contribution_after(last);
+    daemon.signal("-TERM");
+    assert!(daemon.child.wait().unwrap().success());
+}
+
+#[test]
+fn lost_answers_bring_the_same_bytes_again() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench.household);
+    let outcome = bench.contribution_after(Round::new(0));
+    bench.server.set_deaf(true);
+    bench.server.wait("a repeated frame", |net| {
+        let house = net
+            .seen
+            .iter()
+            .filter(|(_, n, ..)| *n == Notification::Transmit);
+        let rounds: Vec<_> = house.map(|(_, _, round, _)| *round).collect();
+        let repeated = rounds
+            .iter()
+            .filter(|round| Some(*round) == rounds.last())
+            .count()
+            > 1;
+        (repeated && *rounds.last().unwrap() > outcome.round).then_some(())
+    });
+    bench.server.set_deaf(false);
+    // The frame was there, only its receipt was not.
+    bench.contribution_after(bench.last_round());
+    assert_no_round_twice(&bench.server.net());
+    drop(daemon);
+}
+
+#[test]
+fn an_unplugged_meter_needs_no_correction() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench.household);
+    bench.contribution_after(Round::new(0));
+    bench.meter.pause(true);
+    let house = "house".parse().unwrap();
+    let silent = bench.server.wait("a silent round", |net| {
+        net.outcomes
+            .iter()
+            .rfind(|outcome| outcome.silent.contains(&house))
+            .cloned()
+    });
+    assert!(silent.missing.is_empty(), "{silent:?}");
+    daemon.wait_for("meter.fault");
+    daemon.wait_for("round.no_reading");
+    bench.meter.pause(false);
+    let back = bench.contribution_after(silent.round);
+    assert!(part(&back)[0] >= 0);
+}
+
+#[test]
+fn a_replaced_meter_is_no_reading_and_never_a_giant_one() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench.household);
+    let before = bench.contribution_after(Round::new(0));
+    // Another meter with a far higher register.
+    bench
+        .meter
+        .serial
+        .store(2, std::sync::atomic::Ordering::Relaxed);
+    bench.meter.count(500_000_000);
+    let house = "house".parse().unwrap();
+    bench.server.wait("a round without reading", |net| {
+        let silent = |outcome: &&RoundOutcome| outcome.silent.contains(&house);
+        net.outcomes
+            .iter()
+            .filter(|outcome| outcome.round > before.round)
+            .find(silent)
+            .map(|_| ())
+    });
+    daemon.wait_for("the meter was replaced");
+    let after = bench.contribution_after(bench.last_round());
+    assert_eq!(part(&after)[0], 0);
+    let net = bench.server.net();
+    for outcome in net
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.contributors.contains(&house))
+    {
+        assert_eq!(part(outcome)[0], 0, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_missing_neighbour_is_corrected_for() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench.household);
+    let before = bench.contribution_after(Round::new(0));
+    bench.server.net().dead.push(0);
+    let corrected = bench.server.wait("a corrected round", |net| {
+        let outcomes = net
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.round > before.round);
+        outcomes
+            .filter(|outcome| !outcome.missing.is_empty())
+            .find(|o| o.sum.is_some())
+            .cloned()
+    });
+    assert_eq!(part(&corrected), [0, 230]);
+    daemon.wait_for("correction.answered");
+    assert_no_round_twice(&bench.server.net());
+}
+
+#[test]
+fn a_provider_that_is_gone_for_a_while_is_waited_for() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench.household);
+    let before = bench.contribution_after(Round::new(0));
+    bench.server.set_down(true);
+    daemon.wait_for("provider.lost");
+    std::thread::sleep(Duration::from_secs(4));
+    bench.server.set_down(false);
+    daemon.wait_for("provider.back");
+    bench.contribution_after(Round::new(before.round.number() + 2));
+    assert_no_round_twice(&bench.server.net());
+    let lost = daemon.log().matches("provider.lost").count();
+    assert!(lost <= 2, "one line per change, not {lost}");
+}
+
+#[test]
+fn a_clock_unlike_the_providers_enters_no_round() {
+    let bench = Bench::new();
+    bench.server.set_skew(3_600);
+    let daemon = Daemon::start(&bench.household);
+    daemon.wait_for("\"phase\":\"active\"");
+    daemon.wait_for("behind the provider's");
+    std::thread::sleep(Duration::from_secs(4));
+    let house = "house".parse().unwrap();
+    assert!(
+        bench
+            .server
+            .net()
+            .seen
+            .iter()
+            .all(|(client, ..)| *client != house)
+    );
+    bench.server.set_skew(0);
+    bench.contribution_after(Round::new(0));
+}
+
+#[test]
+fn the_owner_can_leave() {
+    let bench = Bench::new();
+    let mut daemon = Daemon::start(&bench.household);
+    bench.contribution_after(Round::new(0));
+    let leave = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+        .arg("leave")
+        .arg(bench.household.profile())
+        .output()
+        .unwrap();
+    assert!(leave.status.success(), "{leave:?}");
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = daemon.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "{}",
+            daemon.log()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(status.success());
+    assert!(daemon.log().contains("has left the net"));
+    let last = bench.last_round();
+    // The others go on without it.
+    let after = bench.server.wait("a round without the house", |net| {
+        net.outcomes
+            .iter()
+            .find(|outcome| outcome.round > last && outcome.sum.is_some())
+            .cloned()
+    });
+    assert_eq!(after.contributors.len(), COMPANIONS);
+    assert!(after.missing.is_empty());
+}

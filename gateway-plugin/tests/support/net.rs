@@ -1,0 +1,219 @@
+//! A net in memory: the provider's state machine and companions of the gateway under test.
+
+use std::collections::BTreeMap;
+
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
+use dcnet_protocol::gateway::{self, Gateway, GatewayState, Output, Policy, Request};
+use dcnet_protocol::message::{Delivery, Inbox, Message};
+use dcnet_protocol::names::ClientId;
+use dcnet_protocol::notification::Notification;
+use dcnet_protocol::provider::{self, Provider, Record, Refusal, Reply, RoundOutcome};
+use dcnet_protocol::round::{Round, Schedule, UnixTime};
+use dcnet_protocol::superposition::Reading;
+use rand_core::UnwrapErr;
+
+use super::pki::{Authority, new_key, signing_key};
+
+pub struct Net {
+    pub descriptor: NetDescriptor,
+    pub schedule: Schedule,
+    provider: Provider,
+    inboxes: BTreeMap<ClientId, Vec<Delivery>>,
+    companions: Vec<Gateway>,
+    pub outcomes: Vec<RoundOutcome>,
+    /// Every frame of notification 4 or 5 that came in over the network, whatever became of it.
+    pub seen: Vec<(ClientId, Notification, Round, Vec<u8>)>,
+    /// Companions that send nothing.
+    pub dead: Vec<usize>,
+}
+
+/// Each companion reads this in every round: advance and power.
+pub const COMPANION: [i64; 2] = [1_000_000, 1_000];
+
+impl Net {
+    /// `companions` members beside the gateway under test; lengths in seconds.
+    pub fn new(authority: &Authority, companions: usize, lengths: [u32; 3]) -> Self {
+        let key = signing_key(&new_key());
+        let [interval_s, submit_window_s, correction_window_s] = lengths;
+        let descriptor = NetDescriptor::new(NetParameters {
+            version: 1,
+            net: "bench".parse().unwrap(),
+            region: b"test".to_vec(),
+            interval_s,
+            submit_window_s,
+            correction_window_s,
+            slots: vec![
+                SlotSpec {
+                    obis: [1, 0, 1, 8, 0, 255],
+                    unit: 30,
+                    scale: -1,
+                },
+                SlotSpec {
+                    obis: [1, 0, 16, 7, 0, 255],
+                    unit: 27,
+                    scale: 0,
+                },
+            ],
+            min_size: 4,
+            out_degree: 8,
+            threshold: 4,
+            max_loss_permille: 200,
+            correction_mode: CorrectionMode::Resend,
+            epoch_length: 1,
+            provider_key: key.verifying_key().to_sec1(),
+            ca_fingerprint: authority.anchor().fingerprint(),
+        })
+        .unwrap();
+        let setup = provider::Setup {
+            descriptor: descriptor.clone(),
+            key,
+            anchor: authority.anchor(),
+        };
+        let companions = (0..companions)
+            .map(|number| {
+                let name = format!("companion-{number}");
+                let issued = authority.statement(&name);
+                let setup = gateway::Setup {
+                    descriptor: descriptor.clone(),
+                    client: name.parse().unwrap(),
+                    key: signing_key(&issued.key),
+                    chain: vec![issued.certificate.der().to_vec()],
+                    anchor: authority.anchor(),
+                    policy: Policy {
+                        min_size: 4,
+                        allow_resend: true,
+                    },
+                };
+                let state = GatewayState::fresh(now(), &mut rng());
+                Gateway::new(setup, state).unwrap()
+            })
+            .collect();
+        Self {
+            schedule: descriptor.schedule(),
+            provider: Provider::new(setup).unwrap(),
+            descriptor,
+            inboxes: BTreeMap::new(),
+            companions,
+            outcomes: Vec::new(),
+            seen: Vec::new(),
+            dead: Vec::new(),
+        }
+    }
+
+    pub fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// What a gateway posted.
+    pub fn post(&mut self, input: provider::Input) -> Result<Reply, Refusal> {
+        let handled = self.provider.handle(now(), input);
+        self.apply(handled.records);
+        handled.reply.expect("a reply to a post")
+    }
+
+    pub fn inbox(&mut self, client: ClientId, after: u64) -> Inbox {
+        let inbox = self.inboxes.entry(client).or_default();
+        let deliveries: Vec<_> = inbox
+            .iter()
+            .filter(|delivery| delivery.sequence > after)
+            .cloned()
+            .collect();
+        Inbox { deliveries }
+    }
+
+    /// Lets time pass: deadlines of the provider, whatever is due for the companions.
+    pub fn tick(&mut self) {
+        let handled = self.provider.handle(now(), provider::Input::Tick);
+        self.apply(handled.records);
+        for number in 0..self.companions.len() {
+            if self.dead.contains(&number) {
+                continue;
+            }
+            let client = self.client(number);
+            let after = self.companions[number].inbox_position();
+            for delivery in self.inbox(client, after).deliveries {
+                self.step(number, gateway::Input::Delivery(delivery));
+            }
+            self.step(number, gateway::Input::Poll);
+            let Some(round) = self.schedule.submitted_at(now()) else {
+                continue;
+            };
+            let sealed = self.companions[number].last_sealed();
+            let open = now() < self.schedule.submit_deadline(round);
+            if open && sealed.is_none_or(|sealed| sealed < round) {
+                let reading = Reading::new(COMPANION.to_vec()).ok();
+                self.step(number, gateway::Input::Submit { round, reading });
+            }
+        }
+    }
+
+    fn client(&self, number: usize) -> ClientId {
+        format!("companion-{number}")
+            .parse()
+            .unwrap_or_else(|_| panic!("{number}"))
+    }
+
+    fn step(&mut self, number: usize, input: gateway::Input) {
+        let client = self.client(number);
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            for output in self.companions[number].handle(now(), input, &mut rng()) {
+                let Output::Send(request) = output else {
+                    continue;
+                };
+                inputs.extend(self.ask(client, request));
+            }
+        }
+    }
+
+    fn ask(&mut self, from: ClientId, request: Request) -> Option<gateway::Input> {
+        match request {
+            Request::Frame {
+                notification,
+                bytes,
+                ..
+            } => Some(match self.post(provider::Input::Frame { from, bytes }) {
+                Ok(Reply::Receipt(receipt)) => gateway::Input::Accepted(receipt),
+                Ok(Reply::Relayed) => return None,
+                Err(refusal) => {
+                    let slug = refusal.slug().to_owned();
+                    gateway::Input::Refused { notification, slug }
+                }
+            }),
+            Request::Envelope(envelope) => {
+                let bytes = envelope.encode();
+                self.post(provider::Input::Envelope { from, bytes }).ok()?;
+                Some(gateway::Input::Relayed(envelope.header().clone()))
+            }
+            Request::Members => Some(gateway::Input::Members(self.provider.member_list())),
+            Request::Package(client) => {
+                let package = self.provider.package(&client)?.clone();
+                Some(gateway::Input::Package(Box::new(package)))
+            }
+        }
+    }
+
+    fn apply(&mut self, records: Vec<Record>) {
+        for record in records {
+            match record {
+                Record::Deliver { to, message } => {
+                    let inbox = self.inboxes.entry(to).or_default();
+                    let sequence = inbox.last().map_or(1, |last| last.sequence + 1);
+                    let message = Message::decode(&message).unwrap();
+                    inbox.push(Delivery { sequence, message });
+                }
+                Record::Outcome(outcome) => self.outcomes.push(outcome),
+                _ => {} // the state machine itself remembers
+            }
+        }
+    }
+}
+
+pub fn now() -> UnixTime {
+    dcnet_gateway::clock::Clock::system().now()
+}
+
+pub fn rng() -> UnwrapErr<getrandom::SysRng> {
+    UnwrapErr(getrandom::SysRng)
+}
