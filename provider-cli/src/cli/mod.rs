@@ -94,9 +94,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make certificates and keys for a laboratory.
+    ///
+    /// In the field the SM-PKI issues the gateways' certificates.
     #[command(subcommand)]
     Pki(pki::Pki),
     /// Serve gateways over HTTPS.
+    ///
+    /// Client certificates are required. A frame is acknowledged when it is durable; individual
+    /// frames are erased when their round is final. Nets that are created while the server runs
+    /// are served with the first request for them.
     Serve(serve::Serve),
     /// Create nets and look at them.
     #[command(subcommand)]

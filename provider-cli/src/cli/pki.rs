@@ -8,7 +8,7 @@ use dcnet_protocol::names::ClientId;
 use super::{CliError, Outcome, output};
 use crate::pki::{Authority, DEFAULT_DAYS, create_provider};
 
-/// Certificates and keys for a laboratory. In the field the SM-PKI issues gateways' certificates.
+/// Commands of `dcnet pki`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Pki {
     /// Make the gateway administrator's certification authority.

@@ -36,10 +36,7 @@ Example:
     --tls-key provider/provider-tls.key.pem --gateway-ca lab-ca/ca.pem \\
     --signing-key provider/provider-signing.key.pem";
 
-/// Serve gateways over HTTPS with client certificates.
-///
-/// A frame is acknowledged when it is durable. Individual frames are erased when their round is
-/// final. Nets that are created while the server runs are served with the first request for them.
+/// Arguments of `dcnet serve`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Serve {
