@@ -35,15 +35,15 @@ impl Session {
             }
             Err(error) => {
                 self.is_in_trouble(&error);
+                let passing = error.is_transient();
                 let SubmitError::Refused { problem, .. } = error else {
                     return Ok(());
                 };
                 match done.frame {
-                    Some(SentFrame { notification, .. }) if !is_passing(problem.status) => self
-                        .step(Input::Refused {
-                            notification,
-                            slug: problem.slug,
-                        }),
+                    Some(SentFrame { notification, .. }) if !passing => self.step(Input::Refused {
+                        notification,
+                        slug: problem.slug,
+                    }),
                     _ => Ok(()),
                 }
             }
@@ -227,7 +227,7 @@ impl Session {
         });
         self.inbox_at = self.inbox_at.max(soon);
         self.poll_at = self.poll_at.max(soon);
-        if matches!(error, SubmitError::Refused { .. }) {
+        if matches!(error, SubmitError::Refused { .. }) && !error.is_transient() {
             if text != self.last_refusal {
                 tracing::warn!(event = "provider.refused", "{text}");
                 self.last_refusal = text;
@@ -237,9 +237,4 @@ impl Session {
             self.status.provider_fault = Some(text);
         }
     }
-}
-
-/// Whether a status says nothing about the frame itself.
-fn is_passing(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 500..=599)
 }

@@ -45,7 +45,9 @@ impl Session {
             .map_err(Clone::clone)
             .and_then(|end| reading(&self.parts.profile.evaluation, start.as_ref(), end));
         self.last_border = end.ok();
-        if in_time && let Err(missing) = &reading {
+        // While nothing is sent anyway, a missing reading is no trouble.
+        let counts = in_time && self.phase == Some(Phase::Active);
+        if counts && let Err(missing) = &reading {
             tracing::warn!(
                 event = "round.no_reading",
                 round = round.number(),

@@ -18,6 +18,12 @@ struct Image {
     fault: Option<(u64, Fault)>,
 }
 
+impl Image {
+    fn persist(&mut self) {
+        self.durable.clone_from(&self.written);
+    }
+}
+
 /// How a sync fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -77,12 +83,12 @@ impl StorageBackend for Disk {
         match image.fault {
             Some((number, fault)) if image.syncs >= number => {
                 if fault == Fault::FailedButPersisted {
-                    image.durable = image.written.clone();
+                    image.persist();
                 }
                 Err(io::Error::other("the disk is gone"))
             }
             _ => {
-                image.durable = image.written.clone();
+                image.persist();
                 Ok(())
             }
         }

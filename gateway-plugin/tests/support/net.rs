@@ -130,7 +130,7 @@ impl Net {
             if self.dead.contains(&number) {
                 continue;
             }
-            let client = self.client(number);
+            let client = companion(number);
             let after = self.companions[number].inbox_position();
             for delivery in self.inbox(client, after).deliveries {
                 self.step(number, gateway::Input::Delivery(delivery));
@@ -148,14 +148,8 @@ impl Net {
         }
     }
 
-    fn client(&self, number: usize) -> ClientId {
-        format!("companion-{number}")
-            .parse()
-            .unwrap_or_else(|_| panic!("{number}"))
-    }
-
     fn step(&mut self, number: usize, input: gateway::Input) {
-        let client = self.client(number);
+        let client = companion(number);
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             for output in self.companions[number].handle(now(), input, &mut rng()) {
@@ -216,4 +210,8 @@ pub fn now() -> UnixTime {
 
 pub fn rng() -> UnwrapErr<getrandom::SysRng> {
     UnwrapErr(getrandom::SysRng)
+}
+
+fn companion(number: usize) -> ClientId {
+    format!("companion-{number}").parse().unwrap()
 }

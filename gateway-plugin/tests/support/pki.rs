@@ -54,10 +54,10 @@ impl Authority {
         let name = format!("{GATEWAY_URN}{client}");
         params.subject_alt_names = vec![SanType::URI(name.try_into().unwrap())];
         params.extended_key_usages = vec![usage];
-        self.sign(params)
+        self.sign(&params)
     }
 
-    pub fn sign(&self, params: CertificateParams) -> Issued {
+    pub fn sign(&self, params: &CertificateParams) -> Issued {
         let key = new_key();
         Issued {
             certificate: params.signed_by(&key, &self.issuer).unwrap(),
@@ -69,7 +69,7 @@ impl Authority {
         let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.sign(params)
+        self.sign(&params)
     }
 }
 
