@@ -206,6 +206,8 @@ pub struct Gateway {
     registered: bool,
     /// Entered or left is acknowledged since the programme started.
     stated: bool,
+    /// Since when it has entered and waits for a manifest that names it.
+    waiting_since: Option<UnixTime>,
     /// The sealed frame, or the answer, needs not be sent again.
     frame_done: bool,
     answer_done: bool,
@@ -257,6 +259,7 @@ impl Gateway {
             state,
             registered: false,
             stated: false,
+            waiting_since: None,
             frame_done: false,
             answer_done: false,
             drawing: None,

@@ -92,11 +92,7 @@ impl Pad {
 
 impl Drop for Pad {
     fn drop(&mut self) {
-        for word in &mut self.words {
-            let mut raw = word.get();
-            raw.zeroize();
-            *word = Word::new(raw);
-        }
+        self.words.zeroize();
     }
 }
 

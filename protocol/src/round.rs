@@ -159,6 +159,13 @@ impl Schedule {
         self.border(round).plus_millis(self.submit)
     }
 
+    /// From here on a gateway sends no frame of `round` any more: an eighth of the submission window
+    /// before it closes. A frame that comes too late is worse than none, since together with the
+    /// answers to a correction it lays its sender's reading bare.
+    pub const fn last_call(&self, round: Round) -> UnixTime {
+        self.submit_deadline(round).minus_millis(self.submit / 8)
+    }
+
     /// The correction window closes; the round is final.
     pub const fn correction_deadline(&self, round: Round) -> UnixTime {
         self.submit_deadline(round).plus_millis(self.correction)

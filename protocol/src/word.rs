@@ -36,6 +36,9 @@ impl Word {
     }
 }
 
+/// The words of a pad are wiped.
+impl zeroize::DefaultIsZeroes for Word {}
+
 impl std::ops::Add for Word {
     type Output = Self;
     fn add(self, other: Self) -> Self {

@@ -64,6 +64,7 @@ impl Gateway {
         self.state.agreement.agree(&self.own, &party)?;
         Ok(Neighbour {
             party,
+            package_serial: verified.package().serial,
             statement_key: verified.statement_key().to_sec1(),
             phase: EdgePhase::Offered,
             reason: wanted.offer.unwrap_or(EdgeReason::Drawn),

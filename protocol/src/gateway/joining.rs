@@ -58,6 +58,7 @@ impl Gateway {
             }
             Notification::Entered => {
                 self.stated = true;
+                self.waiting_since.get_or_insert(now);
                 if self.changes == self.changes_stated {
                     self.state.body.statement_due = 0;
                 }
@@ -331,10 +332,14 @@ impl Gateway {
             .is_some_and(|manifest| !manifest.parties.is_empty());
         let waited = self.intervals_since(self.state.body.drawn_at, now);
         let alone = left < MIN_DEGREE && waited >= 1;
-        let left_out = self.stated && !active && waited >= DRAW_LIFETIME;
+        let left_out = !active
+            && self
+                .waiting_since
+                .is_some_and(|since| self.intervals_since(since.millis(), now) >= DRAW_LIFETIME);
         if !alone && !left_out {
             return Vec::new();
         }
+        self.waiting_since = None;
         self.drawing = Some(EdgeReason::Emergency);
         let mut outputs = vec![Output::Report(Report::Emergency { left })];
         outputs.extend(self.register(now, true));
@@ -382,8 +387,10 @@ impl Gateway {
         let key = VerifyingKey::from_sec1(&neighbour.statement_key)
             .map_err(|_| Fault::Exit { client })?;
         let body = statement.verify(&key)?;
+        // An exit from before the member came back with a new key package is history.
         let ours = body.net == self.setup.descriptor.net()
-            && body.descriptor == self.setup.descriptor.hash();
+            && body.descriptor == self.setup.descriptor.hash()
+            && body.serial > neighbour.package_serial;
         if ours {
             Ok(())
         } else {
@@ -422,7 +429,7 @@ impl Gateway {
         let mut state = GatewayState::with_key(AgreementKey::generate(rng), now);
         state.body.descriptor = old.descriptor;
         state.body.package_serial = serial;
-        state.body.statement_serial = old.statement_serial;
+        state.body.statement_serial = old.statement_serial.max(serial);
         state.body.sealed.clone_from(&old.sealed);
         state.body.answered.clone_from(&old.answered);
         state.body.inbox_position = old.inbox_position;

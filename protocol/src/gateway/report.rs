@@ -104,7 +104,7 @@ pub enum Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RoundRefusal {
     /// The window is not open at this time.
-    #[error("its submission window is not open")]
+    #[error("its submission window is not open, or about to close")]
     NotOpen,
     /// The clock was set back, or the round is done.
     #[error("round {last} was sealed already; a round is never entered twice")]

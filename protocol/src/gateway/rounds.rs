@@ -46,6 +46,7 @@ impl Gateway {
                 members: usize::try_from(manifest.members).unwrap_or(usize::MAX),
             }
         };
+        self.waiting_since = None;
         let named = manifest.neighbours();
         // Kept: what is in force in the round that may be corrected now, and later.
         let keep = self
@@ -108,7 +109,7 @@ impl Gateway {
         let frame = body
             .sealed
             .as_ref()
-            .filter(|sealed| !self.frame_done && now < schedule.submit_deadline(sealed.round))
+            .filter(|sealed| !self.frame_done && now < schedule.last_call(sealed.round))
             .map(|sealed| (Notification::Transmit, sealed.round, sealed.bytes.clone()));
         let answer = body
             .answered
@@ -232,7 +233,7 @@ impl Gateway {
     ) -> Result<Sealed, RoundRefusal> {
         let descriptor = &self.setup.descriptor;
         let schedule = descriptor.schedule();
-        if now < schedule.border(round) || now >= schedule.submit_deadline(round) {
+        if now < schedule.border(round) || now >= schedule.last_call(round) {
             return Err(RoundRefusal::NotOpen);
         }
         if let Some(last) = self.last_sealed()

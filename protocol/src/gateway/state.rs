@@ -32,6 +32,8 @@ pub(super) enum EdgePhase {
 #[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
 pub(super) struct Neighbour {
     pub(super) party: Party,
+    /// Serial of its key package.
+    pub(super) package_serial: u64,
     pub(super) statement_key: [u8; 33],
     pub(super) phase: EdgePhase,
     pub(super) reason: EdgeReason,
@@ -151,7 +153,7 @@ impl GatewayState {
             descriptor: None,
             membership: Membership::Joining,
             package_serial: now.millis(),
-            statement_serial: 0,
+            statement_serial: now.millis(),
             statement_due: 0,
             drawn_at: 0,
             drawn: ClientSet::default(),
