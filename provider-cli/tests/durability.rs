@@ -192,7 +192,6 @@ async fn a_store_that_fails_acknowledges_nothing_and_recovers() {
         list, [0; 4],
         "the machine that ran ahead of the store is gone"
     );
-    // Its neighbour in the same store goes on meanwhile.
     execute(&lab, "DROP TRIGGER fault").await;
     net.enter_all(&server, &gateways).await;
     let manifest = first.manifest(&server, &net).await;

@@ -45,7 +45,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// Measured runs of each kind; they alternate.
-const TURNS: usize = 5;
+const TURNS: usize = 20;
 
 /// Neighbours in the ring-like key graph; intake does not depend on their number.
 const REACH: usize = 2;
@@ -54,12 +54,12 @@ fn main() {
     let (nets, gateways) = (number("DCNET_BENCH_NETS", 400), number("DCNET_BENCH_GATEWAYS", 256));
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::new(folder.path(), nets, gateways);
-    let server = runtime();
+    let server = runtime("server");
     server.block_on(seed(&lab.store, &lab.seeds())).unwrap();
     let running = server.block_on(start_with_plain_readings(lab.options())).unwrap();
     let address = running.address();
 
-    let client = runtime();
+    let client = runtime("client");
     let mut connections = client.block_on(async {
         let mut connections = Vec::new();
         for gateway in &lab.gateways {
@@ -106,8 +106,8 @@ fn main() {
     server.block_on(running.stop());
 }
 
-fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+fn runtime(name: &str) -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build().unwrap()
 }
 
 fn number(name: &str, default: usize) -> usize {

@@ -1,56 +1,110 @@
 //! Group commit: one task writes for all nets, everything that waits in one transaction.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use dcnet_protocol::names::ClientId;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::ServiceError;
+use super::inbox::Board;
 use crate::store::{Batch, StoreError, Writer};
 
 /// Jobs in one transaction at most.
 const GROUP: usize = 4096;
 
-/// Jobs that may wait.
-const QUEUE: usize = 8192;
-
 /// So long after a round became final its frames leave the write-ahead log, too: rounds of many
 /// nets end at the same time and share a sweep.
 const SWEEP_AFTER: Duration = Duration::from_millis(500);
 
-/// The store did not take a batch, or may not have: look into it before going on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the store failed to commit")]
-pub(super) struct NotCommitted;
+/// The life of a state machine between two restorations. Once one of its batches has failed, all
+/// later ones rest on what is not in the store, and fail as well.
+#[derive(Debug, Default)]
+pub(super) struct Incarnation {
+    failed: AtomicBool,
+    wake: Notify,
+}
+
+impl Incarnation {
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Returns when a batch has failed. All earlier batches are in the store then, and no later
+    /// one will be.
+    pub(super) async fn failed(&self) {
+        self.wake.notified().await;
+    }
+
+    fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+}
+
+/// What the deliveries of a batch do once they are durable.
+pub(super) struct Publish {
+    pub(super) inboxes: Arc<Board>,
+    /// Addressees and sequence numbers, ascending per addressee.
+    pub(super) heads: Vec<(ClientId, u64)>,
+}
 
 /// A way to the task that commits; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Committer(mpsc::Sender<Job>);
+pub(super) struct Committer(mpsc::UnboundedSender<Job>);
 
 struct Job {
     batch: Batch,
-    done: oneshot::Sender<Result<(), NotCommitted>>,
+    publish: Option<Publish>,
+    /// Whose failure fails this job, and the other way round.
+    incarnation: Option<Arc<Incarnation>>,
+    done: oneshot::Sender<Result<(), ServiceError>>,
+}
+
+impl Job {
+    fn is_orphan(&self) -> bool {
+        self.incarnation
+            .as_ref()
+            .is_some_and(|incarnation| incarnation.has_failed())
+    }
 }
 
 impl Committer {
-    /// Writes `batch` in one transaction, possibly together with others'. Durable on `Ok`.
-    pub(super) async fn commit(&self, batch: Batch) -> Result<(), NotCommitted> {
+    /// Queues a batch behind everything queued before; the future returns when it is durable. The
+    /// batch is written whether or not anybody waits for the future.
+    ///
+    /// The queue has no limit of its own: the number of requests that wait is limited per net.
+    pub(super) fn queue(
+        &self,
+        batch: Batch,
+        publish: Option<Publish>,
+        incarnation: Option<&Arc<Incarnation>>,
+    ) -> impl Future<Output = Result<(), ServiceError>> + use<> {
         let (done, answer) = oneshot::channel();
-        self.0
-            .send(Job { batch, done })
-            .await
-            .map_err(|_| NotCommitted)?;
-        answer.await.unwrap_or(Err(NotCommitted))
+        let incarnation = incarnation.cloned();
+        let sent = self.0.send(Job {
+            batch,
+            publish,
+            incarnation,
+            done,
+        });
+        async move {
+            sent.map_err(|_| ServiceError::ShuttingDown)?;
+            answer.await.unwrap_or(Err(ServiceError::ShuttingDown))
+        }
     }
 }
 
 /// Starts the task; it ends when the last [`Committer`] is dropped.
 pub(super) fn start(writer: Writer) -> (Committer, JoinHandle<()>) {
-    let (sender, receiver) = mpsc::channel(QUEUE);
+    let (sender, receiver) = mpsc::unbounded_channel();
     (Committer(sender), tokio::spawn(run(writer, receiver)))
 }
 
-async fn run(mut writer: Writer, mut jobs: mpsc::Receiver<Job>) {
+async fn run(mut writer: Writer, mut jobs: mpsc::UnboundedReceiver<Job>) {
     // A server that was killed may have left frames of final rounds in the write-ahead log.
     let mut due = sweep(&mut writer).await;
     let mut group = Vec::new();
@@ -77,26 +131,55 @@ async fn run(mut writer: Writer, mut jobs: mpsc::Receiver<Job>) {
 
 /// Commits all jobs together, or, if that fails, each for itself: one net's fault is not another's.
 async fn commit(writer: &mut Writer, group: &mut Vec<Job>) {
-    let batches: Vec<&Batch> = group.iter().map(|job| &job.batch).collect();
-    let together = writer.commit(&batches).await;
-    match together {
-        Ok(()) => group.drain(..).for_each(|job| answer(job, Ok(()))),
-        Err(error) if group.len() == 1 => group.drain(..).for_each(|job| answer(job, Err(&error))),
-        Err(_) => {
-            for job in group.drain(..) {
-                let alone = writer.commit(&[&job.batch]).await;
-                answer(job, alone.as_ref().copied());
+    let batches: Vec<&Batch> = group
+        .iter()
+        .filter(|job| !job.is_orphan() && !job.batch.is_empty())
+        .map(|job| &job.batch)
+        .collect();
+    let together = if batches.is_empty() {
+        Ok(())
+    } else {
+        writer.commit(&batches).await
+    };
+    let single = batches.len() == 1;
+    for job in group.drain(..) {
+        if job.is_orphan() {
+            let _ = job.done.send(Err(ServiceError::StoreUnavailable));
+        } else if job.batch.is_empty() {
+            answer(job, Ok(()));
+        } else {
+            match &together {
+                Ok(()) => answer(job, Ok(())),
+                Err(error) if single => answer(job, Err(error)),
+                Err(_) => {
+                    let alone = writer.commit(&[&job.batch]).await;
+                    answer(job, alone.as_ref().copied());
+                }
             }
         }
     }
 }
 
 fn answer(job: Job, result: Result<(), &StoreError>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "nothing of this transaction is acknowledged");
+    match result {
+        Ok(()) => {
+            if let Some(Publish { inboxes, heads }) = job.publish {
+                for (client, last) in heads {
+                    inboxes.publish(client, last);
+                }
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "nothing of this transaction is acknowledged");
+            if let Some(incarnation) = &job.incarnation {
+                incarnation.fail();
+            }
+        }
     }
     // Whoever asked may have gone; the batch is as durable without it.
-    let _ = job.done.send(result.map_err(|_| NotCommitted));
+    let _ = job
+        .done
+        .send(result.map_err(|_| ServiceError::StoreUnavailable));
 }
 
 /// Empties the write-ahead log; when to try again if that did not work.

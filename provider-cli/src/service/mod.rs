@@ -1,13 +1,13 @@
 //! What the provider does for gateways and for its owner. `server` and `cli` call it; it alone
 //! calls `store`.
 
-mod actor;
 mod admin;
 mod audit;
 pub mod bench;
 mod committer;
 mod convert;
 mod inbox;
+mod net;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,16 +23,15 @@ use dcnet_protocol::names::{ClientId, NetId};
 use dcnet_protocol::provider::{Refusal, Setup, SetupError};
 use dcnet_protocol::round::UnixTime;
 use dcnet_protocol::signature::SigningKey;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText};
 pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
 
 use crate::store::{Batch, NetRow, PlainRow, Store, StoreError};
-use actor::{Actor, Mail};
 use committer::Committer;
-use inbox::Board;
+use net::Net;
 
 /// A gateway as its TLS certificate names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,20 +91,15 @@ pub(crate) struct Service {
     store: Store,
     key: SigningKey,
     nets: RwLock<HashMap<NetId, Arc<Net>>>,
-    /// Held while a net is being started, so that it is started once.
-    starting: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// The nets' tasks. Held while a net is being started, so that it is started once.
+    tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
     committer: Committer,
     committing: JoinHandle<()>,
+    /// Ends long polls.
     stopping: watch::Sender<bool>,
+    /// Ends the nets' tasks.
+    closing: watch::Sender<bool>,
     _lock: File,
-}
-
-/// A net that is served.
-struct Net {
-    descriptor: Bytes,
-    authority: [u8; 32],
-    mailbox: mpsc::Sender<Mail>,
-    inboxes: Arc<Board>,
 }
 
 impl Service {
@@ -118,10 +112,11 @@ impl Service {
             store,
             key,
             nets: RwLock::default(),
-            starting: tokio::sync::Mutex::default(),
+            tasks: tokio::sync::Mutex::default(),
             committer,
             committing,
             stopping: watch::Sender::new(false),
+            closing: watch::Sender::new(false),
             _lock: lock,
         };
         for row in service.store.nets().await? {
@@ -148,13 +143,7 @@ impl Service {
         net: NetId,
         bytes: Vec<u8>,
     ) -> Result<Receipt, ServiceError> {
-        let net = self.net(client, net).await?;
-        net.ask(|reply| Mail::Frame {
-            from: client.id,
-            bytes,
-            reply,
-        })
-        .await
+        self.net(client, net).await?.frame(client.id, bytes).await
     }
 
     /// Takes an envelope; returns when it is in the addressee's inbox, durably.
@@ -164,13 +153,10 @@ impl Service {
         net: NetId,
         bytes: Vec<u8>,
     ) -> Result<(), ServiceError> {
-        let net = self.net(client, net).await?;
-        net.ask(|reply| Mail::Envelope {
-            from: client.id,
-            bytes,
-            reply,
-        })
-        .await
+        self.net(client, net)
+            .await?
+            .envelope(client.id, bytes)
+            .await
     }
 
     /// The encoded list of members that a newcomer may draw.
@@ -179,10 +165,7 @@ impl Service {
         client: Client,
         net: NetId,
     ) -> Result<Vec<u8>, ServiceError> {
-        self.net(client, net)
-            .await?
-            .ask(|reply| Mail::Members { reply })
-            .await
+        self.net(client, net).await?.members().await
     }
 
     /// The encoded key package of a member.
@@ -192,11 +175,7 @@ impl Service {
         net: NetId,
         member: ClientId,
     ) -> Result<Vec<u8>, ServiceError> {
-        let package = self
-            .net(client, net)
-            .await?
-            .ask(|reply| Mail::Package { member, reply })
-            .await?;
+        let package = self.net(client, net).await?.package(member).await?;
         package.ok_or(ServiceError::UnknownMember {
             net,
             client: member,
@@ -214,11 +193,7 @@ impl Service {
     ) -> Result<Vec<u8>, ServiceError> {
         let served = self.net(client, net).await?;
         if served.inboxes.confirm(client.id, after) {
-            // Lost if the mailbox is full: the next look into the inbox confirms again.
-            let _ = served.mailbox.try_send(Mail::Forget {
-                client: client.id,
-                sequence: after,
-            });
+            served.forget(client.id, after).await?;
         }
         let mut stopping = self.stopping.subscribe();
         tokio::select! {
@@ -241,13 +216,11 @@ impl Service {
 
     /// Stores a pseudonymised reading in the clear, as durably as a frame: the benchmark's measure.
     pub(crate) async fn plain_reading(&self, row: PlainRow) -> Result<(), ServiceError> {
-        self.committer
-            .commit(Batch {
-                plain: vec![row],
-                ..Batch::default()
-            })
-            .await
-            .map_err(|_| ServiceError::StoreUnavailable)
+        let batch = Batch {
+            plain: vec![row],
+            ..Batch::default()
+        };
+        self.committer.queue(batch, None, None).await
     }
 
     /// Makes the table for [`Service::plain_reading`].
@@ -270,8 +243,9 @@ impl Service {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-        for actor in self.starting.into_inner() {
-            if let Err(error) = actor.await {
+        self.closing.send_replace(true);
+        for task in self.tasks.into_inner() {
+            if let Err(error) = task.await {
                 tracing::error!(%error, "the task of a net ended badly");
             }
         }
@@ -307,7 +281,7 @@ impl Service {
 
     /// Starts a net that is in the store; nets may be created while the server runs.
     async fn start_net(&self, net: NetId) -> Result<Arc<Net>, ServiceError> {
-        let mut actors = self.starting.lock().await;
+        let mut tasks = self.tasks.lock().await;
         if let Some(served) = self.running(net) {
             return Ok(served);
         }
@@ -323,22 +297,16 @@ impl Service {
         let setup = self
             .setup(&row)
             .map_err(|error| ServiceError::NotServed(error.to_string()))?;
-        let inboxes = Arc::new(Board::default());
-        let (mailbox, mails) = mpsc::channel(actor::MAILBOX);
-        let served = Arc::new(Net {
-            descriptor: row.descriptor.into(),
-            authority: setup.anchor.fingerprint(),
-            mailbox,
-            inboxes: Arc::clone(&inboxes),
-        });
-        let actor = Actor::new(
+        let served = Arc::new(Net::new(
             setup,
+            row.descriptor.into(),
             self.store.clone(),
             self.committer.clone(),
-            inboxes,
-            mails,
-        );
-        actors.push(tokio::spawn(actor.run()));
+        ));
+        let restored = served.restore().await;
+        let incarnation = restored.ok_or(ServiceError::StoreUnavailable)?;
+        let task = Arc::clone(&served).run(incarnation, self.closing.subscribe());
+        tasks.push(tokio::spawn(task));
         self.nets
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -356,23 +324,6 @@ impl Service {
         // Fails here, where it can be said, rather than in the net's task.
         dcnet_protocol::provider::Provider::new(setup.clone())?;
         Ok(setup)
-    }
-}
-
-impl Net {
-    /// Sends a mail and waits for its answer.
-    async fn ask<T>(
-        &self,
-        mail: impl FnOnce(oneshot::Sender<Result<T, ServiceError>>) -> Mail,
-    ) -> Result<T, ServiceError> {
-        let (reply, answer) = oneshot::channel();
-        self.mailbox
-            .try_send(mail(reply))
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => ServiceError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => ServiceError::ShuttingDown,
-            })?;
-        answer.await.unwrap_or(Err(ServiceError::ShuttingDown))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Many rows in one prepared statement.
 
-use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use sqlx::sqlite::{Sqlite, SqliteArguments};
@@ -55,20 +54,18 @@ impl Insert {
         Ok(())
     }
 
+    /// Placeholders are SQLite's nameless `?`: it looks `$n` up by walking through all of a
+    /// statement's names, for every value bound, which takes a quarter of the time of a large
+    /// insert. PostgreSQL will want `$n` here, and only here.
     fn text(&self, rows: usize) -> Arc<str> {
-        let mut text = format!("{} VALUES ", self.head);
-        for row in 0..rows {
-            text.push_str(if row == 0 { "(" } else { ", (" });
-            for column in 1..=self.columns {
-                let separator = if column == 1 { "" } else { ", " };
-                // Writing to a string cannot fail.
-                let _ = write!(text, "{separator}${}", row * self.columns + column);
-            }
-            text.push(')');
-        }
-        text.push(' ');
-        text.push_str(self.tail);
-        text.into()
+        let row = format!("({})", vec!["?"; self.columns].join(", "));
+        format!(
+            "{} VALUES {} {}",
+            self.head,
+            vec![row; rows].join(", "),
+            self.tail
+        )
+        .into()
     }
 }
 
@@ -77,11 +74,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_numbered_through() {
+    fn every_row_has_its_placeholders() {
         let insert = Insert::new("INSERT INTO t (a, b)", 2, "ON CONFLICT DO NOTHING");
         assert_eq!(
             &*insert.text(2),
-            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
+            "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING"
         );
     }
 }

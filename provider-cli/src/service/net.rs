@@ -1,0 +1,340 @@
+//! One net that is served: its state machine, and the order in which its changes become durable.
+//!
+//! Whoever holds the lock hands an input to the machine and, still under the lock, queues the
+//! records for the committer. So the store sees a net's changes in the order in which the machine
+//! made them, while the machine goes on. Every answer waits for the committer, those without
+//! records, too: they may rest on records that are not durable yet. If a transaction fails, the
+//! machine is ahead of the store: everything that its incarnation has queued is refused, and the
+//! net's task builds a new one from what the store really has.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dcnet_protocol::codec::Wire;
+use dcnet_protocol::envelope::Envelope;
+use dcnet_protocol::message::Receipt;
+use dcnet_protocol::names::{ClientId, NetId};
+use dcnet_protocol::provider::{Handled, Input, Provider, Record, Reply, Setup};
+use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::time::{sleep, timeout};
+
+use super::committer::{Committer, Incarnation, Publish};
+use super::inbox::{Board, CAPACITY};
+use super::{ServiceError, convert, now};
+use crate::store::{Batch, ForgetRow, Store};
+
+/// Requests that may wait for one net.
+const WAITING: usize = 8192;
+
+/// The wall clock may be set: it is looked at again at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// Between two attempts to rebuild the machine from a store that fails.
+const RESTORE_AGAIN: Duration = Duration::from_millis(500);
+
+/// For so long a request waits for the machine to be restored.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A net that is served.
+pub(super) struct Net {
+    pub(super) descriptor: Bytes,
+    pub(super) authority: [u8; 32],
+    pub(super) inboxes: Arc<Board>,
+    id: NetId,
+    setup: Setup,
+    store: Store,
+    committer: Committer,
+    machine: Mutex<Option<Machine>>,
+    /// Changes whenever the machine has been restored.
+    restored: watch::Sender<()>,
+    waiting: AtomicUsize,
+}
+
+/// The machine and what belongs to its incarnation.
+struct Machine {
+    provider: Provider,
+    incarnation: Arc<Incarnation>,
+    /// Last sequence number given in each inbox, durable or not.
+    heads: HashMap<ClientId, u64>,
+}
+
+impl Net {
+    pub(super) fn new(setup: Setup, descriptor: Bytes, store: Store, committer: Committer) -> Self {
+        Self {
+            descriptor,
+            authority: setup.anchor.fingerprint(),
+            inboxes: Arc::default(),
+            id: setup.descriptor.net(),
+            setup,
+            store,
+            committer,
+            machine: Mutex::new(None),
+            restored: watch::Sender::new(()),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes a frame; the receipt is given when the frame is durable.
+    pub(super) async fn frame(
+        &self,
+        from: ClientId,
+        bytes: Vec<u8>,
+    ) -> Result<Receipt, ServiceError> {
+        match self.input(Input::Frame { from, bytes }).await? {
+            Reply::Receipt(receipt) => Ok(receipt),
+            Reply::Relayed => Err(ServiceError::StoreUnavailable),
+        }
+    }
+
+    /// Takes an envelope.
+    pub(super) async fn envelope(
+        &self,
+        from: ClientId,
+        bytes: Vec<u8>,
+    ) -> Result<(), ServiceError> {
+        // What does not decode is refused by the machine.
+        if let Ok(envelope) = Envelope::decode(&bytes) {
+            let to = envelope.header().to;
+            let held = self.inboxes.held(to);
+            if held >= CAPACITY {
+                return Err(ServiceError::InboxFull { to, held });
+            }
+        }
+        self.input(Input::Envelope { from, bytes }).await.map(drop)
+    }
+
+    /// The encoded list of members that a newcomer may draw.
+    pub(super) async fn members(&self) -> Result<Vec<u8>, ServiceError> {
+        self.ask(|machine, _| machine.provider.member_list().encode())
+            .await
+    }
+
+    /// The encoded key package of a member.
+    pub(super) async fn package(&self, member: ClientId) -> Result<Option<Vec<u8>>, ServiceError> {
+        self.ask(|machine, _| machine.provider.package(&member).map(Wire::encode))
+            .await
+    }
+
+    /// Deletes the messages up to `sequence`.
+    pub(super) async fn forget(&self, client: ClientId, sequence: u64) -> Result<(), ServiceError> {
+        let row = ForgetRow {
+            net: self.id,
+            client,
+            sequence,
+        };
+        self.ask(|_, batch| batch.forgets.push(row)).await
+    }
+
+    /// Does what is due when it is due, and restores the machine when a transaction has failed;
+    /// until `closing`.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        incarnation: Arc<Incarnation>,
+        mut closing: watch::Receiver<bool>,
+    ) {
+        tokio::select! {
+            () = self.work(incarnation) => {}
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+    }
+
+    async fn work(&self, mut incarnation: Arc<Incarnation>) {
+        loop {
+            let mut pause = Duration::ZERO;
+            while timeout(pause, incarnation.failed()).await.is_err() {
+                pause = self.tick().await;
+            }
+            incarnation = loop {
+                match self.restore().await {
+                    Some(incarnation) => break incarnation,
+                    None => sleep(RESTORE_AGAIN).await,
+                }
+            };
+        }
+    }
+
+    /// Does what is due; how long until something is due again.
+    async fn tick(&self) -> Duration {
+        let mut machine = self.machine.lock().await;
+        let Some(machine) = machine.as_mut() else {
+            return Duration::ZERO;
+        };
+        let now = now();
+        let Handled { records, .. } = machine.provider.handle(now, Input::Tick);
+        if !records.is_empty() {
+            let (batch, publish) = self.keep(machine, records);
+            // Nobody waits for it; a failure shows in the incarnation.
+            drop(
+                self.committer
+                    .queue(batch, publish, Some(&machine.incarnation)),
+            );
+        }
+        let deadline = machine.provider.next_deadline(now);
+        Duration::from_millis(deadline.millis_since(now)).min(LONGEST_SLEEP)
+    }
+
+    /// Hands an input to the machine; returns when its records are durable.
+    async fn input(&self, input: Input) -> Result<Reply, ServiceError> {
+        let _waiting = self.enter()?;
+        let (reply, durable) = {
+            let mut machine = self.alive().await?;
+            let machine = machine.as_mut().ok_or(ServiceError::StoreUnavailable)?;
+            let Handled { records, reply } = machine.provider.handle(now(), input);
+            let (batch, publish) = self.keep(machine, records);
+            (
+                reply,
+                self.committer
+                    .queue(batch, publish, Some(&machine.incarnation)),
+            )
+        };
+        durable.await?;
+        reply
+            .ok_or(ServiceError::StoreUnavailable)?
+            .map_err(ServiceError::from)
+    }
+
+    /// Looks at the machine; returns when everything that was seen is durable.
+    async fn ask<T>(
+        &self,
+        look: impl FnOnce(&Machine, &mut Batch) -> T,
+    ) -> Result<T, ServiceError> {
+        let _waiting = self.enter()?;
+        let (seen, durable) = {
+            let mut machine = self.alive().await?;
+            let machine = machine.as_mut().ok_or(ServiceError::StoreUnavailable)?;
+            let mut batch = Batch::default();
+            let seen = look(machine, &mut batch);
+            (
+                seen,
+                self.committer
+                    .queue(batch, None, Some(&machine.incarnation)),
+            )
+        };
+        durable.await?;
+        Ok(seen)
+    }
+
+    /// The machine, unless it is ahead of a store that failed. Waits for it to be restored, which
+    /// takes some milliseconds if the store does not go on failing.
+    async fn alive(&self) -> Result<MutexGuard<'_, Option<Machine>>, ServiceError> {
+        if let Some(machine) = self.try_alive().await {
+            return Ok(machine);
+        }
+        let mut restored = self.restored.subscribe();
+        if let Some(machine) = self.try_alive().await {
+            return Ok(machine);
+        }
+        // In time or not: the machine says whether it is there.
+        let _ = timeout(PATIENCE, restored.changed()).await;
+        self.try_alive().await.ok_or(ServiceError::StoreUnavailable)
+    }
+
+    async fn try_alive(&self) -> Option<MutexGuard<'_, Option<Machine>>> {
+        let machine = self.machine.lock().await;
+        let alive = machine
+            .as_ref()
+            .is_some_and(|machine| !machine.incarnation.has_failed());
+        alive.then_some(machine)
+    }
+
+    fn enter(&self) -> Result<Waiting<'_>, ServiceError> {
+        let waiting = Waiting(&self.waiting);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING {
+            Ok(waiting)
+        } else {
+            Err(ServiceError::Overloaded)
+        }
+    }
+
+    /// Records as rows, and what their deliveries do to inboxes once they are durable.
+    fn keep(&self, machine: &mut Machine, records: Vec<Record>) -> (Batch, Option<Publish>) {
+        let mut batch = Batch::default();
+        for record in records {
+            log(self.id, &record);
+            convert::add(&mut batch, self.id, record, |to| {
+                let last = machine.heads.entry(to).or_default();
+                *last += 1;
+                *last
+            });
+        }
+        let publish = (!batch.deliveries.is_empty()).then(|| Publish {
+            inboxes: Arc::clone(&self.inboxes),
+            heads: batch
+                .deliveries
+                .iter()
+                .map(|row| (row.client, row.sequence))
+                .collect(),
+        });
+        (batch, publish)
+    }
+
+    /// Builds a machine from the store.
+    pub(super) async fn restore(&self) -> Option<Arc<Incarnation>> {
+        let net = self.id;
+        let restored = match self.store.restore(net).await {
+            Ok(restored) => restored,
+            Err(error) => {
+                tracing::error!(%net, %error, "cannot restore the net");
+                return None;
+            }
+        };
+        let snapshot = convert::snapshot(&restored)
+            .map_err(|error| tracing::error!(%net, %error, "cannot restore the net"))
+            .ok()?;
+        let (members, frames) = (snapshot.members.len(), snapshot.frames.len());
+        let provider = Provider::restore(self.setup.clone(), snapshot)
+            .map_err(|error| tracing::error!(%net, %error, "cannot restore the net"))
+            .ok()?;
+        self.inboxes.restore(&restored.inbox_heads);
+        let heads = restored
+            .inbox_heads
+            .iter()
+            .map(|(client, last, _)| (*client, *last))
+            .collect();
+        let incarnation = Arc::new(Incarnation::default());
+        let machine = Machine {
+            provider,
+            incarnation: Arc::clone(&incarnation),
+            heads,
+        };
+        *self.machine.lock().await = Some(machine);
+        self.restored.send_replace(());
+        tracing::info!(%net, members, frames, "net restored from the store");
+        Some(incarnation)
+    }
+}
+
+/// A request that waits for the net.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One line per change that a person may ask about; never contents.
+fn log(net: NetId, record: &Record) {
+    match record {
+        Record::Member(member) => {
+            tracing::info!(%net, client = %member.client, status = %member.status, "member");
+        }
+        Record::Epoch(epoch) => {
+            let (epoch, first, members) = (epoch.epoch, epoch.first_round, epoch.members.len());
+            tracing::info!(%net, %epoch, first_round = %first, members, "epoch");
+        }
+        Record::CorrectionOpened(correction) => {
+            let (round, missing) = (correction.round, correction.missing.len());
+            tracing::info!(%net, %round, missing, asked = correction.asked.len(), "correction");
+        }
+        Record::Outcome(outcome) => {
+            let (round, status) = (outcome.round, outcome.status.as_str());
+            let contributors = outcome.contributors.len();
+            tracing::info!(%net, %round, status, contributors, "round is final");
+        }
+        Record::Frame(_) | Record::Resent(_) | Record::Deliver { .. } => {}
+    }
+}
