@@ -51,12 +51,17 @@ const TURNS: usize = 20;
 const REACH: usize = 2;
 
 fn main() {
-    let (nets, gateways) = (number("DCNET_BENCH_NETS", 400), number("DCNET_BENCH_GATEWAYS", 256));
+    let (nets, gateways) = (
+        number("DCNET_BENCH_NETS", 400),
+        number("DCNET_BENCH_GATEWAYS", 256),
+    );
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::new(folder.path(), nets, gateways);
     let server = runtime("server");
     server.block_on(seed(&lab.store, &lab.seeds())).unwrap();
-    let running = server.block_on(start_with_plain_readings(lab.options())).unwrap();
+    let running = server
+        .block_on(start_with_plain_readings(lab.options()))
+        .unwrap();
     let address = running.address();
 
     let client = runtime("client");
@@ -73,14 +78,22 @@ fn main() {
         lab.frame(0, lab.gateways[0].id, 0).len(),
         lab.plain(0).len()
     );
-    println!("{:>6} {:>14} {:>14} {:>7}", "turn", "frames/s", "readings/s", "ratio");
+    println!(
+        "{:>6} {:>14} {:>14} {:>7}",
+        "turn", "frames/s", "readings/s", "ratio"
+    );
     let mut ratios = Vec::new();
     let mut rates = Vec::new();
     for turn in 0..TURNS {
         // Each gateway has one frame per net and round: every turn takes its share of the nets.
         let share: Vec<usize> = (0..nets).filter(|net| net % TURNS == turn).collect();
         let requests = |kind: Kind| -> Vec<Vec<Request>> {
-            let of = |gateway| share.iter().map(|net| lab.request(kind, *net, gateway)).collect();
+            let of = |gateway| {
+                share
+                    .iter()
+                    .map(|net| lab.request(kind, *net, gateway))
+                    .collect()
+            };
             lab.gateways.iter().map(of).collect()
         };
         let (frames, plain) = (requests(Kind::Frame), requests(Kind::Plain));
@@ -94,12 +107,18 @@ fn main() {
             frame_rate = client.block_on(run(&mut connections, frames));
         }
         let ratio = frame_rate * 1000 / plain_rate.max(1);
-        println!("{turn:>6} {frame_rate:>14} {plain_rate:>14} {:>7}", thousandths(ratio));
+        println!(
+            "{turn:>6} {frame_rate:>14} {plain_rate:>14} {:>7}",
+            thousandths(ratio)
+        );
         ratios.push(ratio);
         rates.push(frame_rate);
     }
     let (ratio, rate) = (median(&mut ratios), median(&mut rates));
-    println!("median: {rate} durable frames/s, {} of the rate of plain readings", thousandths(ratio));
+    println!(
+        "median: {rate} durable frames/s, {} of the rate of plain readings",
+        thousandths(ratio)
+    );
     println!("target: at least 0.900: {}", verdict(ratio >= 900));
     println!("target: beyond 10000 frames/s: {}", verdict(rate > 10_000));
     drop(connections);
@@ -107,11 +126,18 @@ fn main() {
 }
 
 fn runtime(name: &str) -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build().unwrap()
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn number(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().map_or(default, |text| text.parse().expect(name))
+    std::env::var(name)
+        .ok()
+        .map_or(default, |text| text.parse().expect(name))
 }
 
 fn thousandths(number: u64) -> String {
@@ -179,7 +205,9 @@ impl Connection {
             assert!(read > 0, "the server hung up");
             self.buffer.extend_from_slice(&piece[..read]);
             // The answer is known, so its place is, too: at the end, behind an empty line.
-            let Some(head) = self.buffer.len().checked_sub(request.answer.len()) else { continue };
+            let Some(head) = self.buffer.len().checked_sub(request.answer.len()) else {
+                continue;
+            };
             if self.buffer[..head].ends_with(b"\r\n\r\n") {
                 break;
             }
@@ -217,8 +245,14 @@ impl Gateway {
         let tcp = TcpStream::connect(address).await.unwrap();
         tcp.set_nodelay(true).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
-        Connection { stream, buffer: Vec::new() }
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
+            .await
+            .unwrap();
+        Connection {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 }
 
@@ -256,7 +290,15 @@ impl Lab {
             })
             .collect();
         let store = folder.join("store.sqlite3");
-        Self { store, ca, provider, gateways, nets, authority, round }
+        Self {
+            store,
+            ca,
+            provider,
+            gateways,
+            nets,
+            authority,
+            round,
+        }
     }
 
     fn options(&self) -> Options {
@@ -267,7 +309,10 @@ impl Lab {
             tls_key: self.provider.tls_key.clone(),
             gateway_ca: self.ca.clone(),
             signing_key: self.provider.signing_key.clone(),
-            limits: Limits { idle_seconds: 600, ..Limits::default() },
+            limits: Limits {
+                idle_seconds: 600,
+                ..Limits::default()
+            },
         }
     }
 
@@ -278,14 +323,23 @@ impl Lab {
             .enumerate()
             .map(|(index, client)| {
                 let around = (1..=REACH).flat_map(|step| {
-                    [ids[(index + step) % ids.len()], ids[(index + ids.len() - step) % ids.len()]]
+                    [
+                        ids[(index + step) % ids.len()],
+                        ids[(index + ids.len() - step) % ids.len()],
+                    ]
                 });
-                EpochMember { client: *client, neighbours: around.collect::<ClientSet>() }
+                EpochMember {
+                    client: *client,
+                    neighbours: around.collect::<ClientSet>(),
+                }
             })
             .collect();
         // Key packages play no part in the intake of frames: one per gateway serves all nets.
-        let records: Vec<MemberRecord> =
-            self.gateways.iter().map(|gateway| self.member(gateway)).collect();
+        let records: Vec<MemberRecord> = self
+            .gateways
+            .iter()
+            .map(|gateway| self.member(gateway))
+            .collect();
         self.nets
             .iter()
             .map(|descriptor| Seed {
@@ -303,7 +357,11 @@ impl Lab {
 
     fn member(&self, gateway: &Gateway) -> MemberRecord {
         let key = signing_key(&gateway.files.sig_key);
-        let chain = [CertificateDer::from_pem_file(&gateway.files.sig_certificate).unwrap().to_vec()];
+        let chain = [
+            CertificateDer::from_pem_file(&gateway.files.sig_certificate)
+                .unwrap()
+                .to_vec(),
+        ];
         let package = KeyPackage {
             net: self.nets[0].net(),
             descriptor: self.nets[0].hash(),
@@ -406,7 +464,10 @@ fn signing_key(path: &Path) -> SigningKey {
 /// An interval and its round such that the round takes frames for the next minutes and does not
 /// become final meanwhile.
 fn open_round() -> (u32, Round) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     (7200..10_000)
         .find_map(|interval: u32| {
             let (long, half) = (u64::from(interval), u64::from(interval / 2));
@@ -418,7 +479,11 @@ fn open_round() -> (u32, Round) {
 }
 
 fn parameters(index: usize, interval: u32, key: &SigningKey, authority: &[u8]) -> NetParameters {
-    let slot = |c, unit, scale| SlotSpec { obis: [1, 0, c, 8, 0, 255], unit, scale };
+    let slot = |c, unit, scale| SlotSpec {
+        obis: [1, 0, c, 8, 0, 255],
+        unit,
+        scale,
+    };
     NetParameters {
         version: 1,
         net: format!("net-{index:05}").parse::<NetId>().unwrap(),

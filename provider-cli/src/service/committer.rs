@@ -104,6 +104,25 @@ pub(super) fn start(writer: Writer) -> (Committer, JoinHandle<()>) {
     (Committer(sender), tokio::spawn(run(writer, receiver)))
 }
 
+/// A committer with a fault that storage has: the first `lies` batches reach the disk, and are
+/// reported as failed.
+#[cfg(test)]
+pub(super) fn start_lying(mut writer: Writer, mut lies: u32) -> Committer {
+    let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
+    tokio::spawn(async move {
+        while let Some(job) = jobs.recv().await {
+            if lies > 0 && !job.is_orphan() && !job.batch.is_empty() {
+                lies -= 1;
+                writer.commit(&[&job.batch]).await.unwrap();
+                answer(job, Err(&StoreError::Range(0)));
+            } else {
+                commit(&mut writer, &mut vec![job]).await;
+            }
+        }
+    });
+    Committer(sender)
+}
+
 async fn run(mut writer: Writer, mut jobs: mpsc::UnboundedReceiver<Job>) {
     // A server that was killed may have left frames of final rounds in the write-ahead log.
     let mut due = sweep(&mut writer).await;

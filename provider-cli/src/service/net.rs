@@ -338,3 +338,6 @@ fn log(net: NetId, record: &Record) {
         Record::Frame(_) | Record::Resent(_) | Record::Deliver { .. } => {}
     }
 }
+
+#[cfg(test)]
+mod tests;
