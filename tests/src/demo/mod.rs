@@ -1,0 +1,72 @@
+//! The demonstrator: `cargo demo`.
+//!
+//! Meters push SML telegrams through pseudo-terminals, gateways read and mask them, a provider
+//! sums them over mutual TLS; one gateway is killed, corrected for, and comes back. Everything is
+//! the real thing in processes of its own, except for the households.
+
+mod follow;
+mod options;
+mod play;
+mod point;
+mod show;
+mod street;
+mod witness;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Parser as _;
+
+use crate::harness::HarnessError;
+use options::Options;
+use play::Play;
+use show::Show;
+
+/// Runs the demonstrator with the arguments of the process.
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    let show = Show::new(options.json);
+    match run(&options, show) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("dcnet-demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options, show: Show) -> Result<bool, HarnessError> {
+    let folder = tempfile::Builder::new()
+        .prefix("dcnet-demo-")
+        .tempdir()
+        .map_err(HarnessError::system("make", "a temporary folder"))?;
+    let outcome = Play::prepare(options, folder.path(), show, interruption()?)
+        .and_then(|mut play| play.run());
+    let well = matches!(outcome, Ok(true));
+    if options.keep || !well {
+        let folder = folder.keep();
+        eprintln!(
+            "\neverything is kept in {}: provider/log, gateways/*/log, provider/dcnet.sqlite3",
+            folder.display()
+        );
+    }
+    outcome
+}
+
+/// Becomes true when the user wants to end it.
+fn interruption() -> Result<Arc<AtomicBool>, HarnessError> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(HarnessError::system("start", "a runtime"))?;
+    let raised = Arc::clone(&flag);
+    std::thread::spawn(move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            raised.store(true, Ordering::Relaxed);
+        }
+    });
+    Ok(flag)
+}

@@ -1,0 +1,260 @@
+//! A recorded meter: what an optical head once delivered, pushed again round by round.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dcnet_obis::ObisCode;
+use dcnet_obis::sml::Decoder;
+
+use super::{HarnessError, Source, Spoken};
+
+const ESCAPE: [u8; 4] = [0x1b; 4];
+const START: [u8; 4] = [1; 4];
+const END: u8 = 0x1a;
+
+/// The most that is pushed at once of a recording without any complete file.
+const NOISE: usize = 2000;
+
+/// A recording as a meter. Its `i`-th file is pushed again and again in the `i`-th round, the last
+/// one for ever; it changes in a third of the round, so that a border leaves no doubt.
+///
+/// It shows the register 1.8.0 in 10⁻¹ Wh.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    name: String,
+    files: Vec<File>,
+    /// What came before the first file: pushed once.
+    noise: Vec<u8>,
+    origin: Origin,
+    interval: u64,
+    first_round: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    bytes: Vec<u8>,
+    import: Option<i64>,
+}
+
+/// Who says what a recording's telegrams mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The text of libsml beside the recording: nobody of this house had a hand in it.
+    Reference,
+    /// The decoder of this house: there is no text, or it does not list the same telegrams.
+    OwnDecoder,
+    /// There is no complete file with this register in it: the meter is silent.
+    Nothing,
+}
+
+/// All recordings (`*.bin`) of a folder by name. They begin to advance with the round that is put
+/// into `first_round`; before it, and while it is `u64::MAX`, they stand still.
+///
+/// # Errors
+/// The folder cannot be read, or holds none.
+pub fn recordings(
+    folder: &Path,
+    interval: u64,
+    first_round: &Arc<AtomicU64>,
+) -> Result<Vec<Recording>, HarnessError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(HarnessError::system("read", folder))? {
+        let path = entry.map_err(HarnessError::system("read", folder))?.path();
+        if path.extension().is_some_and(|end| end == "bin") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    if paths.is_empty() {
+        return Err(HarnessError::NoRecordings {
+            folder: folder.to_owned(),
+        });
+    }
+    paths
+        .iter()
+        .map(|path| Recording::load(path, interval, Arc::clone(first_round)))
+        .collect()
+}
+
+impl Recording {
+    fn load(path: &Path, interval: u64, first_round: Arc<AtomicU64>) -> Result<Self, HarnessError> {
+        let bytes = fs::read(path).map_err(HarnessError::system("read", path))?;
+        let (noise, cut) = cut(&bytes);
+        let mut files: Vec<File> = cut
+            .into_iter()
+            .map(|bytes| File {
+                import: decoded(bytes),
+                bytes: bytes.to_vec(),
+            })
+            .collect();
+        // The text has a line for each telegram that shows the register, no more.
+        let reference = fs::read_to_string(path.with_extension("libsml.txt"))
+            .map(|text| referenced(&text))
+            .unwrap_or_default();
+        let showing = files.iter().filter(|file| file.import.is_some()).count();
+        let origin = match showing {
+            0 => Origin::Nothing,
+            count if count == reference.len() => Origin::Reference,
+            _ => Origin::OwnDecoder,
+        };
+        if origin == Origin::Reference {
+            let showing = files.iter_mut().filter(|file| file.import.is_some());
+            for (file, value) in showing.zip(reference) {
+                file.import = Some(value);
+            }
+        }
+        if files.is_empty() {
+            let bytes = bytes.get(..NOISE).unwrap_or(&bytes).to_vec();
+            files.push(File {
+                bytes,
+                import: None,
+            });
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(Self {
+            name: name.into_owned(),
+            files,
+            noise: noise.to_vec(),
+            origin,
+            interval,
+            first_round,
+        })
+    }
+
+    /// Its file's name without the ending.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of complete files in it.
+    pub fn files(&self) -> usize {
+        if self.origin == Origin::Nothing {
+            0
+        } else {
+            self.files.len()
+        }
+    }
+
+    /// Who says what its telegrams mean.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+}
+
+impl Source for Recording {
+    fn speak(&mut self, now: u64) -> Spoken {
+        let round = now.saturating_sub(self.interval / 3) / self.interval;
+        let first = self.first_round.load(Ordering::Relaxed);
+        let index = usize::try_from(round.saturating_sub(first)).unwrap_or(usize::MAX);
+        let file = self.files.get(index).or(self.files.last());
+        let mut bytes = std::mem::take(&mut self.noise);
+        bytes.extend(file.iter().flat_map(|file| &file.bytes));
+        Spoken {
+            bytes,
+            shown: file.and_then(|file| file.import).map(|import| vec![import]),
+        }
+    }
+}
+
+/// What comes before the first file, and the complete files. Damaged ones are among them.
+fn cut(bytes: &[u8]) -> (&[u8], Vec<&[u8]>) {
+    let mut files = Vec::new();
+    let mut begin = None;
+    let mut first = bytes.len();
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= 8) {
+        if !rest.starts_with(&ESCAPE) {
+            at += 1;
+        } else if rest[4..].starts_with(&START) {
+            begin = Some(at);
+            at += 8;
+        } else if rest[4..].starts_with(&ESCAPE) {
+            at += 8; // an escape sequence that is data
+        } else if rest[4] == END {
+            at += 8;
+            if let Some(begin) = begin.take() {
+                first = first.min(begin);
+                files.extend(bytes.get(begin..at));
+            }
+        } else {
+            at += 1;
+        }
+    }
+    (bytes.get(..first).unwrap_or_default(), files)
+}
+
+/// The register of the last telegram in a file that has it, in 10⁻¹ Wh.
+fn decoded(file: &[u8]) -> Option<i64> {
+    Decoder::new()
+        .push(file)
+        .into_iter()
+        .flatten()
+        .filter_map(|telegram| telegram.number(ObisCode::ACTIVE_ENERGY_IMPORT))
+        .next_back()
+        .and_then(|register| register.floor_to(-1))
+}
+
+/// The values of `1-0:1.8.0*255#17243675.6#Wh`, in 10⁻¹ Wh, floored.
+fn referenced(text: &str) -> Vec<i64> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("1-0:1.8.0*255#")?.strip_suffix("#Wh"))
+        .filter_map(|value| {
+            let (whole, decimals) = value.split_once('.').unwrap_or((value, "0"));
+            let tenth = decimals.get(..1)?;
+            format!("{whole}{tenth}").parse().ok()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_cut_at_their_borders_and_nowhere_else() {
+        let file: Vec<u8> = [
+            &ESCAPE[..],
+            &START,
+            &[7, 7],
+            &ESCAPE,
+            &ESCAPE,
+            &[END, 0, 0, 0],
+            &ESCAPE,
+            &[END, 0, 1, 2],
+        ]
+        .concat();
+        let bytes = [&[9, 0x1b, 9][..], &file, &file, &file[..9]].concat();
+        assert_eq!(cut(&bytes), (&[9, 0x1b, 9][..], vec![&file[..], &file[..]]));
+        assert_eq!(cut(&file[..9]), (&file[..9], vec![]));
+    }
+
+    #[test]
+    fn references_are_floored_to_tenths() {
+        let text = "1-0:1.8.0*255#17.69#Wh\n1-0:1.8.1*255#1#Wh\n1-0:1.8.0*255#18#Wh\n";
+        assert_eq!(referenced(text), [176, 180]);
+    }
+
+    #[test]
+    fn telegrams_advance_with_the_rounds_and_stay_at_the_last() {
+        let file = |byte: u8| File {
+            bytes: vec![byte],
+            import: Some(i64::from(byte)),
+        };
+        let first_round = Arc::new(AtomicU64::new(u64::MAX));
+        let mut recording = Recording {
+            name: String::new(),
+            files: vec![file(1), file(2)],
+            noise: vec![0],
+            origin: Origin::Reference,
+            interval: 6_000,
+            first_round: Arc::clone(&first_round),
+        };
+        assert_eq!(recording.speak(60_000).bytes, [0, 1]);
+        first_round.store(10, Ordering::Relaxed);
+        assert_eq!(recording.speak(67_999).bytes, [1]);
+        assert_eq!(recording.speak(68_000).bytes, [2]);
+        assert_eq!(recording.speak(600_000).shown, Some(vec![2]));
+    }
+}
