@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dcnet_protocol::round::{Schedule, UnixTime};
 
@@ -18,6 +18,9 @@ const RELEASE: UnixTime = UnixTime::from_secs(1_788_220_800);
 /// How far the clock may run behind the ledger without being called set back, in milliseconds:
 /// corrections by time synchronisation are small.
 const SLACK: u64 = 2_000;
+
+/// Longest exchange with the provider from which the clocks are compared.
+const LONGEST_EXCHANGE: Duration = Duration::from_secs(5);
 
 /// The system's wall clock; tests may shift it.
 #[derive(Debug, Clone, Default)]
@@ -58,8 +61,23 @@ pub struct Plausibility {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Comparison {
     ours: UnixTime,
+    /// The same moment by the monotonic clock, which nobody sets.
+    instant: Instant,
     /// How far ours is certainly ahead (positive) or behind, in milliseconds.
     skew: i64,
+}
+
+/// What an exchange with the provider tells about the clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exchange {
+    /// When the answer was there, by our clock.
+    pub received: UnixTime,
+    /// The same moment by the monotonic clock.
+    pub instant: Instant,
+    /// How long it took, by the monotonic clock.
+    pub took: Duration,
+    /// The `Date` header of the answer, in seconds since 1970 UTC.
+    pub date: u64,
 }
 
 impl Plausibility {
@@ -71,15 +89,23 @@ impl Plausibility {
         }
     }
 
-    /// Takes note of a `Date` header, in seconds since 1970 UTC: the request left at `sent`, its
-    /// answer was there at `received`.
+    /// Takes note of an exchange, if it was quick enough to tell something.
     ///
-    /// The header is cut to whole seconds, and was written somewhere between the two times; what
+    /// The header is cut to whole seconds, and was written at some moment of the exchange; what
     /// counts is the difference that remains in the best case.
-    pub fn compare(&mut self, sent: UnixTime, received: UnixTime, date_seconds: u64) {
-        let earliest = i128::from(date_seconds) * 1000;
-        let latest = earliest + 999;
-        let (sent, arrived) = (i128::from(sent.millis()), i128::from(received.millis()));
+    pub fn compare(&mut self, exchange: Exchange) {
+        let Exchange {
+            received,
+            instant,
+            took,
+            date,
+        } = exchange;
+        if took > LONGEST_EXCHANGE {
+            return;
+        }
+        let (earliest, latest) = (i128::from(date) * 1000, i128::from(date) * 1000 + 999);
+        let arrived = i128::from(received.millis());
+        let sent = arrived - i128::try_from(took.as_millis()).unwrap_or(i128::MAX / 2);
         let skew = if sent > latest {
             sent - latest
         } else if arrived < earliest {
@@ -90,6 +116,7 @@ impl Plausibility {
         let skew = i64::try_from(skew).unwrap_or(if skew > 0 { i64::MAX } else { i64::MIN });
         self.provider = Some(Comparison {
             ours: received,
+            instant,
             skew,
         });
     }
@@ -99,12 +126,17 @@ impl Plausibility {
         self.last_seen = self.last_seen.max(Some(now));
     }
 
-    /// Whether a round may be entered at `now`.
+    /// Whether a round may be entered at `now`, which is `instant` by the monotonic clock.
     ///
     /// # Errors
     ///
     /// Why the clock cannot be believed.
-    pub fn judge(&self, now: UnixTime, schedule: &Schedule) -> Result<(), ImplausibleClock> {
+    pub fn judge(
+        &self,
+        now: UnixTime,
+        instant: Instant,
+        schedule: &Schedule,
+    ) -> Result<(), ImplausibleClock> {
         if now < RELEASE {
             return Err(ImplausibleClock::BeforeRelease);
         }
@@ -115,7 +147,12 @@ impl Plausibility {
             return Err(ImplausibleClock::SetBack { seconds });
         }
         let limit = schedule.submit_millis() / 2;
-        let Some(Comparison { ours, skew }) = self.provider else {
+        let Some(Comparison {
+            ours,
+            instant: compared,
+            skew,
+        }) = self.provider
+        else {
             return Err(ImplausibleClock::NotCompared);
         };
         if skew.unsigned_abs() > limit {
@@ -125,9 +162,12 @@ impl Plausibility {
                 limit: limit.div_ceil(1000),
             });
         }
-        // A comparison wears off: our clock may have been set since.
-        if now.plus_millis(SLACK) < ours || now.millis_since(ours) > 3 * schedule.interval_millis()
-        {
+        // A comparison counts as long as nobody sets our clock, and not for ever.
+        let passed = instant.saturating_duration_since(compared).as_millis();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        let expected = ours.plus_millis(passed);
+        let set = now.millis_since(expected).max(expected.millis_since(now));
+        if set > SLACK || passed > 3 * schedule.interval_millis() {
             return Err(ImplausibleClock::NotCompared);
         }
         Ok(())
@@ -170,7 +210,6 @@ pub enum ImplausibleClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dcnet_protocol::descriptor::NetDescriptor;
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -179,28 +218,33 @@ mod tests {
         crate::testing::descriptor(900, 60, 60).schedule()
     }
 
-    fn compared(ours: UnixTime, date: u64) -> Plausibility {
-        let mut plausibility = Plausibility::new(None);
-        plausibility.compare(ours.minus_millis(20), ours, date);
-        plausibility
+    fn exchange(ours: UnixTime, instant: Instant, took: u64, date: u64) -> Exchange {
+        Exchange {
+            received: ours,
+            instant,
+            took: Duration::from_millis(took),
+            date,
+        }
+    }
+
+    /// Just compared, and asked at once.
+    fn judged(ours: UnixTime, date: u64) -> Result<(), ImplausibleClock> {
+        let (mut plausibility, instant) = (Plausibility::new(None), Instant::now());
+        plausibility.compare(exchange(ours, instant, 20, date));
+        plausibility.judge(ours, instant, &schedule())
     }
 
     #[test]
     fn a_clock_like_the_providers_is_believed() {
-        let _: NetDescriptor = crate::testing::descriptor(900, 60, 60);
         for date in [1_800_000_000 - 30, 1_800_000_000, 1_800_000_000 + 30] {
-            assert_eq!(
-                compared(NOW, date).judge(NOW, &schedule()),
-                Ok(()),
-                "{date}"
-            );
+            assert_eq!(judged(NOW, date), Ok(()), "{date}");
         }
     }
 
     #[test]
     fn half_a_submission_window_is_the_limit() {
         assert_eq!(
-            compared(NOW, 1_800_000_000 - 32).judge(NOW, &schedule()),
+            judged(NOW, 1_800_000_000 - 32),
             Err(ImplausibleClock::Skew {
                 seconds: 31,
                 direction: "ahead of",
@@ -208,7 +252,7 @@ mod tests {
             })
         );
         assert_eq!(
-            compared(NOW, 1_800_000_000 + 31).judge(NOW, &schedule()),
+            judged(NOW, 1_800_000_000 + 31),
             Err(ImplausibleClock::Skew {
                 seconds: 31,
                 direction: "behind",
@@ -219,38 +263,62 @@ mod tests {
 
     #[test]
     fn no_comparison_no_round() {
-        let plausibility = Plausibility::new(None);
+        let mut plausibility = Plausibility::new(None);
+        let instant = Instant::now();
+        let refused = Err(ImplausibleClock::NotCompared);
+        assert_eq!(plausibility.judge(NOW, instant, &schedule()), refused);
+        // An answer that was held back tells nothing.
+        plausibility.compare(exchange(NOW, instant, 25_000, 1_800_000_000));
+        assert_eq!(plausibility.judge(NOW, instant, &schedule()), refused);
+        plausibility.compare(exchange(NOW, instant, 4_000, 1_800_000_000));
+        assert_eq!(plausibility.judge(NOW, instant, &schedule()), Ok(()));
+        let long = 3 * 900_000 + 1;
+        let later = instant + Duration::from_millis(long);
         assert_eq!(
-            plausibility.judge(NOW, &schedule()),
-            Err(ImplausibleClock::NotCompared)
+            plausibility.judge(NOW.plus_millis(long), later, &schedule()),
+            refused
         );
-        let old = compared(NOW, 1_800_000_000);
-        let later = NOW.plus_millis(3 * 900_000 + 1);
-        assert_eq!(
-            old.judge(later, &schedule()),
-            Err(ImplausibleClock::NotCompared)
-        );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_has_to_be_compared_again() {
+        let (mut plausibility, instant) = (Plausibility::new(None), Instant::now());
+        plausibility.compare(exchange(NOW, instant, 20, 1_800_000_000));
+        let later = instant + Duration::from_mins(1);
+        for (now, believed) in [
+            (60_000, true),
+            (58_500, true),
+            (61_500, true),
+            (57_000, false),
+            (90_000, false),
+        ] {
+            let judged = plausibility.judge(NOW.plus_millis(now), later, &schedule());
+            assert_eq!(judged.is_ok(), believed, "{now}");
+        }
     }
 
     #[test]
     fn not_before_the_release_and_not_before_the_ledger() {
         let past = UnixTime::from_secs(1_700_000_000);
         assert_eq!(
-            compared(past, 1_700_000_000).judge(past, &schedule()),
+            judged(past, 1_700_000_000),
             Err(ImplausibleClock::BeforeRelease)
         );
-        let mut plausibility = compared(NOW, 1_800_000_000);
+        let (mut plausibility, instant) = (Plausibility::new(None), Instant::now());
+        plausibility.compare(exchange(NOW, instant, 20, 1_800_000_000));
         plausibility.seen(NOW.plus_millis(10_000));
-        assert_eq!(
-            plausibility.judge(NOW, &schedule()),
-            Err(ImplausibleClock::SetBack { seconds: 10 })
-        );
+        let refused = Err(ImplausibleClock::SetBack { seconds: 10 });
+        assert_eq!(plausibility.judge(NOW, instant, &schedule()), refused);
         plausibility.seen(NOW);
-        assert!(
-            plausibility.judge(NOW, &schedule()).is_err(),
-            "what was seen stays seen"
+        assert_eq!(
+            plausibility.judge(NOW, instant, &schedule()),
+            refused,
+            "what was seen stays"
         );
-        let later = NOW.plus_millis(8_000);
-        assert_eq!(plausibility.judge(later, &schedule()), Ok(()));
+        let later = instant + Duration::from_secs(8);
+        assert_eq!(
+            plausibility.judge(NOW.plus_millis(8_000), later, &schedule()),
+            Ok(())
+        );
     }
 }

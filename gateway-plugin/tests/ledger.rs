@@ -204,7 +204,21 @@ fn the_state_directory_is_private_and_of_one_process() {
 }
 
 #[test]
-fn a_newer_or_damaged_file_is_refused() {
+fn a_ledger_half_begun_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let directory = StateDirectory::acquire(&path).unwrap();
+    fs::write(path.join("ledger.redb.new"), b"power was lost here").unwrap();
+    let ledger = Ledger::open(directory).unwrap();
+    ledger.commit(&[sealed(1, b"x")]).unwrap();
+    drop(ledger);
+    let ledger = Ledger::open(StateDirectory::acquire(&path).unwrap()).unwrap();
+    assert_eq!(ledger.last_entered().unwrap(), Some(Round::new(1)));
+    assert!(!path.join("ledger.redb.new").exists());
+}
+
+#[test]
+fn a_damaged_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     drop(Ledger::open(StateDirectory::acquire(&path).unwrap()).unwrap());

@@ -1,18 +1,22 @@
 //! What comes from the provider: answers, refusals, the inbox.
 
+use std::time::Duration;
+
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::gateway::Input;
 use dcnet_protocol::message::Inbox;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::round::Round;
 use dcnet_protocol::superposition;
+use tokio::time::Instant;
 
 use super::outbox::{Done, Reply, SentFrame, date_of};
 use super::plan::Waiting;
 use super::random;
 use super::session::Session;
+use crate::clock::Exchange;
 use crate::ledger::{Change, LedgerError, Outcome, SentEntry};
-use crate::submit::{Answer, Date, SubmitError};
+use crate::submit::{Answer, SubmitError};
 
 impl Session {
     /// A request came to its end.
@@ -77,19 +81,20 @@ impl Session {
             }
         };
         self.is_reached();
-        self.inbox_at = if self.is_busy(now) {
-            now
+        let pause = if !self.is_busy(now) {
+            Duration::from_millis((self.schedule.interval_millis() / 8).clamp(1_000, 120_000))
+        } else if answer.value.deliveries.is_empty() {
+            // A provider that does not hold answers back is not asked without a pause.
+            Duration::from_millis(200)
         } else {
-            now.plus_millis((self.schedule.interval_millis() / 8).clamp(1_000, 120_000))
+            Duration::ZERO
         };
+        self.inbox_at = Instant::now() + pause;
         if !answer.value.deliveries.is_empty() {
             for delivery in answer.value.deliveries {
                 self.step(Input::Delivery(delivery))?;
             }
             self.step(Input::Poll)?;
-        } else if self.is_busy(now) {
-            // A provider that does not hold answers back is not asked without a pause.
-            self.inbox_at = now.plus_millis(200);
         }
         if was_fresh && let Some(waiting) = self.plan.take_due(now) {
             self.seal(waiting)?;
@@ -100,7 +105,7 @@ impl Session {
     /// Seals the frame of a round, if the clock can be believed.
     fn seal(&mut self, waiting: Waiting) -> Result<(), LedgerError> {
         let Waiting { round, reading, .. } = waiting;
-        if let Err(fault) = self.parts.plausibility.judge(self.now(), &self.schedule) {
+        if let Err(fault) = self.judge() {
             self.missed(round, &fault.to_string());
             return Ok(());
         }
@@ -197,14 +202,9 @@ impl Session {
         self.parts.machine.commit(&changes)
     }
 
-    fn compare(&mut self, date: Option<Date>) {
-        if let Some(Date {
-            sent,
-            received,
-            seconds,
-        }) = date
-        {
-            self.parts.plausibility.compare(sent, received, seconds);
+    fn compare(&mut self, exchange: Option<Exchange>) {
+        if let Some(exchange) = exchange {
+            self.parts.plausibility.compare(exchange);
         }
     }
 
@@ -218,15 +218,12 @@ impl Session {
     /// Waits before the next attempt, and says once what is wrong.
     fn is_in_trouble(&mut self, error: &SubmitError) {
         let text = error.to_string();
-        let pause = u64::try_from(self.trouble.pause(random()).as_millis()).unwrap_or(u64::MAX);
-        let now = self.now();
-        let soon = now.plus_millis(if self.plan.due(now).is_some() {
-            pause.min(1_000)
-        } else {
-            pause
-        });
-        self.inbox_at = self.inbox_at.max(soon);
-        self.poll_at = self.poll_at.max(soon);
+        let mut pause = self.trouble.pause(random());
+        if self.plan.due(self.now()).is_some() {
+            pause = pause.min(Duration::from_secs(1)); // a window is open, and not for long
+        }
+        self.not_before = Instant::now() + pause;
+        self.poll_at = self.poll_at.max(self.not_before);
         if matches!(error, SubmitError::Refused { .. }) && !error.is_transient() {
             if text != self.last_refusal {
                 tracing::warn!(event = "provider.refused", "{text}");

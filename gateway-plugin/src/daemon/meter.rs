@@ -4,6 +4,7 @@ use dcnet_profiles::advice::advice;
 use dcnet_profiles::evaluation::{BorderReading, Missing, Reading, reading};
 use dcnet_protocol::gateway::Phase;
 use dcnet_protocol::round::{Round, UnixTime};
+use tokio::time::Instant;
 
 use super::session::Session;
 use crate::ledger::{Change, LedgerError};
@@ -34,7 +35,7 @@ impl Session {
     /// The border of `round` has passed: takes its reading and plans its frame.
     pub(super) fn close(&mut self, round: Round) -> Result<(), LedgerError> {
         let now = self.now();
-        let in_time = now < self.schedule.submit_deadline(round);
+        let in_time = now < self.schedule.last_call(round);
         let end = self.border_reading(self.schedule.border(round))?;
         let start = match self.last_border.take() {
             Some(last) if last.border == self.schedule.start(round) => Some(last),
@@ -55,6 +56,8 @@ impl Session {
             );
         }
         let delay = self.jitter();
+        // Earlier trouble with the provider does not eat the window up.
+        self.not_before = Instant::now();
         self.plan.close(round, reading, now, delay);
         Ok(())
     }

@@ -17,9 +17,9 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::random;
-use crate::clock::Clock;
+use crate::clock::{Clock, Exchange};
 use crate::submit::retry::Backoff;
-use crate::submit::{Answer, Client, Date, SubmitError};
+use crate::submit::{Answer, Client, SubmitError};
 
 /// Requests that are under way at once; those of a round do not count.
 const MAX_UNDER_WAY: usize = 4;
@@ -221,7 +221,7 @@ fn kind(envelope: &Envelope) -> u8 {
 /// Until when it makes sense to try again; `None`: once, the protocol asks again by itself.
 fn deadline(schedule: &Schedule, notification: Notification, round: Round) -> Option<UnixTime> {
     match notification {
-        Notification::Transmit => Some(schedule.submit_deadline(round)),
+        Notification::Transmit => Some(schedule.last_call(round)),
         Notification::Resend => Some(schedule.correction_deadline(round)),
         Notification::Register | Notification::Entered | Notification::Exiting => None,
     }
@@ -287,7 +287,7 @@ async fn ask(client: &Client, request: Request) -> Result<Answer<Reply>, SubmitE
 }
 
 /// Date of an outcome, whether it is an answer or a refusal.
-pub(super) fn date_of<T>(outcome: &Result<Answer<T>, SubmitError>) -> Option<Date> {
+pub(super) fn date_of<T>(outcome: &Result<Answer<T>, SubmitError>) -> Option<Exchange> {
     match outcome {
         Ok(answer) => answer.date,
         Err(SubmitError::Refused { date, .. }) => *date,

@@ -49,7 +49,7 @@ impl Plan {
         delay: u64,
     ) {
         self.closed = Some(round);
-        self.waiting = (now < self.schedule.submit_deadline(round)).then(|| Waiting {
+        self.waiting = (now < self.schedule.last_call(round)).then(|| Waiting {
             round,
             at: now.plus_millis(delay),
             reading,
@@ -73,7 +73,7 @@ impl Plan {
     pub(super) fn take_missed(&mut self, now: UnixTime) -> Option<Waiting> {
         let schedule = self.schedule;
         self.waiting.take_if(|waiting| {
-            now >= schedule.submit_deadline(waiting.round) || now < schedule.border(waiting.round)
+            now >= schedule.last_call(waiting.round) || now < schedule.border(waiting.round)
         })
     }
 
@@ -101,7 +101,7 @@ impl Plan {
         let border = next_border.plus_millis(SETTLE);
         match &self.waiting {
             Some(waiting) if waiting.at > now => border.min(waiting.at),
-            Some(waiting) => border.min(self.schedule.submit_deadline(waiting.round)),
+            Some(waiting) => border.min(self.schedule.last_call(waiting.round)),
             None => border,
         }
     }
@@ -146,7 +146,7 @@ mod tests {
         let at = now.plus_millis(1_000);
         assert_eq!(plan.due(at), Some(ROUND));
         assert_eq!(plan.take_missed(at), None);
-        let late = BORDER.plus_millis(60_000);
+        let late = plan.schedule.last_call(ROUND);
         assert_eq!(plan.next(at), late);
         assert_eq!(plan.take_missed(late).unwrap().round, ROUND);
         assert_eq!(plan.take_due(late), None);

@@ -11,21 +11,22 @@ use dcnet_protocol::gateway::{Input, Phase, Report, RoundRefusal};
 use dcnet_protocol::message::Inbox;
 use dcnet_protocol::round::{Schedule, UnixTime};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::machine::{Effect, Machine};
 use super::outbox::{Done, Outbox};
 use super::plan::Plan;
 use super::status::{Status, StatusFile};
 use super::{End, LEAVE_REQUEST, os_rng, random};
-use crate::clock::{Clock, Plausibility};
+use crate::clock::{Clock, ImplausibleClock, Plausibility};
 use crate::ledger::LedgerError;
 use crate::source::SourceEvent;
 use crate::submit::retry::Backoff;
 use crate::submit::{Answer, Client, SubmitError};
 
 /// Longest time without a look at the clock: it may have been set.
-const LONGEST_SLEEP: u64 = 30_000;
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 /// Time for frames on their way when asked to stop.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -54,9 +55,12 @@ pub(super) struct Session {
     pub(super) inbox: Option<InboxFetch>,
     /// The fetch under way was begun for the round that is to be sealed.
     pub(super) inbox_is_fresh: bool,
-    /// Not before this is the inbox looked at again.
-    pub(super) inbox_at: UnixTime,
-    pub(super) poll_at: UnixTime,
+    // These three by the monotonic clock: the other one may be set.
+    /// When the inbox is looked into next, if nothing happens before.
+    pub(super) inbox_at: Instant,
+    /// After trouble with the provider: not before this is it asked again.
+    pub(super) not_before: Instant,
+    pub(super) poll_at: Instant,
     pub(super) trouble: Backoff,
     pub(super) last_refusal: String,
     pub(super) phase: Option<Phase>,
@@ -91,8 +95,9 @@ impl Session {
             last_border: None,
             inbox: None,
             inbox_is_fresh: false,
-            inbox_at: now,
-            poll_at: now,
+            inbox_at: Instant::now(),
+            not_before: Instant::now(),
+            poll_at: Instant::now(),
             trouble: Backoff::new(
                 Duration::from_millis(500),
                 Duration::from_mins(1)
@@ -159,17 +164,21 @@ impl Session {
             );
         }
         let due = self.plan.due(now).is_some();
-        if due && !self.inbox_is_fresh && now >= self.inbox_at {
+        let instant = Instant::now();
+        if due && !self.inbox_is_fresh && instant >= self.not_before {
             // Once more right before sealing: a manifest may be waiting there. It also compares
             // the clocks.
             self.fetch(0);
             self.inbox_is_fresh = true;
-        } else if self.inbox.is_none() && now >= self.inbox_at && !self.plan.is_about_to_seal(now) {
+        } else if self.inbox.is_none()
+            && instant >= self.inbox_at.max(self.not_before)
+            && !self.plan.is_about_to_seal(now)
+        {
             let wait = self.patience(now);
             self.fetch(wait);
         }
-        if now >= self.poll_at {
-            self.poll_at = now.plus_millis(self.poll_pause());
+        if instant >= self.poll_at {
+            self.poll_at = instant + self.poll_pause();
             self.look_for_leave_request()?;
             if !self.parts.descriptor_confirmed {
                 self.parts.outbox.ask_descriptor();
@@ -183,12 +192,7 @@ impl Session {
     /// Lets the state machine take one input, and does what it wants done.
     pub(super) fn step(&mut self, input: Input) -> Result<(), LedgerError> {
         let now = self.now();
-        let seen = self
-            .parts
-            .plausibility
-            .judge(now, &self.schedule)
-            .is_ok()
-            .then_some(now);
+        let seen = self.judge().is_ok().then_some(now);
         let effects = self.parts.machine.step(now, seen, input, &mut os_rng())?;
         if let Some(seen) = seen {
             self.parts.plausibility.seen(seen);
@@ -205,6 +209,14 @@ impl Session {
 
     pub(super) fn now(&self) -> UnixTime {
         self.parts.clock.now()
+    }
+
+    /// Whether a round may be entered now.
+    pub(super) fn judge(&self) -> Result<(), ImplausibleClock> {
+        let instant = std::time::Instant::now();
+        self.parts
+            .plausibility
+            .judge(self.now(), instant, &self.schedule)
     }
 
     fn fetch(&mut self, wait: u64) {
@@ -234,20 +246,24 @@ impl Session {
         in_round || self.phase != Some(Phase::Active)
     }
 
-    /// Pause between two looks at what is due for a member, in milliseconds.
-    pub(super) fn poll_pause(&self) -> u64 {
-        (self.schedule.interval_millis() / 4).clamp(500, 5_000)
+    /// Pause between two looks at what is due for a member.
+    fn poll_pause(&self) -> Duration {
+        Duration::from_millis((self.schedule.interval_millis() / 4).clamp(500, 5_000))
     }
 
     fn until_next(&self) -> Duration {
         let now = self.now();
-        let mut next = self.plan.next(now).min(self.poll_at);
-        let fetch_is_due = self.plan.due(now).is_some() && !self.inbox_is_fresh;
-        if fetch_is_due || (self.inbox.is_none() && !self.plan.is_about_to_seal(now)) {
-            next = next.min(self.inbox_at);
+        let mut next = self.poll_at;
+        if self.plan.due(now).is_some() && !self.inbox_is_fresh {
+            next = next.min(self.not_before);
+        } else if self.inbox.is_none() && !self.plan.is_about_to_seal(now) {
+            next = next.min(self.inbox_at.max(self.not_before));
         }
+        let by_plan = Duration::from_millis(self.plan.next(now).millis_since(now));
         // At least a moment, so that a clock that stands still does not become a busy loop.
-        Duration::from_millis(next.millis_since(now).clamp(10, LONGEST_SLEEP))
+        by_plan
+            .min(next.saturating_duration_since(Instant::now()))
+            .clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
     }
 
     fn look_for_leave_request(&mut self) -> Result<(), LedgerError> {
@@ -317,8 +333,7 @@ impl Session {
 
     fn publish(&mut self) {
         let now = self.now();
-        let judged = self.parts.plausibility.judge(now, &self.schedule);
-        self.status.clock_fault = judged.err().map(|fault| fault.to_string());
+        self.status.clock_fault = self.judge().err().map(|fault| fault.to_string());
         if let Err(error) = self.status_file.write(&self.status, now.millis()) {
             tracing::debug!(
                 event = "status",

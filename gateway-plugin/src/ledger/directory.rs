@@ -69,6 +69,14 @@ impl StateDirectory {
         open_private(&self.path.join(name))
     }
 
+    /// Removes a file in the directory, if it is there.
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        match std::fs::remove_file(self.path.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes new names in the directory durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()

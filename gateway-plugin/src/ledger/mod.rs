@@ -42,6 +42,11 @@ const BORDERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("borders")
 /// The consumer's log: number to what was sent, when, to whom.
 const SENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sent");
 
+/// The file in the state directory.
+const NAME: &str = "ledger.redb";
+/// The same while it is made.
+const NEW: &str = "ledger.redb.new";
+
 /// Format of the file.
 const VERSION: u32 = 1;
 
@@ -122,17 +127,42 @@ impl Ledger {
     ///
     /// The file is damaged, of a newer version, or cannot be written.
     pub fn open(directory: StateDirectory) -> Result<Self, LedgerError> {
-        let path = directory.path().join("ledger.redb");
+        let path = directory.path().join(NAME);
         let fault = |source| LedgerError::File {
             path: path.clone(),
             source,
         };
-        let file = directory.open_private("ledger.redb").map_err(fault)?;
+        if !path.try_exists().map_err(fault)? {
+            // A file that a loss of power left half begun is none: the name comes last.
+            let new = directory.path().join(NEW);
+            directory.remove(NEW).map_err(fault)?;
+            drop(Self::open_file(&directory, NEW, &new)?);
+            std::fs::rename(&new, &path).map_err(fault)?;
+            directory.sync().map_err(fault)?;
+        }
+        let database = Self::open_file(&directory, NAME, &path)?;
+        Ok(Self {
+            database,
+            path,
+            _lock: Some(directory.into_lock()),
+        })
+    }
+
+    fn open_file(
+        directory: &StateDirectory,
+        name: &str,
+        path: &Path,
+    ) -> Result<Database, LedgerError> {
+        let file = directory
+            .open_private(name)
+            .map_err(|source| LedgerError::File {
+                path: path.to_owned(),
+                source,
+            })?;
         let database = redb::backends::FileBackend::new(file)
             .and_then(|backend| builder().create_with_backend(backend))
-            .map_err(|source| LedgerError::database(&path, source))?;
-        directory.sync().map_err(fault)?;
-        Self::begin(database, path, Some(directory.into_lock()))
+            .map_err(|source| LedgerError::database(path, source))?;
+        Self::begin(database, path.to_owned(), None).map(|ledger| ledger.database)
     }
 
     /// Opens a ledger on any storage; the tests bring storage that fails.

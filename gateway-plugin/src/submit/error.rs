@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use serde::Deserialize;
 
-use super::Date;
+use crate::clock::Exchange;
 
 /// Why an exchange with the provider failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,9 +24,9 @@ pub enum SubmitError {
     #[error("the provider refused: {problem}")]
     Refused {
         /// Why.
-        problem: Problem,
-        /// Both clocks at that moment.
-        date: Option<Date>,
+        problem: Box<Problem>,
+        /// What the answer tells about the clocks.
+        date: Option<Exchange>,
     },
     /// An answer that makes no sense.
     #[error("the provider's answer makes no sense ({what}): is `provider` the right address?")]
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn only_undecided_failures_are_tried_again() {
         let refused = |status| SubmitError::Refused {
-            problem: Problem::read(status, b""),
+            problem: Box::new(Problem::read(status, b"")),
             date: None,
         };
         assert!(SubmitError::Timeout.is_transient());

@@ -7,7 +7,7 @@ mod error;
 pub mod retry;
 mod tls;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::NetDescriptor;
@@ -15,14 +15,13 @@ use dcnet_protocol::envelope::Envelope;
 use dcnet_protocol::key_agreement::SignedKeyPackage;
 use dcnet_protocol::message::{Inbox, MemberList, Receipt};
 use dcnet_protocol::names::{ClientId, NetId};
-use dcnet_protocol::round::UnixTime;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Method, Response, StatusCode};
 
 pub use error::{Problem, SubmitError};
 pub use tls::{TlsError, TlsMaterial, client_config};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Exchange};
 
 /// Media type of the protocol's messages.
 pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
@@ -48,8 +47,8 @@ pub struct Client {
 pub struct Answer<T> {
     /// The answer.
     pub value: T,
-    /// Both clocks, if the answer had a `Date`.
-    pub date: Option<Date>,
+    /// What it tells about the clocks, if it had a `Date`.
+    pub date: Option<Exchange>,
 }
 
 impl<T> Answer<T> {
@@ -60,17 +59,6 @@ impl<T> Answer<T> {
             date: self.date,
         }
     }
-}
-
-/// Both clocks at one exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Date {
-    /// When the request left.
-    pub sent: UnixTime,
-    /// When its answer was there.
-    pub received: UnixTime,
-    /// The provider's clock, in seconds since 1970 UTC.
-    pub seconds: u64,
 }
 
 impl Client {
@@ -202,13 +190,15 @@ impl Client {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, MEDIA_TYPE).body(body);
         }
-        let sent = self.clock.now();
+        let started = Instant::now();
         let response = request.send().await.map_err(SubmitError::transport)?;
-        let received = self.clock.now();
-        let date = date(response.headers()).map(|seconds| Date {
-            sent,
+        let (received, instant) = (self.clock.now(), Instant::now());
+        let took = instant.saturating_duration_since(started);
+        let date = date(response.headers()).map(|date| Exchange {
             received,
-            seconds,
+            instant,
+            took,
+            date,
         });
         let status = response.status();
         if status == StatusCode::OK || status == StatusCode::NO_CONTENT {
@@ -219,7 +209,7 @@ impl Client {
         }
         let body = body_of(response, MAX_PROBLEM).await.unwrap_or_default();
         Err(SubmitError::Refused {
-            problem: Problem::read(status.as_u16(), &body),
+            problem: Box::new(Problem::read(status.as_u16(), &body)),
             date,
         })
     }

@@ -69,6 +69,7 @@ pub fn client_config(material: &TlsMaterial) -> Result<ClientConfig, TlsError> {
         .map_err(|source| TlsError::Identity { source })?
         .with_root_certificates(roots)
         .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.resumption = Resumption::in_memory_sessions(4); // one provider, few connections
     Ok(config)
 }

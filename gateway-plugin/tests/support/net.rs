@@ -26,6 +26,8 @@ pub struct Net {
     pub seen: Vec<(ClientId, Notification, Round, Vec<u8>)>,
     /// Companions that send nothing.
     pub dead: Vec<usize>,
+    /// Time of this net, if it is not the system's.
+    time: Option<UnixTime>,
 }
 
 /// Each companion reads this in every round: advance and power.
@@ -34,6 +36,25 @@ pub const COMPANION: [i64; 2] = [1_000_000, 1_000];
 impl Net {
     /// `companions` members beside the gateway under test; lengths in seconds.
     pub fn new(authority: &Authority, companions: usize, lengths: [u32; 3]) -> Self {
+        Self::with_time(authority, companions, lengths, None)
+    }
+
+    /// A net whose time passes with [`Self::advance`] only.
+    pub fn at(
+        authority: &Authority,
+        companions: usize,
+        lengths: [u32; 3],
+        start: UnixTime,
+    ) -> Self {
+        Self::with_time(authority, companions, lengths, Some(start))
+    }
+
+    fn with_time(
+        authority: &Authority,
+        companions: usize,
+        lengths: [u32; 3],
+        time: Option<UnixTime>,
+    ) -> Self {
         let key = signing_key(&new_key());
         let [interval_s, submit_window_s, correction_window_s] = lengths;
         let descriptor = NetDescriptor::new(NetParameters {
@@ -85,7 +106,7 @@ impl Net {
                         allow_resend: true,
                     },
                 };
-                let state = GatewayState::fresh(now(), &mut rng());
+                let state = GatewayState::fresh(time.unwrap_or_else(now), &mut rng());
                 Gateway::new(setup, state).unwrap()
             })
             .collect();
@@ -98,7 +119,16 @@ impl Net {
             outcomes: Vec::new(),
             seen: Vec::new(),
             dead: Vec::new(),
+            time,
         }
+    }
+
+    pub fn now(&self) -> UnixTime {
+        self.time.unwrap_or_else(now)
+    }
+
+    pub fn advance(&mut self, millis: u64) {
+        self.time = self.time.map(|time| time.plus_millis(millis));
     }
 
     pub fn provider(&self) -> &Provider {
@@ -107,7 +137,7 @@ impl Net {
 
     /// What a gateway posted.
     pub fn post(&mut self, input: provider::Input) -> Result<Reply, Refusal> {
-        let handled = self.provider.handle(now(), input);
+        let handled = self.provider.handle(self.now(), input);
         self.apply(handled.records);
         handled.reply.expect("a reply to a post")
     }
@@ -124,7 +154,7 @@ impl Net {
 
     /// Lets time pass: deadlines of the provider, whatever is due for the companions.
     pub fn tick(&mut self) {
-        let handled = self.provider.handle(now(), provider::Input::Tick);
+        let handled = self.provider.handle(self.now(), provider::Input::Tick);
         self.apply(handled.records);
         for number in 0..self.companions.len() {
             if self.dead.contains(&number) {
@@ -136,11 +166,11 @@ impl Net {
                 self.step(number, gateway::Input::Delivery(delivery));
             }
             self.step(number, gateway::Input::Poll);
-            let Some(round) = self.schedule.submitted_at(now()) else {
+            let Some(round) = self.schedule.submitted_at(self.now()) else {
                 continue;
             };
             let sealed = self.companions[number].last_sealed();
-            let open = now() < self.schedule.submit_deadline(round);
+            let open = self.now() < self.schedule.submit_deadline(round);
             if open && sealed.is_none_or(|sealed| sealed < round) {
                 let reading = Reading::new(COMPANION.to_vec()).ok();
                 self.step(number, gateway::Input::Submit { round, reading });
@@ -152,7 +182,8 @@ impl Net {
         let client = companion(number);
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
-            for output in self.companions[number].handle(now(), input, &mut rng()) {
+            let now = self.now();
+            for output in self.companions[number].handle(now, input, &mut rng()) {
                 let Output::Send(request) = output else {
                     continue;
                 };

@@ -1,0 +1,245 @@
+//! The state machine tied to a ledger whose storage fails, at every sync and in both ways: nothing
+//! leaves the gateway that is not on the disk, and of each round there is one frame, ever.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use dcnet_gateway::daemon::{Effect, Machine};
+use dcnet_gateway::ledger::Ledger;
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::gateway::{Input, Policy, Request, Setup};
+use dcnet_protocol::names::ClientId;
+use dcnet_protocol::notification::Notification;
+use dcnet_protocol::provider;
+use dcnet_protocol::round::{Round, UnixTime};
+use dcnet_protocol::superposition::Reading;
+use support::disk::{Disk, Fault};
+use support::net::{Net, rng};
+use support::pki::{Authority, Issued, signing_key};
+
+struct House {
+    client: ClientId,
+    issued: Issued,
+    authority: Authority,
+    net: Net,
+    disk: Disk,
+    machine: Option<Machine>,
+    /// Frames that left, by round and notification.
+    left: BTreeMap<(Round, u8), Vec<u8>>,
+    restarts: u32,
+    reading: i64,
+}
+
+impl House {
+    fn new(disk: Disk) -> Self {
+        let authority = Authority::new();
+        let net = Net::at(&authority, 4, [900, 60, 60], START);
+        let issued = authority.statement("house");
+        Self {
+            client: "house".parse().unwrap(),
+            issued,
+            authority,
+            net,
+            disk,
+            machine: None,
+            left: BTreeMap::new(),
+            restarts: 0,
+            reading: 0,
+        }
+    }
+
+    fn setup(&self) -> Setup {
+        Setup {
+            descriptor: self.net.descriptor.clone(),
+            client: self.client,
+            key: signing_key(&self.issued.key),
+            chain: vec![self.issued.certificate.der().to_vec()],
+            anchor: self.authority.anchor(),
+            policy: Policy {
+                min_size: 4,
+                allow_resend: true,
+            },
+        }
+    }
+
+    /// Opens the ledger on what is left on the disk. `false`: that failed, too.
+    fn start(&mut self) -> bool {
+        let setup = self.setup();
+        let now = self.net.now();
+        let opened = Ledger::with_backend(self.disk.clone())
+            .map_err(|_| ())
+            .and_then(|ledger| Machine::open(ledger, setup, now, &mut rng()).map_err(|_| ()));
+        if let Ok(machine) = opened {
+            self.machine = Some(machine);
+            self.step(Input::Join);
+        } else {
+            self.power_loss();
+        }
+        self.machine.is_some()
+    }
+
+    fn power_loss(&mut self) {
+        self.machine = None;
+        self.disk = self.disk.after_power_loss();
+        self.restarts += 1;
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let now = self.net.now();
+            let Some(machine) = &mut self.machine else {
+                return;
+            };
+            let Ok(effects) = machine.step(now, Some(now), input, &mut rng()) else {
+                // A machine whose ledger failed takes no further step.
+                machine
+                    .step(now, None, Input::Poll, &mut rng())
+                    .unwrap_err();
+                self.power_loss();
+                return;
+            };
+            for effect in effects {
+                let Effect::Send(request) = effect else {
+                    continue;
+                };
+                inputs.extend(self.send(request));
+            }
+        }
+    }
+
+    fn send(&mut self, request: Request) -> Option<Input> {
+        if let Request::Frame {
+            notification,
+            round,
+            bytes,
+        } = &request
+            && matches!(notification, Notification::Transmit | Notification::Resend)
+        {
+            let first = self
+                .left
+                .entry((*round, notification.number()))
+                .or_insert(bytes.clone());
+            assert_eq!(first, bytes, "a second frame of round {round}");
+            // What leaves is on the disk: it is still there after a loss of power.
+            let ledger = Ledger::with_backend(self.disk.after_power_loss()).unwrap();
+            let stored = match notification {
+                Notification::Resend => ledger.answered(*round),
+                _ => ledger.sealed(*round),
+            };
+            assert_eq!(
+                stored.unwrap().as_ref(),
+                Some(bytes),
+                "sent before it was durable"
+            );
+        }
+        let from = self.client;
+        match request {
+            Request::Frame {
+                notification,
+                bytes,
+                ..
+            } => match self.net.post(provider::Input::Frame { from, bytes }) {
+                Ok(provider::Reply::Receipt(receipt)) => Some(Input::Accepted(receipt)),
+                Ok(provider::Reply::Relayed) => None,
+                Err(refusal) => Some(Input::Refused {
+                    notification,
+                    slug: refusal.slug().to_owned(),
+                }),
+            },
+            Request::Envelope(envelope) => {
+                let bytes = envelope.encode();
+                self.net
+                    .post(provider::Input::Envelope { from, bytes })
+                    .ok()?;
+                Some(Input::Relayed(envelope.header().clone()))
+            }
+            Request::Members => Some(Input::Members(self.net.provider().member_list())),
+            Request::Package(client) => {
+                let package = self.net.provider().package(&client)?.clone();
+                Some(Input::Package(Box::new(package)))
+            }
+        }
+    }
+
+    /// Ten seconds of the life of everybody.
+    fn live(&mut self) {
+        self.net.advance(10_000);
+        self.net.tick();
+        if self.machine.is_none() && !self.start() {
+            return;
+        }
+        let Some(machine) = &self.machine else { return };
+        let after = machine.gateway().inbox_position();
+        for delivery in self.net.inbox(self.client, after).deliveries {
+            self.step(Input::Delivery(delivery));
+        }
+        self.step(Input::Poll);
+        let now = self.net.now();
+        let schedule = self.net.schedule;
+        if let Some(round) = schedule.submitted_at(now)
+            && now < schedule.submit_deadline(round)
+        {
+            // Another reading at every attempt: if a round were sealed twice, it would show.
+            self.reading += 1;
+            let reading = Reading::new(vec![self.reading, 0]).ok();
+            self.step(Input::Submit { round, reading });
+        }
+    }
+
+    fn live_rounds(&mut self, rounds: u64) {
+        for _ in 0..rounds * 90 {
+            self.live();
+        }
+    }
+}
+
+const START: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+/// Long enough for joining, a few rounds, and a correction.
+fn story(disk: Disk) -> House {
+    let mut house = House::new(disk);
+    house.live_rounds(4);
+    house.net.dead.push(0);
+    house.live_rounds(2);
+    house.net.dead.clear();
+    house.live_rounds(2);
+    house
+}
+
+#[test]
+fn at_every_sync_and_in_both_ways() {
+    let calm = story(Disk::default());
+    assert_eq!(calm.restarts, 0);
+    let transmitted = |house: &House| {
+        house
+            .left
+            .keys()
+            .filter(|(_, n)| *n == Notification::Transmit.number())
+            .count()
+    };
+    let resent = |house: &House| house.left.len() - transmitted(house);
+    assert!(transmitted(&calm) >= 6, "{:?}", calm.left.keys());
+    assert!(resent(&calm) >= 1, "the story holds a correction");
+    // A ledger that was never whole has no name yet (see the ledger's own tests).
+    let disk = Disk::default();
+    drop(Ledger::with_backend(disk.clone()).unwrap());
+    let (first, last) = (disk.syncs() + 1, calm.disk.syncs());
+
+    let mut answered = 0;
+    for fault in [Fault::Failed, Fault::FailedButPersisted] {
+        for number in first..=last {
+            let disk = Disk::default();
+            disk.fail_at(number, fault);
+            let house = story(disk);
+            assert!(house.restarts >= 1, "{fault} at {number}");
+            // One failure costs at most the round it happened in.
+            let (got, all) = (transmitted(&house), transmitted(&calm));
+            assert!(got + 2 >= all, "{fault} at {number}: {got} of {all}");
+            answered += resent(&house);
+        }
+    }
+    assert!(answered > 0);
+}
