@@ -7,6 +7,7 @@ mod common;
 use common::{Lab, MEDIA_TYPE, Net, four, now};
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::frame::{Frame, FrameBody};
+use dcnet_protocol::message::Message;
 use dcnet_protocol::names::ClientSet;
 use dcnet_protocol::round::Round;
 use reqwest::Method;
@@ -111,8 +112,8 @@ async fn bodies_and_headers() {
     answer.problem(431, "headers-too-large");
 }
 
-/// What a plain HTTP/1.1 connection answers to bytes written in pieces.
-async fn raw(lab: &Lab, server: &common::Server, pieces: &[&[u8]], pause: u64) -> String {
+/// What a plain HTTP/1.1 connection answers to `bytes`.
+async fn raw(lab: &Lab, server: &common::Server, bytes: &[u8], half_close: bool) -> String {
     use rustls_pki_types::pem::PemObject as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let files = lab.gateway("gw-raw").files;
@@ -132,10 +133,10 @@ async fn raw(lab: &Lab, server: &common::Server, pieces: &[&[u8]], pause: u64) -
         .connect("localhost".try_into().unwrap(), tcp)
         .await
         .unwrap();
-    for piece in pieces {
-        stream.write_all(piece).await.unwrap();
-        stream.flush().await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+    stream.write_all(bytes).await.unwrap();
+    stream.flush().await.unwrap();
+    if half_close {
+        stream.shutdown().await.unwrap();
     }
     let mut answer = Vec::new();
     // The server may cut the connection without a farewell.
@@ -160,17 +161,21 @@ async fn slow_clients_are_not_waited_for() {
 
     // Announces ten bytes and sends three.
     let slow = format!("{head}Content-Length: 10\r\n\r\nabc");
-    let answer = raw(&lab, &server, &[slow.as_bytes()], 0).await;
+    let answer = raw(&lab, &server, slow.as_bytes(), false).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(
         answer.contains("urn:dcnet:problem:body-timeout"),
         "{answer}"
     );
 
+    // Announces ten bytes, sends three and hangs up.
+    let answer = raw(&lab, &server, slow.as_bytes(), true).await;
+    assert!(answer.contains("urn:dcnet:problem:body-broken"), "{answer}");
+
     // Chunks without end: the limit holds for what does not announce itself, too.
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}{chunk}");
-    let answer = raw(&lab, &server, &[chunked.as_bytes()], 0).await;
+    let answer = raw(&lab, &server, chunked.as_bytes(), false).await;
     assert!(
         answer.contains("urn:dcnet:problem:body-too-large"),
         "{answer}"
@@ -178,9 +183,9 @@ async fn slow_clients_are_not_waited_for() {
 
     // A head that never ends, and a connection that says nothing at all.
     let started = std::time::Instant::now();
-    let answer = raw(&lab, &server, &[head.as_bytes()], 0).await;
+    let answer = raw(&lab, &server, head.as_bytes(), false).await;
     assert!(!answer.contains(" 200 "), "{answer}");
-    let answer = raw(&lab, &server, &[b""], 0).await;
+    let answer = raw(&lab, &server, b"", false).await;
     assert_eq!(answer, "");
     let waited = started.elapsed().as_secs();
     assert!((3..9).contains(&waited), "{waited} s");
@@ -311,15 +316,10 @@ async fn what_a_round_refuses() {
         .frame(&server, &net, &frame)
         .await
         .problem(409, "not-active");
-    let resend = {
-        let mut bytes = net.transmit(first.id, epoch, round, &[1, 2]);
-        let at = bytes.len() - 2 * 8 - 2 - 1;
-        bytes[at] = 4;
-        bytes.splice(at + 1..=at, [0; 4]);
-        Frame::decode(&bytes).unwrap();
-        bytes
-    };
-    send(resend).await.problem(409, "no-correction");
+    let good = net.transmit(first.id, epoch, round, &[1, 2]);
+    send(net.resend(&good, &ClientSet::default()))
+        .await
+        .problem(409, "no-correction");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -360,4 +360,131 @@ async fn the_media_type_of_answers_is_ours() {
     let response = gateway.http.get(url).send().await.unwrap();
     assert_eq!(response.headers()[CONTENT_TYPE], MEDIA_TYPE);
     assert_eq!(response.headers()["cache-control"], "no-store");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_left_needs_a_new_key_package() {
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    let server = lab.serve();
+    let gateway = lab.gateway("gw-1");
+    let net = Net::fetch(&server, &gateway, "elbe-4").await;
+    let send = async |frame: Vec<u8>| gateway.frame(&server, &net, &frame).await;
+    send(gateway.register_frame(&net)).await.ok();
+    send(gateway.exit_frame(&net, 1)).await.ok();
+    send(gateway.register_frame(&net))
+        .await
+        .problem(410, "exited");
+    let package = Box::new(gateway.package(&net, 2));
+    let body = FrameBody::Register {
+        package,
+        emergency: false,
+    };
+    send(
+        Frame::control(net.header(gateway.id), body)
+            .unwrap()
+            .encode(),
+    )
+    .await
+    .ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_is_taken_from_those_who_were_asked_as_it_was_asked() {
+    let lab = Lab::new();
+    let ca = lab.authority.certificate_path();
+    lab.create_net_with(
+        "elbe-4",
+        &ca,
+        &["--interval", "7s", "--correction-window", "3s"],
+    );
+    let server = lab.serve();
+    let gateways: Vec<_> = (1..=6)
+        .map(|index| lab.gateway(&format!("gw-{index}")))
+        .collect();
+    let net = Net::fetch(&server, &gateways[0], "elbe-4").await;
+    net.enter_ring(&server, &gateways, 2).await;
+    let manifest = gateways[0].manifest(&server, &net).await;
+    let (epoch, round) = (manifest.epoch.number(), manifest.first_round);
+    net.wait_for(round).await;
+    // gw-1 is missing; it has no edge with gw-4.
+    let frame = |index: usize, value| net.transmit(gateways[index].id, epoch, round, &[value, 1]);
+    for (index, gateway) in gateways.iter().enumerate().skip(1) {
+        gateway.frame(&server, &net, &frame(index, 10)).await.ok();
+    }
+    let missing: ClientSet = [gateways[0].id].into_iter().collect();
+    let mut after = 0;
+    let correction = 'waiting: loop {
+        for delivery in gateways[1].inbox(&server, &net, after, 5).await.deliveries {
+            after = delivery.sequence;
+            if let Message::Correction(correction) = delivery.message {
+                break 'waiting correction;
+            }
+        }
+    };
+    let correction = correction.verify(net.descriptor.provider_key()).unwrap();
+    assert_eq!((correction.round, &correction.missing), (round, &missing));
+
+    let resend = async |index: usize, missing: &ClientSet| {
+        gateways[index]
+            .frame(&server, &net, &net.resend(&frame(index, 10), missing))
+            .await
+    };
+    resend(3, &missing).await.problem(403, "not-asked");
+    let others: ClientSet = [gateways[3].id].into_iter().collect();
+    resend(1, &others)
+        .await
+        .problem(409, "different-correction");
+    for index in [1, 2, 4, 5] {
+        let receipt = resend(index, &missing).await.ok();
+        assert_eq!(resend(index, &missing).await.ok(), receipt);
+    }
+    let shown = lab.dcnet_json(&["round", "show", "elbe-4", &round.to_string(), "--json"]);
+    assert_eq!(shown["status"], "corrected", "{shown}");
+    assert_eq!(shown["missing"][0], "gw-1", "{shown}");
+    assert_eq!(shown["sums"][0]["value"], "5.0", "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_another_process_holds_is_not_waited_for() {
+    use sqlx::Connection as _;
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    std::fs::write(lab.path("limits.yaml"), "answer_seconds: 1\n").unwrap();
+    let ca = lab.authority.certificate_path();
+    let server = lab.serve_with(
+        &ca,
+        &["--config", lab.path("limits.yaml").to_str().unwrap()],
+    );
+    let gateway = lab.gateway("gw-1");
+    let net = Net::fetch(&server, &gateway, "elbe-4").await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(lab.store());
+    let mut holder = sqlx::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    let held = holder.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let frame = gateway.register_frame(&net);
+    gateway
+        .frame(&server, &net, &frame)
+        .await
+        .problem(503, "timeout");
+    held.rollback().await.unwrap();
+    gateway.frame(&server, &net, &frame).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_net_of_another_signing_key_is_not_served() {
+    let mut lab = Lab::new();
+    lab.create_net("elbe-4");
+    let names = ["localhost".to_owned()];
+    let other = dcnet_provider::pki::create_provider(&lab.path("other"), &names, 2).unwrap();
+    lab.provider.signing_key = other.signing_key;
+    let server = lab.serve();
+    let gateway = lab.gateway("gw-1");
+    let detail = gateway
+        .get(&server, "/v1/nets/elbe-4")
+        .await
+        .problem(503, "net-not-served");
+    assert!(detail.contains("signing key"), "{detail}");
+    gateway.get(&server, "/healthz").await.ok();
 }

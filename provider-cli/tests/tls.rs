@@ -178,3 +178,62 @@ async fn a_silent_connection_is_closed_when_the_handshake_takes_too_long() {
     );
     assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_names_no_gateway_is_told_so() {
+    let lab = Lab::new();
+    let server = lab.serve();
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let ca = lab.authority.certificate_path();
+    let ca_key = rcgen::KeyPair::from_pem(&read(&ca.with_file_name("ca.key.pem"))).unwrap();
+    let issuer = rcgen::Issuer::from_ca_cert_pem(&read(&ca), ca_key).unwrap();
+    let two = ["urn:dcnet:gateway:gw-1", "urn:dcnet:gateway:gw-2"];
+    for (name, uris) in [("nobody", &[][..]), ("both", &two[..])] {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let uri = |text: &&str| rcgen::SanType::URI((*text).try_into().unwrap());
+        params.subject_alt_names = uris.iter().map(uri).collect();
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        let paths = (
+            lab.path(&format!("{name}.pem")),
+            lab.path(&format!("{name}.key.pem")),
+        );
+        std::fs::write(&paths.0, certificate.pem()).unwrap();
+        std::fs::write(&paths.1, key.serialize_pem()).unwrap();
+        let client = lab.http(Some((&paths.0, &paths.1)));
+        let response = client
+            .get(format!("{}/healthz", server.url))
+            .send()
+            .await
+            .unwrap();
+        let detail = Answer::of(response)
+            .await
+            .problem(403, "client-certificate-unusable");
+        assert!(detail.contains("urn:dcnet:gateway:"), "{detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_limit_wait_for_a_place() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("limits.yaml"), "connections: 2\n").unwrap();
+    let ca = lab.authority.certificate_path();
+    let server = lab.serve_with(
+        &ca,
+        &["--config", lab.path("limits.yaml").to_str().unwrap()],
+    );
+    let (one, two, three) = (
+        lab.gateway("gw-1"),
+        lab.gateway("gw-2"),
+        lab.gateway("gw-3"),
+    );
+    one.get(&server, "/healthz").await.ok();
+    two.get(&server, "/healthz").await.ok();
+    let patience = std::time::Duration::from_millis(700);
+    let waited = tokio::time::timeout(patience, three.get(&server, "/healthz")).await;
+    assert!(waited.is_err(), "{waited:?}");
+    // Its pool closes its connection.
+    drop(one);
+    three.get(&server, "/healthz").await.ok();
+}

@@ -82,8 +82,7 @@ fn main() {
         "{:>6} {:>14} {:>14} {:>7}",
         "turn", "frames/s", "readings/s", "ratio"
     );
-    let mut ratios = Vec::new();
-    let mut rates = Vec::new();
+    let mut measured = Vec::new();
     for turn in 0..TURNS {
         // Each gateway has one frame per net and round: every turn takes its share of the nets.
         let share: Vec<usize> = (0..nets).filter(|net| net % TURNS == turn).collect();
@@ -97,26 +96,33 @@ fn main() {
             lab.gateways.iter().map(of).collect()
         };
         let (frames, plain) = (requests(Kind::Frame), requests(Kind::Plain));
-        // In turns, the first of a pair alternating, so that both meet the same disturbances.
-        let (frame_rate, plain_rate);
+        // The first of a pair alternates, so that both meet the same disturbances.
+        let (frame, reading);
         if turn % 2 == 0 {
-            frame_rate = client.block_on(run(&mut connections, frames));
-            plain_rate = client.block_on(run(&mut connections, plain));
+            frame = client.block_on(run(&mut connections, frames));
+            reading = client.block_on(run(&mut connections, plain));
         } else {
-            plain_rate = client.block_on(run(&mut connections, plain));
-            frame_rate = client.block_on(run(&mut connections, frames));
+            reading = client.block_on(run(&mut connections, plain));
+            frame = client.block_on(run(&mut connections, frames));
         }
-        let ratio = frame_rate * 1000 / plain_rate.max(1);
+        let ratio = thousandths(frame.rate * 1000 / reading.rate.max(1));
         println!(
-            "{turn:>6} {frame_rate:>14} {plain_rate:>14} {:>7}",
-            thousandths(ratio)
+            "{turn:>6} {:>14} {:>14} {ratio:>7}",
+            frame.rate, reading.rate
         );
-        ratios.push(ratio);
-        rates.push(frame_rate);
+        measured.push((frame, reading));
     }
-    let (ratio, rate) = (median(&mut ratios), median(&mut rates));
+    let over =
+        |number: fn(&(Measured, Measured)) -> u64| median(measured.iter().map(number).collect());
+    let ratio = over(|(frame, reading)| frame.rate * 1000 / reading.rate.max(1));
+    let rate = over(|(frame, _)| frame.rate);
     println!(
-        "median: {rate} durable frames/s, {} of the rate of plain readings",
+        "processor time: {} ns per frame, {} ns per plain reading, client and server together",
+        over(|(frame, _)| frame.cpu),
+        over(|(_, reading)| reading.cpu)
+    );
+    println!(
+        "medians: {rate} durable frames/s, {} of the rate of plain readings",
         thousandths(ratio)
     );
     println!("target: at least 0.900: {}", verdict(ratio >= 900));
@@ -148,14 +154,24 @@ fn verdict(holds: bool) -> &'static str {
     if holds { "holds" } else { "is missed" }
 }
 
-fn median(numbers: &mut [u64]) -> u64 {
+fn median(mut numbers: Vec<u64>) -> u64 {
     numbers.sort_unstable();
     numbers[numbers.len() / 2]
 }
 
-/// Sends everything, one request at a time per connection; requests per second.
-async fn run(connections: &mut Vec<Connection>, requests: Vec<Vec<Request>>) -> u64 {
-    let count: usize = requests.iter().map(Vec::len).sum();
+/// What a turn measured.
+#[derive(Clone, Copy)]
+struct Measured {
+    /// Requests per second.
+    rate: u64,
+    /// Processor time per request, client and server together, in nanoseconds.
+    cpu: u64,
+}
+
+/// Sends everything, one request at a time per connection.
+async fn run(connections: &mut Vec<Connection>, requests: Vec<Vec<Request>>) -> Measured {
+    let count = u64::try_from(requests.iter().map(Vec::len).sum::<usize>()).unwrap();
+    let cpu = cpu_nanoseconds();
     let started = Instant::now();
     let tasks: Vec<_> = connections
         .drain(..)
@@ -173,7 +189,19 @@ async fn run(connections: &mut Vec<Connection>, requests: Vec<Vec<Request>>) -> 
         connections.push(task.await.unwrap());
     }
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap();
-    u64::try_from(count).unwrap() * 1_000_000 / micros.max(1)
+    Measured {
+        rate: count * 1_000_000 / micros.max(1),
+        cpu: (cpu_nanoseconds() - cpu) / count.max(1),
+    }
+}
+
+/// Processor time of all threads of this process: what other load on the machine does not change.
+fn cpu_nanoseconds() -> u64 {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("schedstat")).ok())
+        .map(|text| text.split(' ').next().unwrap().parse::<u64>().unwrap())
+        .sum()
 }
 
 #[derive(Clone, Copy)]

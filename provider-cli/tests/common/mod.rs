@@ -24,7 +24,7 @@ use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
 use dcnet_protocol::frame::{Frame, FrameBody, FrameHeader, PROTOCOL};
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
-use dcnet_protocol::membership::entry::Neighbourhood;
+use dcnet_protocol::membership::entry::{ExitStatement, Neighbourhood};
 use dcnet_protocol::message::{Inbox, Manifest, Message, Receipt};
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
 use dcnet_protocol::round::{Epoch, Round, UnixTime};
@@ -362,6 +362,19 @@ impl Gateway {
         Frame::control(net.header(self.id), body).unwrap().encode()
     }
 
+    /// Notification 3.
+    pub fn exit_frame(&self, net: &Net, serial: u64) -> Vec<u8> {
+        let statement = ExitStatement {
+            net: net.id,
+            descriptor: net.descriptor.hash(),
+            client: self.id,
+            serial,
+            neighbours: ClientSet::default(),
+        };
+        let body = FrameBody::Exiting(self.key.sign(statement));
+        Frame::control(net.header(self.id), body).unwrap().encode()
+    }
+
     /// Notification 2.
     pub fn entered_frame(&self, net: &Net, serial: u64, neighbours: ClientSet) -> Vec<u8> {
         let statement = Neighbourhood {
@@ -451,20 +464,37 @@ impl Net {
         bytes
     }
 
+    /// Notification 4: the same, without the pads of `missing`.
+    pub fn resend(&self, frame: &[u8], missing: &ClientSet) -> Vec<u8> {
+        let words = 2 + 8 * self.descriptor.slots().len();
+        let (head, words) = frame.split_at(frame.len() - words);
+        let mut bytes = head[..head.len() - 1].to_vec();
+        bytes.push(4);
+        bytes.extend(missing.encode());
+        bytes.extend(words);
+        Frame::decode(&bytes).unwrap();
+        bytes
+    }
+
     /// Registers and enters everybody; everybody is everybody's neighbour.
     pub async fn enter_all(&self, server: &Server, gateways: &[Gateway]) {
+        self.enter_ring(server, gateways, gateways.len()).await;
+    }
+
+    /// Registers and enters everybody; neighbours are those at most `reach` places away in a ring.
+    pub async fn enter_ring(&self, server: &Server, gateways: &[Gateway], reach: usize) {
         for gateway in gateways {
             gateway
                 .frame(server, self, &gateway.register_frame(self))
                 .await
                 .ok();
         }
-        for gateway in gateways {
-            let others = gateways
-                .iter()
-                .map(|other| other.id)
-                .filter(|id| *id != gateway.id);
-            let frame = gateway.entered_frame(self, 1, others.collect());
+        for (place, gateway) in gateways.iter().enumerate() {
+            let near = gateways.iter().enumerate().filter(|(other, _)| {
+                let apart = place.abs_diff(*other);
+                apart > 0 && apart.min(gateways.len() - apart) <= reach
+            });
+            let frame = gateway.entered_frame(self, 1, near.map(|(_, other)| other.id).collect());
             gateway.frame(server, self, &frame).await.ok();
         }
     }
