@@ -10,7 +10,6 @@ mod play;
 mod point;
 mod show;
 mod street;
-mod witness;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +24,10 @@ use show::Show;
 
 /// Runs the demonstrator with the arguments of the process.
 pub fn main() -> ExitCode {
-    let options = Options::parse();
+    // `cargo demo` ends with `--` already; whoever adds another one means the same.
+    let arguments = std::env::args_os().enumerate();
+    let arguments = arguments.filter(|(place, word)| *place != 1 || word != "--");
+    let options = Options::parse_from(arguments.map(|(_, word)| word));
     let show = Show::new(options.json);
     match run(&options, show) {
         Ok(true) => ExitCode::SUCCESS,

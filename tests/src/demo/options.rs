@@ -23,9 +23,9 @@ was corrected, and the key graph was restored; 1 if not; 2 for a wrong command l
 
 Examples:
   cargo demo
-  cargo demo -- --interval 10 --rounds 2 --log
-  cargo demo -- --recordings captures/sml --gateways 8
-  cargo demo -- --json | jq 'select(.event == \"round\")'";
+  cargo demo --interval 10 --rounds 2 --log
+  cargo demo --recordings captures/sml --gateways 8
+  cargo demo --json | jq 'select(.event == \"round\")'";
 
 /// Watch a neighbourhood's sums being formed while nobody learns a household's reading.
 #[derive(Debug, Clone, Parser)]

@@ -14,9 +14,8 @@ use super::options::Options;
 use super::point::Point;
 use super::show::Show;
 use super::street::Street;
-use super::witness::Witness;
 use crate::harness::{
-    Edges, HarnessError, Lab, Peek, Program, Published, Verdict, now_millis, truth,
+    Edges, HarnessError, Lab, Peek, Program, Published, Verdict, Witness, now_millis, truth,
 };
 
 /// Rounds without the killed gateway before it is started again.

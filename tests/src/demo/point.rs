@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::street::Street;
-use super::witness::Seen;
-use crate::harness::{HarnessError, Lab, Peek, Published, Verdict, wait_for};
+use crate::harness::{HarnessError, Lab, Peek, Published, Seen, Verdict, wait_for};
 
 /// Time for the provider to clean up behind the last round.
 const CLEANING: std::time::Duration = std::time::Duration::from_secs(5);

@@ -26,7 +26,7 @@ pub(super) struct House {
     what: String,
     /// Whether its meter shows all that the net sums.
     readable: bool,
-    files: usize,
+    telegrams: usize,
     origin: Option<Origin>,
     source: Option<Box<dyn Source>>,
     meter: Option<Meter<Box<dyn Source>>>,
@@ -144,7 +144,7 @@ impl Street {
     pub(super) fn victim(&self) -> Option<String> {
         let readable = self.houses.iter().filter(|(_, house)| house.readable);
         readable
-            .max_by_key(|(_, house)| house.files)
+            .max_by_key(|(_, house)| house.telegrams)
             .map(|(name, _)| name.clone())
     }
 }
@@ -165,7 +165,7 @@ fn simulated(number: u8, interval: u64) -> BTreeMap<String, House> {
                 what: what.to_owned(),
                 readable: true,
                 // Only to choose among them: the roof, for its sums change most when it is gone.
-                files: usize::from(number == 3),
+                telegrams: usize::from(number == 3),
                 origin: None,
                 source: Some(Box::new(source)),
                 meter: None,
@@ -190,13 +190,16 @@ fn recorded(
     let house = |(number, recording): (usize, Recording)| {
         let name = format!("gw-{:02}", number + 1);
         let what = match recording.origin() {
-            Origin::Nothing => format!("{}: nothing to be read", recording.name()),
-            _ => format!("{}: {} telegrams", recording.name(), recording.files()),
+            Origin::Nothing if recording.telegrams() == 0 => {
+                format!("{}, no complete telegram", recording.name())
+            }
+            Origin::Nothing => format!("{}, does not show 1.8.0", recording.name()),
+            _ => format!("{}, {} telegrams", recording.name(), recording.telegrams()),
         };
         let house = House {
             what,
             readable: recording.origin() != Origin::Nothing,
-            files: recording.files(),
+            telegrams: recording.telegrams(),
             origin: Some(recording.origin()),
             source: Some(Box::new(recording)),
             meter: None,

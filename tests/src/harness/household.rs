@@ -26,7 +26,7 @@ pub struct Household {
     encoder: Encoder,
     interval: u64,
     random: u64,
-    changed_in: u64,
+    changed_in: Option<u64>,
     import: i64,
     export: i64,
     power: i64,
@@ -41,7 +41,7 @@ impl Household {
             encoder: Encoder::new(),
             interval,
             random: u64::from(number) << 32,
-            changed_in: 0,
+            changed_in: None,
             import: 0,
             export: 0,
             power: 0,
@@ -54,10 +54,11 @@ impl Household {
         household
     }
 
-    /// The fitter exchanges the meter: registers at 0 again, a new device id if `new_id`.
-    pub fn replace_meter(&mut self, new_id: bool) {
-        self.import = 0;
-        self.export = 0;
+    /// The fitter exchanges the meter for one whose registers stand at `register`; it has a new
+    /// device id if `new_id`.
+    pub fn replace_meter(&mut self, register: i64, new_id: bool) {
+        self.import = register;
+        self.export = register;
         if new_id && let Some(last) = self.server_id.last_mut() {
             *last = last.wrapping_add(128);
         }
@@ -119,8 +120,8 @@ impl Source for Household {
         let (round, into) = (now / self.interval, now % self.interval);
         // A simulator that was held up leaves the registers as they are for this round.
         let time_to_change = (self.interval / 3..self.interval / 2).contains(&into);
-        if round != self.changed_in && time_to_change {
-            self.changed_in = round;
+        if self.changed_in != Some(round) && time_to_change {
+            self.changed_in = Some(round);
             self.change();
         }
         Spoken {

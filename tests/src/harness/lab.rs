@@ -26,6 +26,7 @@ pub struct Lab {
     provider_files: ProviderFiles,
     provider: Option<Process>,
     address: Option<String>,
+    json_logs: bool,
     gateways: BTreeMap<String, Option<Process>>,
 }
 
@@ -82,6 +83,7 @@ impl Lab {
             provider_files,
             provider: None,
             address: None,
+            json_logs: false,
             gateways: gateways.iter().map(|name| (name.clone(), None)).collect(),
         };
         for name in gateways {
@@ -145,25 +147,34 @@ impl Lab {
         self.address = Some(address.to_owned());
         self.provider = Some(process);
         for name in self.names() {
-            self.write_profile(&name)?;
+            self.write_profile(&name, &self.ca())?;
         }
         Ok(())
     }
 
-    /// Writes the profile of the gateway `name`, with the provider's address.
-    fn write_profile(&self, name: &str) -> Result<(), HarnessError> {
+    /// Writes the profile of the gateway `name`, with the provider's address, and with `ca` as the
+    /// gateways' authority.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_profile(&self, name: &str, ca: &Path) -> Result<(), HarnessError> {
         let folder = self.gateway_folder(name);
         let files = dcnet_provider::pki::GatewayFiles::in_folder(&folder.join("pki"));
         let profile = self.plan.profile(
             name,
             &self.port(name),
             &format!("https://{}", self.address()),
-            &self.ca(),
+            ca,
             &self.provider_files,
             &files,
         );
         let path = folder.join("gateway.yaml");
         fs::write(&path, profile).map_err(HarnessError::system("write", &path))
+    }
+
+    /// From now on gateways log JSON lines.
+    pub fn log_json(&mut self) {
+        self.json_logs = true;
     }
 
     /// Kills the provider (`SIGKILL`), if it runs.
@@ -180,7 +191,13 @@ impl Lab {
     /// It does not start.
     pub fn start_gateway(&mut self, name: &str) -> Result<(), HarnessError> {
         let profile = self.gateway_folder(name).join("gateway.yaml");
-        let arguments = ["run".as_ref(), profile.as_os_str()];
+        let form = if self.json_logs { "json" } else { "text" };
+        let arguments = [
+            "run".as_ref(),
+            "--log".as_ref(),
+            form.as_ref(),
+            profile.as_os_str(),
+        ];
         let log = self.gateway_log(name);
         let process = self.program.start_gateway(name, &arguments, &log)?;
         self.gateways.insert(name.to_owned(), Some(process));
@@ -194,6 +211,17 @@ impl Lab {
     pub fn kill_gateway(&mut self, name: &str) -> Result<Option<ExitStatus>, HarnessError> {
         let process = self.gateways.get_mut(name).and_then(Option::take);
         process.map(Process::kill).transpose()
+    }
+
+    /// How the gateway `name` ended, once it has ended by itself.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn gateway_end(&mut self, name: &str) -> Result<Option<ExitStatus>, HarnessError> {
+        match self.gateways.get_mut(name) {
+            Some(Some(process)) => process.end(),
+            _ => Ok(None),
+        }
     }
 
     /// Fails if a process that was started has ended by itself.

@@ -6,7 +6,7 @@
 //! - [`Household`] and [`Recording`]: sources, simulated and recorded.
 //! - [`Lab`]: a net with its certificates, provider and gateways in one folder.
 //! - [`Published`]: what the provider says of a round; [`truth`]: what it should have said.
-//! - [`Peek`]: a look into the provider's store behind its back.
+//! - [`Peek`] and [`Witness`]: looks into the provider's store behind its back.
 
 mod error;
 mod household;
@@ -20,6 +20,7 @@ mod published;
 mod recording;
 mod retry;
 mod truth;
+mod witness;
 
 pub use error::HarnessError;
 pub use household::{Habit, Household};
@@ -33,3 +34,4 @@ pub use published::Published;
 pub use recording::{Origin, Recording, recordings};
 pub use retry::{now_millis, wait_for};
 pub use truth::{Verdict, truth};
+pub use witness::{Seen, Witness};

@@ -189,11 +189,20 @@ impl Process {
     /// # Errors
     /// [`HarnessError::Died`] with the end of its log.
     pub fn check(&mut self) -> Result<(), HarnessError> {
-        match self.child.try_wait() {
-            Ok(Some(status)) => Err(self.died(status)),
-            Ok(None) => Ok(()),
-            Err(source) => Err(HarnessError::system("look after", &self.name)(source)),
+        match self.end()? {
+            Some(status) => Err(self.died(status)),
+            None => Ok(()),
         }
+    }
+
+    /// How it ended, once it has.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn end(&mut self) -> Result<Option<ExitStatus>, HarnessError> {
+        self.child
+            .try_wait()
+            .map_err(HarnessError::system("look after", &self.name))
     }
 
     /// `SIGKILL`: it gets no chance to do anything more. Says how it ended.

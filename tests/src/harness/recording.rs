@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dcnet_obis::ObisCode;
 use dcnet_obis::sml::Decoder;
+use dcnet_obis::{ObisCode, Telegram};
 
 use super::{HarnessError, Source, Spoken};
 
@@ -28,6 +28,7 @@ pub struct Recording {
     /// What came before the first file: pushed once.
     noise: Vec<u8>,
     origin: Origin,
+    telegrams: usize,
     interval: u64,
     first_round: Arc<AtomicU64>,
 }
@@ -82,13 +83,16 @@ impl Recording {
     fn load(path: &Path, interval: u64, first_round: Arc<AtomicU64>) -> Result<Self, HarnessError> {
         let bytes = fs::read(path).map_err(HarnessError::system("read", path))?;
         let (noise, cut) = cut(&bytes);
-        let mut files: Vec<File> = cut
-            .into_iter()
-            .map(|bytes| File {
-                import: decoded(bytes),
+        let mut telegrams = 0;
+        let mut files = Vec::new();
+        for bytes in cut {
+            let read: Vec<Telegram> = Decoder::new().push(bytes).into_iter().flatten().collect();
+            telegrams += usize::from(!read.is_empty());
+            files.push(File {
+                import: import(&read),
                 bytes: bytes.to_vec(),
-            })
-            .collect();
+            });
+        }
         // The text has a line for each telegram that shows the register, no more.
         let reference = fs::read_to_string(path.with_extension("libsml.txt"))
             .map(|text| referenced(&text))
@@ -118,6 +122,7 @@ impl Recording {
             files,
             noise: noise.to_vec(),
             origin,
+            telegrams,
             interval,
             first_round,
         })
@@ -128,13 +133,9 @@ impl Recording {
         &self.name
     }
 
-    /// Number of complete files in it.
-    pub fn files(&self) -> usize {
-        if self.origin == Origin::Nothing {
-            0
-        } else {
-            self.files.len()
-        }
+    /// Number of complete files in it that can be read.
+    pub fn telegrams(&self) -> usize {
+        self.telegrams
     }
 
     /// Who says what its telegrams mean.
@@ -185,12 +186,10 @@ fn cut(bytes: &[u8]) -> (&[u8], Vec<&[u8]>) {
     (bytes.get(..first).unwrap_or_default(), files)
 }
 
-/// The register of the last telegram in a file that has it, in 10⁻¹ Wh.
-fn decoded(file: &[u8]) -> Option<i64> {
-    Decoder::new()
-        .push(file)
-        .into_iter()
-        .flatten()
+/// The register in the last telegram of a file that has it, in 10⁻¹ Wh.
+fn import(telegrams: &[Telegram]) -> Option<i64> {
+    telegrams
+        .iter()
         .filter_map(|telegram| telegram.number(ObisCode::ACTIVE_ENERGY_IMPORT))
         .next_back()
         .and_then(|register| register.floor_to(-1))
@@ -248,6 +247,7 @@ mod tests {
             files: vec![file(1), file(2)],
             noise: vec![0],
             origin: Origin::Reference,
+            telegrams: 2,
             interval: 6_000,
             first_round: Arc::clone(&first_round),
         };

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
-use crate::harness::{HarnessError, NetPlan, Peek, StoredFrame, now_millis};
+use super::{HarnessError, NetPlan, Peek, StoredFrame, now_millis};
 
 /// Frames stay for as long as the slowest member takes: tenths of a second.
 const GLANCE: Duration = Duration::from_millis(15);
 
-/// Everything that was seen, by round.
-pub(super) type Seen = BTreeMap<u64, Vec<StoredFrame>>;
+/// The superpositions that were seen, by round.
+pub type Seen = BTreeMap<u64, Vec<StoredFrame>>;
 
-pub(super) struct Witness {
+/// Watches the store in a thread of its own.
+#[derive(Debug)]
+pub struct Witness {
     seen: Arc<Mutex<Seen>>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -23,7 +25,10 @@ pub(super) struct Witness {
 
 impl Witness {
     /// Begins to watch.
-    pub(super) fn start(store: &Path, plan: &NetPlan) -> Result<Self, HarnessError> {
+    ///
+    /// # Errors
+    /// The store is not there.
+    pub fn start(store: &Path, plan: &NetPlan) -> Result<Self, HarnessError> {
         let mut peek = Peek::open(store)?;
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let (stop, stopped) = channel();
@@ -57,7 +62,7 @@ impl Witness {
     }
 
     /// Ends, and tells what it has seen.
-    pub(super) fn finish(mut self) -> Seen {
+    pub fn finish(mut self) -> Seen {
         self.end();
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
