@@ -117,7 +117,9 @@ impl TrustAnchor {
             .map_err(|error| match error {
                 webpki::Error::CertExpired { .. } => CertificateError::Expired,
                 webpki::Error::CertNotValidYet { .. } => CertificateError::NotYetValid,
-                webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer,
+                webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+                    CertificateError::UnknownIssuer
+                }
                 webpki::Error::RequiredEkuNotFoundContext(_) => CertificateError::Usage(usage),
                 other => CertificateError::Path(other.to_string()),
             })?;

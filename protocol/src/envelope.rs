@@ -43,8 +43,36 @@ pub struct EnvelopeHeader {
 pub struct Envelope {
     header: EnvelopeHeader,
     nonce: [u8; 24],
-    #[tls_codec(with = "crate::codec::bytes32")]
+    #[tls_codec(with = "ciphertext")]
     ciphertext: Vec<u8>,
+}
+
+/// Length of every ciphertext: the text of a notice and the authentication tag.
+const CIPHERTEXT_LENGTH: usize = 1 + 32 + 32 + 16;
+
+/// Opaque bytes of the one length that there is, so that nobody can fill an inbox with other things.
+mod ciphertext {
+    use std::io::{Read, Write};
+    use tls_codec::Error;
+
+    pub(crate) fn tls_serialized_len(bytes: &[u8]) -> usize {
+        crate::codec::bytes32::tls_serialized_len(bytes)
+    }
+
+    pub(crate) fn tls_serialize<W: Write>(bytes: &[u8], writer: &mut W) -> Result<usize, Error> {
+        crate::codec::bytes32::tls_serialize(bytes, writer)
+    }
+
+    pub(crate) fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
+        let bytes = crate::codec::bytes32::tls_deserialize(reader)?;
+        if bytes.len() == super::CIPHERTEXT_LENGTH {
+            Ok(bytes)
+        } else {
+            Err(crate::codec::malformed(
+                "an envelope holds 81 bytes of ciphertext",
+            ))
+        }
+    }
 }
 
 /// Why the sender wants the edge.

@@ -22,6 +22,7 @@ use crate::descriptor::{CorrectionMode, NetDescriptor};
 use crate::envelope::{EdgeReason, Envelope, EnvelopeHeader};
 use crate::frame::{Frame, FrameBody, FrameHeader};
 use crate::key_agreement::{EdgeKey, KeyPackage, Party, SecretBytes, SignedKeyPackage};
+use crate::membership::edge::{EdgeEnd, EdgeSet};
 use crate::message::{Delivery, MemberList, Message, Receipt};
 use crate::names::{ClientId, ClientSet};
 use crate::notification::Notification;
@@ -216,6 +217,8 @@ pub struct Gateway {
     /// Counts what changes the neighbourhood; the second is its value in the statement sent last.
     changes: u64,
     changes_stated: u64,
+    /// Hash of the statement sent last: a receipt for an earlier one says nothing.
+    stated_hash: [u8; 32],
     /// Edge keys of the manifest used last.
     edges: Option<(Epoch, Vec<EdgeKey>)>,
 }
@@ -265,6 +268,7 @@ impl Gateway {
             drawing: None,
             changes: 0,
             changes_stated: 0,
+            stated_hash: [0; 32],
             edges: None,
         })
     }
@@ -393,6 +397,15 @@ impl Gateway {
             round,
             bytes: crate::codec::Wire::encode(&frame),
         }))
+    }
+
+    /// The edges as the next statement has to name them.
+    fn edges_held(&self) -> EdgeSet {
+        let neighbours = self.state.body.neighbours.iter();
+        neighbours
+            .filter(|neighbour| neighbour.phase == EdgePhase::Confirmed)
+            .map(|neighbour| EdgeEnd::from(&neighbour.party))
+            .collect()
     }
 
     fn confirmed(&self) -> impl Iterator<Item = ClientId> + '_ {

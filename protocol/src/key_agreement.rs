@@ -102,6 +102,11 @@ impl Statement for KeyPackage {
 pub struct KeyPackageHash([u8; 32]);
 
 impl KeyPackageHash {
+    /// From its 32 bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Its 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -398,7 +403,7 @@ impl fmt::Debug for EdgeKey {
 }
 
 /// Bytes that are wiped when dropped and shown by no `Debug`: an encoded private state.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct SecretBytes(Vec<u8>);
 
 impl SecretBytes {

@@ -1,5 +1,6 @@
 //! Membership: who is in a net, in which state, and on whose word.
 
+pub mod edge;
 pub mod entry;
 
 use std::fmt;

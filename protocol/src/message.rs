@@ -10,6 +10,7 @@ use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerializ
 use crate::descriptor::DescriptorHash;
 use crate::envelope::Envelope;
 use crate::key_agreement::KeyPackageHash;
+use crate::membership::edge::EdgeSet;
 use crate::membership::entry::ExitStatement;
 use crate::names::{ClientId, ClientSet, NetId};
 use crate::notification::Notification;
@@ -32,7 +33,7 @@ pub struct Manifest {
     /// Number of active members of the net.
     pub members: u32,
     /// This member's active neighbours. None: it is not active from `first_round` on.
-    pub neighbours: ClientSet,
+    pub neighbours: EdgeSet,
 }
 
 impl Statement for Manifest {

@@ -6,12 +6,14 @@
 
 mod epochs;
 mod members;
+mod presence;
 mod record;
 mod refusal;
 mod rounds;
 
 use std::collections::BTreeMap;
 
+use presence::Presence;
 pub use record::{
     CorrectionRecord, EpochMember, EpochRecord, FrameRecord, MemberRecord, Record, RoundOutcome,
     RoundStatus, Snapshot,
@@ -116,8 +118,7 @@ pub struct Provider {
     last_final: Option<Round>,
     /// The latest round whose epoch is fixed.
     decided: Option<Round>,
-    /// Since when inputs have been coming in: a round that was open before is not to be judged.
-    available_since: Option<UnixTime>,
+    presence: Presence,
 }
 
 impl Provider {
@@ -161,7 +162,7 @@ impl Provider {
             rounds: BTreeMap::new(),
             last_final: snapshot.last_final,
             decided,
-            available_since: None,
+            presence: Presence::default(),
         };
         provider.restore_rounds(snapshot.frames, snapshot.resent, snapshot.corrections);
         Ok(provider)
@@ -169,8 +170,9 @@ impl Provider {
 
     /// Takes one input at `now`.
     pub fn handle(&mut self, now: UnixTime, input: Input) -> Handled {
-        self.available_since.get_or_insert(now);
-        let mut records = self.tick(now);
+        let schedule = self.setup.descriptor.schedule();
+        let trusted = self.presence.input(now, &schedule);
+        let mut records = if trusted { self.tick(now) } else { Vec::new() };
         let answer = match input {
             Input::Tick => {
                 return Handled {
@@ -198,7 +200,10 @@ impl Provider {
         [current.previous(), current]
             .into_iter()
             .flat_map(|round| {
+                let border = schedule.border(round);
                 [
+                    border,
+                    border.plus_millis(schedule.submit_millis() / 2),
                     schedule.submit_deadline(round),
                     schedule.correction_deadline(round),
                 ]
@@ -225,11 +230,16 @@ impl Provider {
 
     /// The members that a newcomer may draw.
     pub fn member_list(&self) -> MemberList {
+        let now = self.presence.last_input();
+        let schedule = self.setup.descriptor.schedule();
         let drawable = self.members.values().filter(|member| {
-            matches!(
-                member.status,
-                MemberStatus::Registered | MemberStatus::Entered | MemberStatus::Active
-            )
+            match member.status {
+                // Nobody is to wait for one who registered once and never came back.
+                MemberStatus::Registered => {
+                    now.is_none_or(|now| self.presence.is_about(&member.client, now, &schedule))
+                }
+                status => matches!(status, MemberStatus::Entered | MemberStatus::Active),
+            }
         });
         MemberList::new(
             drawable
@@ -253,7 +263,8 @@ impl Provider {
             .find(|epoch| epoch.first_round <= round)
     }
 
-    /// The edges that both ends name, among all who have entered and not left.
+    /// The edges that both ends name with the key packages in force, among all who have entered and
+    /// not left.
     pub fn named_graph(&self) -> Adjacency {
         let named = self.members.values().filter(|member| {
             !matches!(
@@ -261,11 +272,7 @@ impl Provider {
                 MemberStatus::Registered | MemberStatus::Exited
             )
         });
-        Adjacency::mutual(
-            &named
-                .map(|member| (member.client, member.neighbours()))
-                .collect(),
-        )
+        self.edges_among(named)
     }
 
     /// The latest round that is final.
@@ -297,9 +304,10 @@ impl Provider {
             frame_hash: frame_hash(bytes),
         };
         let hash = receipt.frame_hash;
+        self.presence.heard_of(from, now);
         let records = match frame.into_parts().1 {
             FrameBody::Register { package, .. } => self.register(now, from, *package)?,
-            FrameBody::Entered(statement) => self.enter(from, statement)?,
+            FrameBody::Entered(statement) => self.enter(now, from, statement)?,
             FrameBody::Exiting(statement) => self.exit(now, from, statement)?,
             FrameBody::Resend { missing, words } => {
                 self.resend(now, &header, &missing, words, hash)?
@@ -319,13 +327,18 @@ impl Provider {
                 got: header.from,
             });
         }
-        if !self.members.contains_key(&from) {
-            return Err(Refusal::NotRegistered { client: from });
+        match self.members.get(&from).map(|member| member.status) {
+            None => return Err(Refusal::NotRegistered { client: from }),
+            Some(MemberStatus::Exited) => return Err(Refusal::Exited { client: from }),
+            Some(_) => {}
         }
         let to = header.to;
         match self.members.get(&to) {
             Some(member) if member.status != MemberStatus::Exited && to != from => {}
             _ => return Err(Refusal::UnknownAddressee { client: to }),
+        }
+        if !self.presence.relay(from, to) {
+            return Err(Refusal::TooManyEnvelopes { to });
         }
         Ok((
             Reply::Relayed,

@@ -44,6 +44,12 @@ impl Reading {
     }
 }
 
+impl Drop for Reading {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0);
+    }
+}
+
 impl std::fmt::Debug for Reading {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Reading({} values, redacted)", self.0.len())
@@ -70,8 +76,16 @@ pub enum ReadingError {
 }
 
 /// A local superposition (one member's reading and pads) or a sum of such.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` shows no words: those of a refused frame must not get into a log.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Superposition(Vec<Word>);
+
+impl std::fmt::Debug for Superposition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Superposition({} words)", self.0.len())
+    }
+}
 
 impl Superposition {
     /// Neutral element with `slots` words: the start of a sum.

@@ -11,6 +11,8 @@ use crate::round::UnixTime;
 
 /// Most envelopes kept until their senders' key packages are here.
 const MAX_WAITING: usize = 256;
+/// Of these from one sender.
+const MAX_WAITING_PER_SENDER: usize = 2;
 
 impl Gateway {
     /// A key package that was asked for has come.
@@ -67,6 +69,7 @@ impl Gateway {
             package_serial: verified.package().serial,
             statement_key: verified.statement_key().to_sec1(),
             phase: EdgePhase::Offered,
+            since: now.millis(),
             reason: wanted.offer.unwrap_or(EdgeReason::Drawn),
             owed: Some(EnvelopeKind::EdgeOffer),
         })
@@ -91,6 +94,13 @@ impl Gateway {
         let same = |known: &Neighbour| known.party == neighbour.party;
         let known = self.state.body.neighbours.iter().any(same);
         if offer.is_some() && !known {
+            // Its old key, if there was one, is gone.
+            if self
+                .neighbour(&client)
+                .is_some_and(|old| old.phase == EdgePhase::Confirmed)
+            {
+                self.statement_is_due(now);
+            }
             self.put_neighbour(neighbour);
         }
         outputs.extend(self.send_owed(Some(client), rng));
@@ -129,7 +139,12 @@ impl Gateway {
         }
         // Its sender is unknown, or has a newer key package: fetch that first.
         let body = &mut self.state.body;
-        if body.waiting.len() >= MAX_WAITING {
+        let from_it = body
+            .waiting
+            .iter()
+            .filter(|waiting| waiting.header().from == client)
+            .count();
+        if body.waiting.len() >= MAX_WAITING || from_it >= MAX_WAITING_PER_SENDER {
             return vec![Output::Report(Fault::TooManyEnvelopes { client }.into())];
         }
         body.waiting.push(envelope);
@@ -179,8 +194,10 @@ impl Gateway {
             Some(EdgePhase::Leaving) => EdgePhase::Leaving,
             _ => EdgePhase::Confirmed,
         };
+        let since = now.millis();
         self.put_neighbour(Neighbour {
             phase,
+            since,
             owed,
             ..neighbour
         });

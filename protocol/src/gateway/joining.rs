@@ -29,6 +29,7 @@ impl Gateway {
         if !self.registered {
             return self.register(now, false).into_iter().collect();
         }
+        self.give_up_old_offers(now);
         let mut outputs = self.send_owed(None, rng);
         let wanted = self.state.body.wanted.iter();
         outputs.extend(wanted.map(|wanted| Output::Send(Request::Package(wanted.client))));
@@ -56,7 +57,7 @@ impl Gateway {
                 self.registered = true;
                 self.poll(now, rng)
             }
-            Notification::Entered => {
+            Notification::Entered if receipt.frame_hash == self.stated_hash => {
                 self.stated = true;
                 self.waiting_since.get_or_insert(now);
                 if self.changes == self.changes_stated {
@@ -64,6 +65,8 @@ impl Gateway {
                 }
                 vec![self.persist(None)]
             }
+            // A receipt for an earlier statement than the last.
+            Notification::Entered => Vec::new(),
             Notification::Exiting => {
                 self.stated = true;
                 let round = self.setup.descriptor.schedule().round_at(now);
@@ -218,7 +221,16 @@ impl Gateway {
             return vec![Output::Report(Report::WaitingForMembers { have, need })];
         }
         let kept: ClientSet = match reason {
-            EdgeReason::Emergency => self.confirmed().collect(),
+            // An edge with a key package that is no longer the member's is none.
+            EdgeReason::Emergency => self
+                .edges_held()
+                .iter()
+                .filter(|end| {
+                    list.get(&end.client)
+                        .is_none_or(|m| m.package == end.package)
+                })
+                .map(|end| end.client)
+                .collect(),
             EdgeReason::Drawn | EdgeReason::Bridge => ClientSet::default(),
         };
         let candidates: Vec<_> = list
@@ -253,6 +265,7 @@ impl Gateway {
             .chain(drawn.iter().map(|m| m.client))
             .collect();
         body.drawn_at = now.millis();
+        self.waiting_since = self.waiting_since.map(|_| now);
         let mut outputs = vec![
             self.persist(None),
             Output::Report(Report::Drawn {
@@ -265,6 +278,19 @@ impl Gateway {
         outputs
     }
 
+    /// Offers that nobody took, and acceptances that the provider does not relay, for too long.
+    fn give_up_old_offers(&mut self, now: UnixTime) {
+        let interval = self.setup.descriptor.schedule().interval_millis();
+        let old =
+            |since: u64| now.millis_since(UnixTime::from_millis(since)) / interval >= DRAW_LIFETIME;
+        let joining = self.state.body.membership == Membership::Joining;
+        let neighbours = &mut self.state.body.neighbours;
+        neighbours.retain(|n| joining || n.phase != EdgePhase::Offered || !old(n.since));
+        for neighbour in neighbours.iter_mut().filter(|n| old(n.since)) {
+            neighbour.owed = None;
+        }
+    }
+
     fn register(&self, now: UnixTime, emergency: bool) -> Option<Output> {
         let package = Box::new(self.package.clone());
         self.control_frame(now, FrameBody::Register { package, emergency })
@@ -274,7 +300,10 @@ impl Gateway {
         let body = &self.state.body;
         if body.drawn_at == 0 {
             self.drawing = Some(EdgeReason::Drawn);
-            return vec![Output::Send(Request::Members)];
+            // Again, so that the provider goes on showing this gateway to others.
+            let mut outputs: Vec<Output> = self.register(now, false).into_iter().collect();
+            outputs.push(Output::Send(Request::Members));
+            return outputs;
         }
         let drawn = body.drawn.len();
         let acknowledged = self
@@ -291,7 +320,7 @@ impl Gateway {
             return outputs;
         }
         if waited < DRAW_LIFETIME {
-            return Vec::new();
+            return self.register(now, false).into_iter().collect();
         }
         let body = &mut self.state.body;
         body.drawn_at = 0;
@@ -339,7 +368,6 @@ impl Gateway {
         if !alone && !left_out {
             return Vec::new();
         }
-        self.waiting_since = None;
         self.drawing = Some(EdgeReason::Emergency);
         let mut outputs = vec![Output::Report(Report::Emergency { left })];
         outputs.extend(self.register(now, true));
@@ -354,10 +382,14 @@ impl Gateway {
             net: self.setup.descriptor.net(),
             descriptor: self.setup.descriptor.hash(),
             client: self.setup.client,
+            package: self.own.package,
             serial,
-            neighbours: self.neighbours(),
+            neighbours: self.edges_held(),
         });
         let frame = self.control_frame(now, FrameBody::Entered(statement));
+        if let Some(Output::Send(Request::Frame { bytes, .. })) = &frame {
+            self.stated_hash = crate::message::frame_hash(bytes);
+        }
         std::iter::once(self.persist(None)).chain(frame).collect()
     }
 

@@ -207,10 +207,11 @@ impl Gateway {
             return Err(Fault::Manifest { epoch });
         }
         let mut parties = Vec::new();
-        for client in &manifest.neighbours {
-            let known = self
-                .neighbour(client)
-                .filter(|known| known.phase != EdgePhase::Offered);
+        for end in &manifest.neighbours {
+            let client = &end.client;
+            let known = self.neighbour(client).filter(|known| {
+                known.phase != EdgePhase::Offered && known.party.package == end.package
+            });
             let known = known.ok_or(Fault::ForeignNeighbour {
                 epoch,
                 client: *client,

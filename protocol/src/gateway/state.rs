@@ -36,6 +36,8 @@ pub(super) struct Neighbour {
     pub(super) package_serial: u64,
     pub(super) statement_key: [u8; 33],
     pub(super) phase: EdgePhase,
+    /// When it came into this phase, in milliseconds.
+    pub(super) since: u64,
     pub(super) reason: EdgeReason,
     /// An envelope of this kind has still to reach the provider.
     #[tls_codec(with = "crate::codec::option")]

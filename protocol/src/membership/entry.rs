@@ -2,14 +2,16 @@
 
 use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 
+use super::edge::EdgeSet;
 use crate::descriptor::DescriptorHash;
+use crate::key_agreement::KeyPackageHash;
 use crate::names::{ClientId, ClientSet, NetId};
 use crate::signature::Statement;
 
 /// "I hold keys with exactly these neighbours." The newest serial counts.
 ///
 /// Sent with notification 2 on entry, when a newcomer's edge was accepted, when a leaver's key was
-/// discarded, and on re-entry. An edge exists if both ends name each other.
+/// discarded, and on re-entry. An edge exists if both ends name each other's key package.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
 pub struct Neighbourhood {
     /// The net.
@@ -18,10 +20,12 @@ pub struct Neighbourhood {
     pub descriptor: DescriptorHash,
     /// Who says so.
     pub client: ClientId,
+    /// Its key package.
+    pub package: KeyPackageHash,
     /// Counts this member's statements, upwards.
     pub serial: u64,
-    /// The neighbours.
-    pub neighbours: ClientSet,
+    /// The neighbours, each with the key package that it shares a key with.
+    pub neighbours: EdgeSet,
 }
 
 impl Statement for Neighbourhood {

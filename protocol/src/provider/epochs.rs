@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{EpochMember, EpochRecord, Provider, Record};
+use super::{EpochMember, EpochRecord, MemberRecord, Provider, Record};
+use crate::key_agreement::KeyPackageHash;
 use crate::key_graph::Adjacency;
 use crate::membership::MemberStatus;
+use crate::membership::edge::{EdgeEnd, EdgeSet};
 use crate::message::{Manifest, Message};
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Epoch, Round, UnixTime};
@@ -17,6 +19,8 @@ impl Provider {
     pub(super) fn decide(&mut self, now: UnixTime) -> Vec<Record> {
         let schedule = self.setup.descriptor.schedule();
         let round = schedule.round_at(now);
+        // Behind its border a round's epoch cannot change any more: gateways have sealed for it.
+        self.decided = self.decided.max(schedule.submitted_at(now));
         if now < schedule.correction_deadline(round.previous())
             || self.decided.is_some_and(|decided| decided >= round)
         {
@@ -32,7 +36,14 @@ impl Provider {
         let mut records = self.release_leavers(round);
         let members = self.desired_members();
         let current = self.epochs.last();
-        if current.map_or(&[][..], |epoch| &epoch.members) == members.as_slice() {
+        // A member that has entered again may not know where it stands: it gets a manifest.
+        let settled = members.iter().all(|member| {
+            let known = self.members.get(&member.client);
+            known.is_some_and(|known| {
+                matches!(known.status, MemberStatus::Active | MemberStatus::Exiting)
+            })
+        });
+        if settled && current.map_or(&[][..], |epoch| &epoch.members) == members.as_slice() {
             return records;
         }
         let before = current.map(EpochRecord::clients).unwrap_or_default();
@@ -80,27 +91,53 @@ impl Provider {
 
     /// Those who have entered, are there, and form a sound graph of at least the minimum size.
     fn desired_members(&self) -> Vec<EpochMember> {
-        let named: BTreeMap<ClientId, ClientSet> = self
-            .members
-            .values()
-            .filter(|member| {
-                matches!(
-                    member.status,
-                    MemberStatus::Entered | MemberStatus::Active | MemberStatus::Exiting
-                )
-            })
-            .map(|member| (member.client, member.neighbours()))
-            .collect();
-        Adjacency::mutual(&named)
-            .largest_sound_part()
+        let there = self.members.values().filter(|member| {
+            matches!(
+                member.status,
+                MemberStatus::Entered | MemberStatus::Active | MemberStatus::Exiting
+            )
+        });
+        let graph = self.edges_among(there).largest_sound_part();
+        graph
             .filter(|graph| graph.size() >= self.setup.descriptor.min_size())
             .map(|graph| {
                 let members = graph.adjacency().iter();
                 members
-                    .map(|(client, neighbours)| EpochMember { client, neighbours })
+                    .filter_map(|(client, neighbours)| {
+                        let package = self.members.get(&client)?.package_hash();
+                        Some(EpochMember {
+                            client,
+                            package,
+                            neighbours,
+                        })
+                    })
                     .collect()
             })
             .unwrap_or_default()
+    }
+
+    /// The edges among `members` whose ends name each other with the key packages in force.
+    pub(super) fn edges_among<'a>(
+        &self,
+        members: impl Iterator<Item = &'a MemberRecord>,
+    ) -> Adjacency {
+        let in_force: BTreeMap<ClientId, KeyPackageHash> = self
+            .members
+            .values()
+            .map(|member| (member.client, member.package_hash()))
+            .collect();
+        let named = |member: &MemberRecord| -> ClientSet {
+            let edges = member.edges().into_iter().flatten();
+            edges
+                .filter(|end| in_force.get(&end.client) == Some(&end.package))
+                .map(|end| end.client)
+                .collect()
+        };
+        Adjacency::mutual(
+            &members
+                .map(|member| (member.client, named(member)))
+                .collect(),
+        )
     }
 
     fn set_active(&mut self, record: &EpochRecord) -> Vec<Record> {
@@ -134,10 +171,7 @@ impl Provider {
             epoch: record.epoch,
             first_round: record.first_round,
             members: u32::try_from(record.members.len()).unwrap_or(u32::MAX),
-            neighbours: record
-                .get(client)
-                .map(|member| member.neighbours.clone())
-                .unwrap_or_default(),
+            neighbours: ends_of(record, client),
         };
         everybody
             .iter()
@@ -159,4 +193,17 @@ impl Provider {
             self.epochs.drain(..in_force);
         }
     }
+}
+
+/// The active edges of `client`, none if it is not active.
+fn ends_of(record: &EpochRecord, client: &ClientId) -> EdgeSet {
+    let neighbours = record.get(client).map(|member| &member.neighbours);
+    let ends = neighbours.into_iter().flatten().filter_map(|peer| {
+        let package = record.get(peer)?.package;
+        Some(EdgeEnd {
+            client: *peer,
+            package,
+        })
+    });
+    ends.collect()
 }

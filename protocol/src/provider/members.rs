@@ -33,7 +33,17 @@ impl Provider {
             if in_force == body {
                 return match known.status {
                     MemberStatus::Exited => Err(Refusal::Exited { client: from }),
-                    _ => Ok(Vec::new()),
+                    _ if known.package == package => Ok(Vec::new()),
+                    // The same key under a renewed certificate.
+                    _ => {
+                        let statement_key = verified.statement_key().to_sec1();
+                        let known = known.clone();
+                        Ok(self.put(MemberRecord {
+                            package,
+                            statement_key,
+                            ..known
+                        }))
+                    }
                 };
             }
             if body.serial <= in_force.serial {
@@ -41,6 +51,7 @@ impl Provider {
                 return Err(Refusal::StaleKeyPackage { last, got });
             }
         }
+        check_serial(now, body.serial)?;
         let statement_key = verified.statement_key().to_sec1();
         Ok(self.put(MemberRecord {
             client: from,
@@ -56,13 +67,14 @@ impl Provider {
     /// Notification 2.
     pub(super) fn enter(
         &mut self,
+        now: UnixTime,
         from: ClientId,
         statement: Signed<Neighbourhood>,
     ) -> Result<Vec<Record>, Refusal> {
         let key = self.statement_key(&from)?;
         let body = statement.verify(&key)?;
         self.check_net(body.net, body.descriptor.as_bytes())?;
-        self.check_author(from, body.client, &body.neighbours)?;
+        self.check_author(from, body.client, &body.neighbours.clients())?;
         let Some(member) = self.members.get(&from) else {
             return Err(Refusal::NotRegistered { client: from });
         };
@@ -72,6 +84,10 @@ impl Provider {
         if body.serial <= member.last_serial() {
             let (last, got) = (member.last_serial(), body.serial);
             return Err(Refusal::StaleStatement { last, got });
+        }
+        check_serial(now, body.serial)?;
+        if body.package != member.package_hash() {
+            return Err(Refusal::StaleNeighbourhoodPackage { client: from });
         }
         let status = match member.status {
             MemberStatus::Registered | MemberStatus::Suspended | MemberStatus::Entered => {
@@ -110,8 +126,12 @@ impl Provider {
             let (last, got) = (member.last_serial(), body.serial);
             return Err(Refusal::StaleStatement { last, got });
         }
+        check_serial(now, body.serial)?;
         let status = match member.status {
-            MemberStatus::Active | MemberStatus::Exiting => MemberStatus::Exiting,
+            MemberStatus::Active => MemberStatus::Exiting,
+            MemberStatus::Exiting | MemberStatus::Exited => {
+                return Err(Refusal::Exited { client: from });
+            }
             _ => MemberStatus::Exited,
         };
         let member = MemberRecord {
@@ -122,11 +142,12 @@ impl Provider {
         };
         let mut records = self.put(member);
         let message = Message::Exit(statement);
-        records.extend(
-            body.neighbours
-                .iter()
-                .map(|peer| Self::deliver(*peer, &message)),
-        );
+        // Whoever does not name the leaver itself has no key of it to discard.
+        let concerned = body.neighbours.iter().filter(|peer| {
+            let neighbours = self.members.get(peer).and_then(MemberRecord::edges);
+            neighbours.is_some_and(|edges| edges.contains(&from))
+        });
+        records.extend(concerned.map(|peer| Self::deliver(*peer, &message)));
         Ok(records)
     }
 
@@ -168,4 +189,13 @@ impl Provider {
             None => Ok(()),
         }
     }
+}
+
+/// Serials are times where they can be; one from a clock that is far ahead is refused in time.
+fn check_serial(now: UnixTime, serial: u64) -> Result<(), Refusal> {
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    if serial > now.plus_millis(DAY).millis() {
+        return Err(Refusal::SerialAhead { got: serial });
+    }
+    Ok(())
 }

@@ -2,8 +2,9 @@
 
 use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 
-use crate::key_agreement::SignedKeyPackage;
+use crate::key_agreement::{KeyPackageHash, SignedKeyPackage};
 use crate::membership::MemberStatus;
+use crate::membership::edge::EdgeSet;
 use crate::membership::entry::{ExitStatement, Neighbourhood};
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Epoch, Round};
@@ -67,10 +68,18 @@ impl MemberRecord {
 
     /// The neighbours that it named last; nobody before it entered.
     pub fn neighbours(&self) -> ClientSet {
-        self.neighbourhood
-            .as_ref()
-            .map(|statement| statement.unverified().neighbours.clone())
-            .unwrap_or_default()
+        self.edges().map(EdgeSet::clients).unwrap_or_default()
+    }
+
+    /// The edges that it named last, if that was with the key package in force.
+    pub(crate) fn edges(&self) -> Option<&EdgeSet> {
+        let named = self.neighbourhood.as_ref()?.unverified();
+        (named.package == self.package_hash()).then_some(&named.neighbours)
+    }
+
+    /// Hash of its key package.
+    pub fn package_hash(&self) -> KeyPackageHash {
+        self.package.unverified().hash()
     }
 
     /// Serial of its newest statement, 0 if there is none.
@@ -103,6 +112,8 @@ pub struct EpochRecord {
 pub struct EpochMember {
     /// Who.
     pub client: ClientId,
+    /// Its key package: with another one it would be another member to its neighbours.
+    pub package: KeyPackageHash,
     /// Its active neighbours.
     pub neighbours: ClientSet,
 }

@@ -56,6 +56,26 @@ pub enum Refusal {
         /// Serial found.
         got: u64,
     },
+    /// A serial from the future: it would lock its author out once its clock is right again.
+    #[error("the serial {got} lies more than a day ahead of the time: check the gateway's clock")]
+    SerialAhead {
+        /// Serial found.
+        got: u64,
+    },
+    /// A neighbourhood stated with another key package than the one registered.
+    #[error(
+        "the neighbourhood of {client} is stated with another key package than the registered one"
+    )]
+    StaleNeighbourhoodPackage {
+        /// Who.
+        client: ClientId,
+    },
+    /// More envelopes than key agreement takes.
+    #[error("{to} was sent enough envelopes by this gateway for now")]
+    TooManyEnvelopes {
+        /// Addressee.
+        to: ClientId,
+    },
     /// A neighbour nobody knows, or the member itself.
     #[error("{client} cannot be a neighbour: it is not in this net, or it is the sender")]
     UnknownNeighbour {
@@ -158,6 +178,9 @@ impl Refusal {
             Self::StaleKeyPackage { .. } => "stale-key-package",
             Self::Signature(_) => "signature",
             Self::StaleStatement { .. } => "stale-statement",
+            Self::SerialAhead { .. } => "serial-ahead",
+            Self::StaleNeighbourhoodPackage { .. } => "stale-neighbourhood-package",
+            Self::TooManyEnvelopes { .. } => "too-many-envelopes",
             Self::UnknownNeighbour { .. } => "unknown-neighbour",
             Self::Exited { .. } => "exited",
             Self::TooEarly { .. } => "too-early",
@@ -184,9 +207,12 @@ impl Refusal {
             Self::NotRegistered { .. } | Self::UnknownAddressee { .. } => 404,
             Self::Exited { .. } | Self::TooLate { .. } => 410,
             Self::TooEarly { .. } => 425,
+            Self::TooManyEnvelopes { .. } => 429,
             Self::WrongNet { .. }
             | Self::StaleKeyPackage { .. }
             | Self::StaleStatement { .. }
+            | Self::SerialAhead { .. }
+            | Self::StaleNeighbourhoodPackage { .. }
             | Self::UnknownNeighbour { .. }
             | Self::NotActive { .. }
             | Self::WrongEpoch { .. }

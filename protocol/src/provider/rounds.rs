@@ -111,6 +111,10 @@ impl Provider {
         state.frames.insert(client, record.clone());
         let complete = state.frames.len() == members;
         let mut records = vec![Record::Frame(record)];
+        // Missed an earlier round of this epoch, and is here with the same edges.
+        if self.members.get(&client).map(|m| m.status) == Some(MemberStatus::Suspended) {
+            records.extend(self.set_status(&client, MemberStatus::Active));
+        }
         if complete && now >= schedule.border(round) {
             records.extend(self.finalise(round));
         }
@@ -267,10 +271,12 @@ impl Provider {
         if missing.is_empty() {
             return self.finalise(round);
         }
-        let late_start = schedule
-            .border(round)
-            .plus_millis(schedule.submit_millis() / 2);
-        if self.available_since.is_none_or(|since| since > late_start) {
+        if !self.presence.was_there(round, &schedule) {
+            // With no frame at all there is nothing to say about the round: a gap.
+            if present.is_empty() {
+                self.rounds.remove(&round);
+                return Vec::new();
+            }
             return self.end(round, RoundStatus::Interrupted, &epoch, missing);
         }
         if present.len() < self.setup.descriptor.min_size() {
@@ -367,7 +373,13 @@ impl Provider {
         };
         let mut records = Vec::new();
         if status != RoundStatus::Interrupted {
-            for client in &missing {
+            let unanswered = state
+                .correction
+                .iter()
+                .flat_map(|correction| &correction.asked)
+                .filter(|asked| !state.resent.contains_key(asked));
+            let gone: ClientSet = missing.iter().chain(unanswered).copied().collect();
+            for client in &gone {
                 let status = match self.members.get(client).map(|member| member.status) {
                     Some(MemberStatus::Active) => MemberStatus::Suspended,
                     Some(MemberStatus::Exiting) => MemberStatus::Exited,
