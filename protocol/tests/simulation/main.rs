@@ -12,7 +12,10 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod accidents;
 mod pki;
+mod store;
+mod sweeps;
 mod world;
 
 use dcnet_protocol::membership::MemberStatus;
@@ -23,9 +26,9 @@ use world::{Trouble, World};
 /// `DCNET_SIMULATION_SEEDS=100..200` runs others.
 const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
 
-fn seeds() -> Vec<u64> {
+fn seeds_or(fixed: impl IntoIterator<Item = u64>) -> Vec<u64> {
     let Ok(range) = std::env::var("DCNET_SIMULATION_SEEDS") else {
-        return SEEDS.to_vec();
+        return fixed.into_iter().collect();
     };
     let (from, to) = range.split_once("..").unwrap();
     (from.parse().unwrap()..to.parse().unwrap()).collect()
@@ -142,7 +145,7 @@ fn a_member_left_alone_registers_anew() {
 #[test]
 fn a_net_of_fifty_survives_joins_losses_exits_and_crashes() {
     let mut all_corrected = 0;
-    for seed in seeds() {
+    for seed in seeds_or(SEEDS) {
         let mut world = World::new(50, 10, 6, seed);
         for member in 0..40 {
             world.start(member);
@@ -154,6 +157,7 @@ fn a_net_of_fifty_survives_joins_losses_exits_and_crashes() {
             member_dies: 12,
             member_crashes: 10,
             provider_crashes: 200,
+            ..Trouble::default()
         });
         for round in 0..14 {
             match round {

@@ -1,26 +1,25 @@
 //! Gateways, the provider and its store, and a network that loses and reorders.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
 use dcnet_protocol::gateway::{self, Gateway, GatewayState, Output, Policy, Request};
 use dcnet_protocol::membership::MemberStatus;
-use dcnet_protocol::message::{Delivery, Message};
+use dcnet_protocol::message::Delivery;
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::notification::Notification;
-use dcnet_protocol::provider::{
-    self, FrameRecord, Handled, Provider, Record, Reply, RoundOutcome, Snapshot,
-};
+use dcnet_protocol::provider::{self, Handled, Provider, Reply, RoundOutcome};
 use dcnet_protocol::round::{Round, UnixTime};
 use dcnet_protocol::superposition::Reading;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use crate::pki::{Authority, new_key};
+use crate::store::Store;
 
 const INTERVAL_S: u32 = 20;
-const STEP_MILLIS: u64 = 500;
+pub(crate) const STEP_MILLIS: u64 = 500;
 const SLOTS: usize = 3;
 
 /// Probabilities in thousandths: per message, or per member (provider) and round.
@@ -31,45 +30,73 @@ pub(crate) struct Trouble {
     pub(crate) member_dies: u64,
     pub(crate) member_crashes: u64,
     pub(crate) provider_crashes: u64,
+    /// per step
+    pub(crate) provider_crash_step: u64,
+    pub(crate) write_fails: u64,
+    pub(crate) write_fails_persisted: u64,
+    pub(crate) ledger_lost: u64,
+    pub(crate) deliver_twice: u64,
+    pub(crate) frame_delayed: u64,
+}
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Params {
+    pub(crate) epoch_length: u32,
+    pub(crate) loss: u16,
+    pub(crate) skew: i64,
+}
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            epoch_length: 1,
+            loss: 300,
+            skew: 0,
+        }
+    }
 }
 
-struct Node {
-    setup: gateway::Setup,
+pub(crate) struct Node {
+    pub(crate) skew: i64,
+    pub(crate) delayed: Vec<(u64, Request)>,
+    pub(crate) setup: gateway::Setup,
     /// What is on disk; `None` before the first start.
-    disk: Option<Vec<u8>>,
-    running: Option<Gateway>,
+    pub(crate) disk: Option<Vec<u8>>,
+    pub(crate) running: Option<Gateway>,
     crash_in: Option<u64>,
     /// It was started once, and is to be running when the trouble is over.
-    wanted: bool,
+    pub(crate) wanted: bool,
     last_poll: u64,
 }
 
-/// The provider's disk.
-#[derive(Default)]
-struct Store {
-    snapshot: Snapshot,
-    inboxes: BTreeMap<ClientId, (u64, VecDeque<Delivery>)>,
-    outcomes: Vec<RoundOutcome>,
-}
-
 pub(crate) struct World {
-    now: UnixTime,
+    pub(crate) authority: Authority,
+    pub(crate) now: UnixTime,
     rng: ChaCha8Rng,
-    nodes: Vec<Node>,
-    provider_setup: provider::Setup,
-    provider: Provider,
-    store: Store,
-    trouble: Trouble,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) provider_setup: provider::Setup,
+    pub(crate) provider: Provider,
+    pub(crate) store: Store,
+    pub(crate) lost_write: bool,
+    pub(crate) trouble: Trouble,
     /// Prints what gateways report: set `DCNET_SIMULATION_LOG` and run with `--nocapture`.
     talkative: bool,
     /// What the meters showed, as handed to the gateways that sealed it.
-    readings: BTreeMap<(ClientId, Round), Option<Vec<i64>>>,
+    pub(crate) readings: BTreeMap<(ClientId, Round), Option<Vec<i64>>>,
     /// Frames seen on the wire, by member, round and notification.
     wire: BTreeMap<(ClientId, Round, u8), Vec<u8>>,
 }
 
 impl World {
     pub(crate) fn new(size: usize, min_size: u32, out_degree: u16, seed: u64) -> Self {
+        Self::with(size, min_size, out_degree, seed, Params::default())
+    }
+    pub(crate) fn with(
+        size: usize,
+        min_size: u32,
+        out_degree: u16,
+        seed: u64,
+        params: Params,
+    ) -> Self {
+        let mut skews = ChaCha8Rng::seed_from_u64(seed.wrapping_add(77));
         let authority = Authority::new();
         let key = new_key();
         let slot = |c: u8| SlotSpec {
@@ -88,14 +115,14 @@ impl World {
             min_size,
             out_degree,
             threshold: 0,
-            max_loss_permille: 300,
+            max_loss_permille: params.loss,
             correction_mode: CorrectionMode::Resend,
-            epoch_length: 1,
+            epoch_length: params.epoch_length,
             provider_key: key.verifying_key().to_sec1(),
             ca_fingerprint: authority.anchor().fingerprint(),
         })
         .unwrap();
-        let node = |number: usize| {
+        let mut node = |number: usize| {
             let client = format!("gw-{number:02}");
             let (key, chain) = authority.issue(&client);
             let setup = gateway::Setup {
@@ -110,6 +137,13 @@ impl World {
                 },
             };
             Node {
+                skew: if params.skew == 0 {
+                    0
+                } else {
+                    i64::try_from(skews.next_u64() % (2 * params.skew.unsigned_abs() + 1)).unwrap()
+                        - params.skew
+                },
+                delayed: Vec::new(),
                 setup,
                 disk: None,
                 running: None,
@@ -127,10 +161,12 @@ impl World {
             // Between the correction window and the border: whole rounds are run from here on.
             now: UnixTime::from_secs(1_800_000_014),
             rng: ChaCha8Rng::seed_from_u64(seed),
-            nodes: (0..size).map(node).collect(),
+            nodes: (0..size).map(&mut node).collect(),
             provider: Provider::new(provider_setup.clone()).unwrap(),
             provider_setup,
+            authority,
             store: Store::default(),
+            lost_write: false,
             trouble: Trouble::default(),
             talkative: std::env::var_os("DCNET_SIMULATION_LOG").is_some(),
             readings: BTreeMap::new(),
@@ -144,6 +180,10 @@ impl World {
 
     pub(crate) fn outcomes(&self) -> &[RoundOutcome] {
         &self.store.outcomes
+    }
+
+    pub(crate) fn last(&self) -> &RoundOutcome {
+        self.store.outcomes.last().unwrap()
     }
 
     pub(crate) fn id(&self, member: usize) -> ClientId {
@@ -214,7 +254,10 @@ impl World {
         let node = &mut self.nodes[member];
         let state = match &node.disk {
             Some(bytes) => GatewayState::decode(bytes).unwrap(),
-            None => GatewayState::fresh(self.now, &mut self.rng),
+            None => GatewayState::fresh(
+                UnixTime::from_millis(self.now.millis().checked_add_signed(node.skew).unwrap()),
+                &mut self.rng,
+            ),
         };
         node.running = Some(Gateway::new(node.setup.clone(), state).unwrap());
         node.crash_in = None;
@@ -264,6 +307,24 @@ impl World {
         }
     }
 
+    pub(crate) fn clock(&self, member: usize) -> UnixTime {
+        UnixTime::from_millis(
+            self.now
+                .millis()
+                .checked_add_signed(self.nodes[member].skew)
+                .unwrap(),
+        )
+    }
+    /// runs until `millis` after the start of the current interval
+    pub(crate) fn run_to_phase(&mut self, millis: u64) {
+        loop {
+            self.step();
+            if self.now.millis() % (u64::from(INTERVAL_S) * 1000) == millis {
+                return;
+            }
+        }
+    }
+
     fn chance(&mut self, thousandths: u64) -> bool {
         thousandths > 0 && self.rng.next_u64() % 1000 < thousandths
     }
@@ -279,6 +340,10 @@ impl World {
             {
                 self.start(member);
             }
+            if self.nodes[member].wanted && self.chance(self.trouble.ledger_lost) {
+                self.nodes[member].disk = None;
+                self.start(member);
+            }
             if self.chance(self.trouble.member_crashes) {
                 self.nodes[member].crash_in = Some(self.rng.next_u64() % 12);
             }
@@ -288,16 +353,32 @@ impl World {
         }
     }
 
-    fn restart_provider(&mut self) {
+    pub(crate) fn restart_provider(&mut self) {
         let snapshot = self.store.snapshot.clone();
         self.provider = Provider::restore(self.provider_setup.clone(), snapshot).unwrap();
     }
 
     /// Half a second: everybody acts, in random order.
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.now = self.now.plus_millis(STEP_MILLIS);
+        if self.chance(self.trouble.provider_crash_step) {
+            self.restart_provider();
+        }
         let handled = self.provider.handle(self.now, provider::Input::Tick);
-        self.store_all(handled);
+        let _ = self.store_all(handled);
+        for member in 0..self.nodes.len() {
+            let now = self.now.millis();
+            let due: Vec<Request> = {
+                let d = &mut self.nodes[member].delayed;
+                let (a, b): (Vec<_>, Vec<_>) =
+                    std::mem::take(d).into_iter().partition(|(t, _)| *t <= now);
+                *d = b;
+                a.into_iter().map(|x| x.1).collect()
+            };
+            for r in due {
+                self.really_send(member, r, false);
+            }
+        }
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
         for index in (1..order.len()).rev() {
             let other = usize::try_from(self.rng.next_u64() % (index as u64 + 1)).unwrap();
@@ -318,14 +399,15 @@ impl World {
             self.input(member, gateway::Input::Poll);
         }
         let schedule = self.provider_setup.descriptor.schedule();
-        let Some(round) = schedule.submitted_at(self.now) else {
+        let clock = self.clock(member);
+        let Some(round) = schedule.submitted_at(clock) else {
             return;
         };
         let sealed = self.nodes[member]
             .running
             .as_ref()
             .and_then(Gateway::last_sealed);
-        if self.now >= schedule.submit_deadline(round) || self.chance(100) {
+        if clock >= schedule.submit_deadline(round) || self.chance(100) {
             self.input(member, gateway::Input::Retry);
         } else if sealed.is_none_or(|last| last < round) {
             let reading = (!self.chance(30)).then(|| self.random_reading());
@@ -354,12 +436,15 @@ impl World {
         for delivery in inbox.clone() {
             let bytes = delivery.encode();
             let delivery = Delivery::decode(&bytes).unwrap();
+            if self.chance(self.trouble.deliver_twice) {
+                self.input(member, gateway::Input::Delivery(delivery.clone()));
+            }
             self.input(member, gateway::Input::Delivery(delivery));
         }
     }
 
     /// Gives a gateway an input and does what it says, unless it crashes in between.
-    fn input(&mut self, member: usize, input: gateway::Input) {
+    pub(crate) fn input(&mut self, member: usize, input: gateway::Input) {
         let submitted = match &input {
             gateway::Input::Submit { round, reading } => Some((*round, reading.clone())),
             _ => None,
@@ -369,7 +454,8 @@ impl World {
             return;
         };
         let before = running.last_sealed();
-        let outputs = running.handle(self.now, input, &mut self.rng);
+        let clock = UnixTime::from_millis(self.now.millis().checked_add_signed(node.skew).unwrap());
+        let outputs = running.handle(clock, input, &mut self.rng);
         if let Some((round, reading)) = submitted
             && running.last_sealed() == Some(round)
             && before != Some(round)
@@ -423,6 +509,15 @@ impl World {
                 "{from} sends two different frames of round {round}"
             );
         }
+        if self.chance(self.trouble.frame_delayed) {
+            let at = self.now.millis() + self.rng.next_u64() % 8000;
+            self.nodes[member].delayed.push((at, request));
+            return;
+        }
+        self.really_send(member, request, true);
+    }
+    fn really_send(&mut self, member: usize, request: Request, answer: bool) {
+        let from = self.id(member);
         if self.chance(self.trouble.request_lost) {
             return;
         }
@@ -433,7 +528,16 @@ impl World {
                 ..
             } => {
                 let input = provider::Input::Frame { from, bytes };
-                match self.ask_provider(input) {
+                let asked = self.ask_provider(input);
+                if self.talkative
+                    && let Err(refusal) = &asked
+                {
+                    println!("{} {from}: refused {}", self.now.millis(), refusal.slug());
+                }
+                if std::mem::take(&mut self.lost_write) {
+                    return;
+                }
+                match asked {
                     Ok(Reply::Receipt(receipt)) => Some(gateway::Input::Accepted(receipt)),
                     Ok(Reply::Relayed) => panic!("an envelope's reply to a frame"),
                     Err(refusal) => {
@@ -445,6 +549,9 @@ impl World {
             Request::Envelope(envelope) => {
                 let bytes = envelope.encode();
                 let answer = self.ask_provider(provider::Input::Envelope { from, bytes });
+                if std::mem::take(&mut self.lost_write) {
+                    return;
+                }
                 answer
                     .ok()
                     .map(|_| gateway::Input::Relayed(envelope.header().clone()))
@@ -455,6 +562,9 @@ impl World {
                 package.map(|package| gateway::Input::Package(Box::new(package)))
             }
         };
+        if !answer {
+            return;
+        }
         if let Some(reply) = reply
             && !self.chance(self.trouble.reply_lost)
         {
@@ -462,59 +572,30 @@ impl World {
         }
     }
 
-    fn ask_provider(&mut self, input: provider::Input) -> Result<Reply, provider::Refusal> {
+    pub(crate) fn ask_provider(
+        &mut self,
+        input: provider::Input,
+    ) -> Result<Reply, provider::Refusal> {
         let handled = self.provider.handle(self.now, input);
         let reply = handled.reply.clone();
-        self.store_all(handled);
+        if !self.store_all(handled) {
+            self.lost_write = true;
+        }
         reply.unwrap()
     }
 
-    fn store_all(&mut self, handled: Handled) {
+    fn store_all(&mut self, handled: Handled) -> bool {
+        if !handled.records.is_empty() && self.chance(self.trouble.write_fails) {
+            self.restart_provider();
+            return false;
+        }
         for record in handled.records {
             self.store.apply(record);
         }
-    }
-}
-
-impl Store {
-    fn apply(&mut self, record: Record) {
-        let snapshot = &mut self.snapshot;
-        let replace = |list: &mut Vec<FrameRecord>, frame: FrameRecord| {
-            list.retain(|known| (known.round, known.client) != (frame.round, frame.client));
-            list.push(frame);
-        };
-        match record {
-            Record::Member(member) => {
-                snapshot
-                    .members
-                    .retain(|known| known.client != member.client);
-                snapshot.members.push(*member);
-            }
-            Record::Epoch(epoch) => snapshot.epochs.push(epoch),
-            Record::Frame(frame) => replace(&mut snapshot.frames, frame),
-            Record::Resent(frame) => replace(&mut snapshot.resent, frame),
-            Record::CorrectionOpened(opened) => snapshot.corrections.push(opened),
-            Record::Outcome(outcome) => {
-                snapshot.frames.retain(|frame| frame.round != outcome.round);
-                snapshot.resent.retain(|frame| frame.round != outcome.round);
-                snapshot
-                    .corrections
-                    .retain(|opened| opened.round != outcome.round);
-                snapshot.last_final = snapshot.last_final.max(Some(outcome.round));
-                if std::env::var_os("DCNET_SIMULATION_LOG").is_some() {
-                    println!("{outcome:?}");
-                }
-                self.outcomes.push(outcome);
-            }
-            Record::Deliver { to, message } => {
-                let (sequence, inbox) = self.inboxes.entry(to).or_default();
-                *sequence += 1;
-                let message = Message::decode(&message).unwrap();
-                inbox.push_back(Delivery {
-                    sequence: *sequence,
-                    message,
-                });
-            }
+        if self.chance(self.trouble.write_fails_persisted) {
+            self.restart_provider();
+            return false;
         }
+        true
     }
 }
