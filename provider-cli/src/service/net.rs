@@ -35,6 +35,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Between two attempts to rebuild the machine from a store that fails.
 const RESTORE_AGAIN: Duration = Duration::from_millis(500);
 
+/// Attempts to take the lock before a task goes to sleep for it: a few microseconds.
+const SPINS: u32 = 64;
+
 /// For so long a request waits for the machine to be restored.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -233,11 +236,23 @@ impl Net {
     }
 
     async fn try_alive(&self) -> Option<MutexGuard<'_, Option<Machine>>> {
-        let machine = self.machine.lock().await;
+        let machine = self.lock().await;
         let alive = machine
             .as_ref()
             .is_some_and(|machine| !machine.incarnation.has_failed());
         alive.then_some(machine)
+    }
+
+    /// The lock. It is held for a microsecond or two as a rule, which is shorter than putting a
+    /// task to sleep and waking it up; but the end of a large round takes its time.
+    async fn lock(&self) -> MutexGuard<'_, Option<Machine>> {
+        for _ in 0..SPINS {
+            if let Ok(machine) = self.machine.try_lock() {
+                return machine;
+            }
+            std::hint::spin_loop();
+        }
+        self.machine.lock().await
     }
 
     fn enter(&self) -> Result<Waiting<'_>, ServiceError> {
