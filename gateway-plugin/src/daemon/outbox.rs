@@ -237,15 +237,19 @@ async fn post(
 ) -> Result<Answer<Receipt>, SubmitError> {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(8));
     loop {
-        let outcome = client.frame(bytes.clone()).await.and_then(|answer| {
-            if answer.value.frame_hash == hash {
-                Ok(answer)
-            } else {
+        let left = deadline.map_or(u64::MAX, |deadline| deadline.millis_since(clock.now()));
+        if left == 0 {
+            return Err(SubmitError::Timeout);
+        }
+        let patience = Duration::from_millis(left);
+        let error = match client.frame(bytes.clone(), patience).await {
+            Ok(answer) if answer.value.frame_hash == hash => return Ok(answer),
+            Ok(_) => {
                 let what = "the receipt is for another frame".to_owned();
-                Err(SubmitError::Answer { what })
+                return Err(SubmitError::Answer { what });
             }
-        });
-        let Err(error) = outcome else { return outcome };
+            Err(error) => error,
+        };
         let pause = backoff.pause(random());
         let later = clock
             .now()
@@ -270,7 +274,10 @@ fn may_try_again(error: &SubmitError) -> bool {
 
 async fn ask(client: &Client, request: Request) -> Result<Answer<Reply>, SubmitError> {
     Ok(match request {
-        Request::Frame { bytes, .. } => client.frame(bytes).await?.map(Reply::Receipt),
+        Request::Frame { bytes, .. } => client
+            .frame(bytes, Duration::MAX)
+            .await?
+            .map(Reply::Receipt),
         Request::Envelope(envelope) => {
             let header = envelope.header().clone();
             client

@@ -134,14 +134,20 @@ impl Client {
         decode(&answer, wire)
     }
 
-    /// Submits a frame; the receipt says that the provider has it on disk.
+    /// Submits a frame; the receipt says that the provider has it on disk. The attempt is broken
+    /// off after `patience` at the latest: a frame that comes too late is worse than none.
     ///
     /// # Errors
     ///
     /// As for [`Self::descriptor`].
-    pub async fn frame(&self, bytes: Vec<u8>) -> Result<Answer<Receipt>, SubmitError> {
+    pub async fn frame(
+        &self,
+        bytes: Vec<u8>,
+        patience: Duration,
+    ) -> Result<Answer<Receipt>, SubmitError> {
+        let patience = patience.min(PATIENCE);
         let answer = self
-            .exchange(Method::POST, "/frames", Some(bytes), PATIENCE)
+            .exchange(Method::POST, "/frames", Some(bytes), patience)
             .await?;
         decode(&answer, wire)
     }

@@ -1,0 +1,279 @@
+//! The texts of the command line: help, mistakes, profiles, certificates.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
+use support::pki::{Authority, Household};
+
+/// `tests/cmd/*.toml`: commands with their output, which needs no certificates.
+#[test]
+fn texts() {
+    trycmd::TestCases::new().case("tests/cmd/*.trycmd");
+}
+
+struct Bench {
+    gateways: Authority,
+    providers: Authority,
+    household: Household,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (gateways, providers) = (Authority::new(), Authority::new());
+        let address = "127.0.0.1:8443".parse().unwrap();
+        let device = Path::new("/dev/serial/by-id/usb-none");
+        let household = Household::new(&gateways, &providers, "house-17", address, device);
+        Self {
+            gateways,
+            providers,
+            household,
+        }
+    }
+
+    fn run(&self, command: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+            .arg(command)
+            .arg(self.household.profile())
+            .output()
+            .unwrap()
+    }
+
+    /// Code, standard output and standard error, with the folder's name taken out.
+    fn said(&self, command: &str) -> (Option<i32>, String, String) {
+        let output = self.run(command);
+        let folder = self.household.folder.path().display().to_string();
+        let text = |bytes| String::from_utf8(bytes).unwrap().replace(&folder, "[DIR]");
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    }
+
+    fn assert_refused(&self, expected: &str) {
+        let (code, out, err) = self.said("check");
+        assert_eq!(
+            (code, out.as_str(), err.trim_end()),
+            (Some(78), "", expected)
+        );
+        // The daemon does not start with what `check` refuses.
+        assert_eq!(self.run("run").status.code(), Some(78));
+    }
+}
+
+#[test]
+fn check_sums_a_sound_profile_up_and_warns_loudly() {
+    let (code, out, err) = Bench::new().said("check");
+    assert_eq!(
+        out,
+        "\
+[DIR]/gateway.yaml: can be run
+  gateway     house-17
+  net         bench at https://127.0.0.1:8443
+  min. size   4
+  resend      allowed
+  meter       test, /dev/serial/by-id/usb-none at 9600 8N1
+  slot        1.8.0 in 10^-1 Wh, advance per round
+  slot        16.7.0 in 10^0 W, value at the round's end
+  state       [DIR]/state
+"
+    );
+    assert_eq!(
+        err,
+        "\
+warning: communication.accept.min_size is 4: in sums of fewer than 100 households single ones can \
+be made out. This is for test benches
+warning: communication.accept.allow_resend is on: a provider that does not follow the protocol can \
+learn this household's readings. This is for test benches
+warning: meter.source.sml.device: /dev/serial/by-id/usb-none is not there now; it will be waited \
+for
+"
+    );
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn safe_settings_need_no_warning() {
+    let bench = Bench::new();
+    bench
+        .household
+        .edit("  accept: { min_size: 4, allow_resend: true }\n", "");
+    bench
+        .household
+        .edit("/dev/serial/by-id/usb-none", "/dev/null");
+    let (code, out, err) = bench.said("check");
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(
+        out.contains("min. size   100\n  resend      refused\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn names_that_change_are_warned_of() {
+    let bench = Bench::new();
+    bench
+        .household
+        .edit("/dev/serial/by-id/usb-none", "/dev/ttyUSB77");
+    let (_, _, err) = bench.said("check");
+    assert!(
+        err.contains(
+            "/dev/ttyUSB77 may be another device after the next start; use its name below \
+             /dev/serial/by-id/"
+        ),
+        "{err}"
+    );
+}
+
+#[test]
+fn keys_that_others_may_read_are_refused() {
+    let bench = Bench::new();
+    let key = fs::read_to_string(bench.household.path("sig.key")).unwrap();
+    bench.household.write("sig.key", &key, 0o640);
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.signature.key: [DIR]/sig.key: others may read \
+         this key (mode 640); run: chmod 600",
+    );
+}
+
+#[test]
+fn files_that_are_missing_or_something_else_are_named() {
+    let bench = Bench::new();
+    fs::remove_file(bench.household.path("tls.pem")).unwrap();
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.tls.certificate: [DIR]/tls.pem: No such file or \
+         directory (os error 2)",
+    );
+    bench.household.write("tls.pem", "hello", 0o644);
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.tls.certificate: [DIR]/tls.pem: holds no \
+         certificate (-----BEGIN CERTIFICATE-----)",
+    );
+    let bench = Bench::new();
+    bench
+        .household
+        .write("tls.key", "-----BEGIN NOTHING-----\n", 0o600);
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.tls.key: [DIR]/tls.key: holds no private key \
+         (-----BEGIN PRIVATE KEY-----)",
+    );
+}
+
+#[test]
+fn keys_must_belong_to_their_certificates() {
+    let bench = Bench::new();
+    let other = bench.gateways.statement("house-17");
+    bench
+        .household
+        .write("sig.key", &other.key.serialize_pem(), 0o600);
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.signature.key: [DIR]/sig.key: does not belong to \
+         the certificate beside it",
+    );
+    let bench = Bench::new();
+    let other = bench.gateways.tls("house-17");
+    bench
+        .household
+        .write("tls.key", &other.key.serialize_pem(), 0o600);
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.tls: certificate and key do not belong together; \
+         give the key that the certificate was issued for",
+    );
+}
+
+#[test]
+fn certificates_must_be_of_one_gateway_its_authority_and_its_use() {
+    let bench = Bench::new();
+    let other = bench.gateways.tls("house-18");
+    bench
+        .household
+        .write("tls.pem", &other.certificate.pem(), 0o644);
+    bench
+        .household
+        .write("tls.key", &other.key.serialize_pem(), 0o600);
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.tls.certificate names the gateway house-18, \
+         communication.signature.certificate names house-17; both must be of one gateway",
+    );
+
+    let bench = Bench::new();
+    let foreign = bench.providers.statement("house-17");
+    bench
+        .household
+        .write("sig.pem", &foreign.certificate.pem(), 0o644);
+    bench
+        .household
+        .write("sig.key", &foreign.key.serialize_pem(), 0o600);
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.signature.certificate: [DIR]/sig.pem: the \
+         certificate was not issued by this net's gateway certification authority",
+    );
+
+    let bench = Bench::new();
+    let tls = bench.gateways.tls("house-17");
+    bench
+        .household
+        .write("sig.pem", &tls.certificate.pem(), 0o644);
+    bench
+        .household
+        .write("sig.key", &tls.key.serialize_pem(), 0o600);
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.signature.certificate: [DIR]/sig.pem: the \
+         certificate is not meant for this use (Statement)",
+    );
+}
+
+#[test]
+fn expired_certificates_are_refused() {
+    let bench = Bench::new();
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = vec![rcgen::SanType::URI(
+        "urn:dcnet:gateway:house-17".try_into().unwrap(),
+    )];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2021, 1, 1);
+    let expired = bench.gateways.sign(&params);
+    bench
+        .household
+        .write("tls.pem", &expired.certificate.pem(), 0o644);
+    bench
+        .household
+        .write("tls.key", &expired.key.serialize_pem(), 0o600);
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.tls.certificate: [DIR]/tls.pem: the certificate \
+         has expired",
+    );
+}
+
+#[test]
+fn status_and_leave_say_what_they_find() {
+    let bench = Bench::new();
+    let (code, _, err) = bench.said("status");
+    assert_eq!(
+        (code, err.as_str()),
+        (
+            Some(1),
+            "error: [DIR]/state: the daemon was not started yet\n"
+        )
+    );
+    let (code, _, err) = bench.said("leave");
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        err,
+        "error: [DIR]/state/leave-requested: No such file or directory (os error 2); has this \
+         gateway ever run?\n"
+    );
+    fs::create_dir(bench.household.state()).unwrap();
+    let (code, out, _) = bench.said("leave");
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        out,
+        "The daemon does not run. Start it: it leaves the net bench and then ends.\n"
+    );
+}
