@@ -1,13 +1,15 @@
 //! A provider that meddles with the relayed exchange of keys, the list, and exits.
 
 use dcnet_protocol::codec::Wire as _;
-use dcnet_protocol::envelope::Envelope;
-use dcnet_protocol::gateway::{Fault, Input, Report};
+use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
+use dcnet_protocol::gateway::{Fault, Input, Output, Report};
 use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::entry::ExitStatement;
 use dcnet_protocol::message::{MemberList, Message};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::signature::SigningKey;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
 
 use crate::world::Net;
 use crate::{EPOCH, ROUND, faults, id, running};
@@ -220,4 +222,43 @@ fn an_old_exit_of_a_member_that_came_back_is_not_believed() {
         [(client, Fault::Exit { client: returned })]
     );
     assert!(net.gateways[&client].neighbours().contains(&returned));
+}
+
+/// Whoever floods a gateway does not take the room of others who wait for their packages.
+#[test]
+fn two_envelopes_of_one_sender_wait_for_its_package() {
+    let mut net = Net::new();
+    let client = id("gw-1");
+    let header = EnvelopeHeader {
+        net: net.descriptor.net(),
+        descriptor: net.descriptor.hash(),
+        from: id("a"),
+        to: client,
+        kind: EnvelopeKind::EdgeOffer,
+    };
+    let mut rng = ChaCha20Rng::from_seed([3; 32]);
+    let now = net.schedule().start(ROUND);
+    let mut send = |from: &str, number: u8| {
+        let mut bytes = EnvelopeHeader {
+            from: id(from),
+            ..header.clone()
+        }
+        .encode();
+        bytes.extend([number; 24]);
+        bytes.extend([0, 0, 0, 81]);
+        bytes.extend([number; 81]);
+        let delivery = net.delivery(Message::Envelope(Envelope::decode(&bytes).unwrap()));
+        let gateway = net.gateways.get_mut(&client).unwrap();
+        // Nobody answers: no package comes.
+        let outputs = gateway.handle(now, delivery, &mut rng);
+        let faults = outputs.into_iter().filter_map(|output| match output {
+            Output::Report(Report::Fault(fault)) => Some(fault),
+            _ => None,
+        });
+        faults.collect::<Vec<_>>()
+    };
+    assert_eq!(send("a", 1), []);
+    assert_eq!(send("a", 2), []);
+    assert_eq!(send("a", 3), [Fault::TooManyEnvelopes { client: id("a") }]);
+    assert_eq!(send("gw-2", 4), []);
 }

@@ -9,6 +9,8 @@
 )]
 
 mod corrections;
+mod edges;
+mod fixture;
 #[path = "../vectors/group.rs"]
 #[allow(
     dead_code,

@@ -1,10 +1,15 @@
 //! A provider that lies in manifests, or about time.
 
-use dcnet_protocol::gateway::{Fault, Input, Report, RoundRefusal};
+use dcnet_protocol::gateway::{Fault, Gateway, GatewayState, Input, Report, RoundRefusal};
+use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, KeyPackageHash, SignedKeyPackage};
+use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::message::Manifest;
+use dcnet_protocol::names::ClientId;
 use dcnet_protocol::round::Epoch;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
 
-use crate::world::Net;
+use crate::world::{self, Net};
 use crate::{EPOCH, ROUND, faults, frame_of, id, reading, running, set, words};
 
 /// Announces what `change` makes of a sound manifest of the next epoch, and expects a fault.
@@ -24,6 +29,13 @@ fn refused(change: impl Fn(&mut Manifest)) -> Fault {
     faults.remove(0).1
 }
 
+/// Those of the manifest's neighbours that are called so.
+fn some(manifest: &Manifest, names: &[&str]) -> EdgeSet {
+    let ends = manifest.neighbours.iter().copied();
+    ends.filter(|end| names.contains(&end.client.as_str()))
+        .collect()
+}
+
 #[test]
 fn a_manifest_of_another_key_is_refused() {
     let mut net = running();
@@ -38,7 +50,7 @@ fn a_manifest_of_another_key_is_refused() {
 fn a_manifest_for_another_member_or_net_is_refused() {
     let other = |m: &mut Manifest| {
         m.client = id("gw-2");
-        m.neighbours = set(&["Zwinger.3", "a", "gw-10"]);
+        m.neighbours = some(m, &["Zwinger.3", "a", "gw-10"]);
     };
     assert!(matches!(refused(other), Fault::Manifest { .. }));
     let net = |m: &mut Manifest| m.net = "elsewhere".parse().unwrap();
@@ -47,10 +59,100 @@ fn a_manifest_for_another_member_or_net_is_refused() {
 
 #[test]
 fn a_manifest_with_a_stranger_is_refused() {
-    let stranger = |m: &mut Manifest| m.neighbours = set(&["Zwinger.3", "a", "gw-10", "mallory"]);
-    assert!(matches!(refused(stranger), Fault::ForeignNeighbour { .. }));
-    let itself = |m: &mut Manifest| m.neighbours = set(&["Zwinger.3", "a", "gw-1"]);
-    assert!(matches!(refused(itself), Fault::ForeignNeighbour { .. }));
+    let with = |client: ClientId| {
+        move |m: &mut Manifest| {
+            let package = m.neighbours.as_slice()[0].package;
+            let end = EdgeEnd { client, package };
+            m.neighbours = m.neighbours.iter().copied().chain([end]).collect();
+        }
+    };
+    let foreign =
+        |fault, name| matches!(fault, Fault::ForeignNeighbour { client, .. } if client == id(name));
+    assert!(foreign(refused(with(id("mallory"))), "mallory"));
+    assert!(foreign(refused(with(id("gw-1"))), "gw-1"));
+}
+
+/// Two ends that hold different packages of each other would use different pads, and the sum would
+/// be wrong without anybody noticing.
+#[test]
+fn a_manifest_with_another_package_of_a_neighbour_is_refused() {
+    for name in ["Zwinger.3", "a", "gw-10", "gw-2"] {
+        let other = |m: &mut Manifest| {
+            let change = |end: &EdgeEnd| {
+                if end.client == id(name) {
+                    another_package(*end)
+                } else {
+                    *end
+                }
+            };
+            m.neighbours = m.neighbours.iter().map(change).collect();
+        };
+        let fault = refused(other);
+        assert!(
+            matches!(fault, Fault::ForeignNeighbour { client, .. } if client == id(name)),
+            "{fault}"
+        );
+    }
+    let exchanged = |m: &mut Manifest| {
+        let ends: Vec<_> = m.neighbours.iter().copied().collect();
+        let packages = ends.iter().map(|end| end.package).cycle().skip(1);
+        let turn = |(end, package): (&EdgeEnd, _)| EdgeEnd { package, ..*end };
+        m.neighbours = ends.iter().zip(packages).map(turn).collect();
+    };
+    assert!(matches!(refused(exchanged), Fault::ForeignNeighbour { .. }));
+}
+
+/// One bit of the hash.
+fn another_package(end: EdgeEnd) -> EdgeEnd {
+    let mut bytes = *end.package.as_bytes();
+    bytes[31] ^= 1;
+    EdgeEnd {
+        package: KeyPackageHash::from_bytes(bytes),
+        ..end
+    }
+}
+
+/// A neighbour that lost its key and came back with another is none until the edge is agreed anew:
+/// the provider cannot make either end use the old edge, nor one of them the new one.
+#[test]
+fn an_edge_with_a_package_that_was_replaced_is_in_no_manifest() {
+    let mut net = running();
+    let (client, restored) = (id("gw-1"), id("a"));
+    let genuine = &net.packages[&restored];
+    let chain: Vec<Vec<u8>> = genuine.chain().map(<[u8]>::to_vec).collect();
+    let body = KeyPackage {
+        serial: 2,
+        public_key: AgreementKey::from_bytes([5; 32]).public_key(),
+        ..genuine.unverified().clone()
+    };
+    let newer = SignedKeyPackage::sign(body, &chain, &net.statement_keys[&restored]);
+    let in_force = net.manifest(client, EPOCH + 1, ROUND.next());
+    net.packages.insert(restored, newer);
+    let with_the_newer = net.manifest(client, EPOCH + 1, ROUND.next());
+    net.announce(with_the_newer);
+    let foreign = |fault: &Fault| matches!(fault, Fault::ForeignNeighbour { client, .. } if *client == restored);
+    assert!(matches!(&faults(&mut net)[..], [(_, fault)] if foreign(fault)));
+    net.announce(in_force);
+    assert!(
+        faults(&mut net).is_empty(),
+        "what the gateway holds is still in force for it; the other end refuses it"
+    );
+    // The other end is a gateway with a new key: it holds no edge of the old package.
+    let setups = world::members();
+    let mut setups = setups
+        .iter()
+        .map(|vector| world::setup(&net.descriptor, vector).0);
+    let setup = setups.find(|setup| setup.client == restored).unwrap();
+    let mut rng = ChaCha20Rng::from_seed([8; 32]);
+    let fresh = GatewayState::fresh(net.schedule().start(ROUND), &mut rng);
+    net.gateways
+        .insert(restored, Gateway::new(setup, fresh).unwrap());
+    let manifest = net.manifest(restored, EPOCH + 1, ROUND.next());
+    net.announce(manifest);
+    assert!(matches!(
+        faults(&mut net)[..],
+        [(_, Fault::ForeignNeighbour { .. })]
+    ));
 }
 
 #[test]
@@ -90,25 +192,25 @@ fn a_manifest_does_not_reach_back_to_a_sealed_round() {
 fn nothing_is_sent_behind_too_few_pads_or_into_too_small_a_sum() {
     for (neighbours, members, expected) in [
         (
-            set(&["Zwinger.3", "a"]),
+            &["Zwinger.3", "a"][..],
             5,
             RoundRefusal::TooFewNeighbours { neighbours: 2 },
         ),
         (
-            set(&["Zwinger.3", "a", "gw-10"]),
+            &["Zwinger.3", "a", "gw-10"],
             3,
             RoundRefusal::TooFewMembers {
                 members: 3,
                 needed: 4,
             },
         ),
-        (set(&[]), 5, RoundRefusal::NotActive),
+        (&[], 5, RoundRefusal::NotActive),
     ] {
         let mut net = Net::new();
         net.join(ROUND);
         let client = id("gw-1");
         let manifest = Manifest {
-            neighbours,
+            neighbours: net.ends(&set(neighbours)),
             members,
             ..net.manifest(client, EPOCH, ROUND)
         };
@@ -172,7 +274,7 @@ fn the_provider_may_choose_three_of_the_edges() {
     net.join(ROUND);
     let client = id("gw-1");
     let chosen = Manifest {
-        neighbours: set(&["Zwinger.3", "a", "gw-10"]),
+        neighbours: net.ends(&set(&["Zwinger.3", "a", "gw-10"])),
         ..net.manifest(client, EPOCH, ROUND)
     };
     net.announce(chosen);

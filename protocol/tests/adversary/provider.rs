@@ -1,126 +1,18 @@
 //! A provider against members that lie, and against chance: who may say what, and when.
 
 use dcnet_protocol::codec::Wire as _;
-use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
+use dcnet_protocol::envelope::{EnvelopeHeader, EnvelopeKind};
 use dcnet_protocol::frame::{Frame, FrameBody, FrameHeader};
-use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, SignedKeyPackage};
-use dcnet_protocol::membership::entry::{ExitStatement, Neighbourhood};
+use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, KeyPackageHash, SignedKeyPackage};
+use dcnet_protocol::membership::edge::EdgeEnd;
+use dcnet_protocol::membership::entry::Neighbourhood;
+use dcnet_protocol::message::Message;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::provider::{Input, Provider, Record, Refusal, Reply, Setup, SetupError};
-use dcnet_protocol::round::{Epoch, UnixTime};
 
+use crate::fixture::{Fixture, envelope};
 use crate::world::{self, Net};
-use crate::{EPOCH, ROUND, id, set};
-
-/// A provider with the keys of the vectors, and the material of its five members.
-struct Fixture {
-    net: Net,
-    provider: Provider,
-    now: UnixTime,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let net = Net::new();
-        let (gateway, _) = world::setup(&net.descriptor, &world::members()[0]);
-        let setup = Setup {
-            descriptor: net.descriptor.clone(),
-            key: net.provider_key.clone(),
-            anchor: gateway.anchor,
-        };
-        let now = net.schedule().start(ROUND);
-        Self {
-            provider: Provider::new(setup).unwrap(),
-            net,
-            now,
-        }
-    }
-
-    /// All five are registered.
-    fn registered() -> Self {
-        let mut fixture = Self::new();
-        for client in &fixture.net.everybody() {
-            let package = fixture.net.packages[client].clone();
-            assert_eq!(
-                fixture.post(*client, &fixture.register(*client, package)),
-                Ok(())
-            );
-        }
-        fixture
-    }
-
-    fn header(&self, client: ClientId) -> FrameHeader {
-        FrameHeader {
-            net: self.net.descriptor.net(),
-            descriptor: self.net.descriptor.hash(),
-            client,
-            transmission: false,
-            epoch: Epoch::new(EPOCH),
-            round: ROUND,
-        }
-    }
-
-    fn register(&self, client: ClientId, package: SignedKeyPackage) -> Frame {
-        let body = FrameBody::Register {
-            package: Box::new(package),
-            emergency: false,
-        };
-        Frame::control(self.header(client), body).unwrap()
-    }
-
-    fn neighbourhood(&self, client: ClientId, serial: u64) -> Neighbourhood {
-        Neighbourhood {
-            net: self.net.descriptor.net(),
-            descriptor: self.net.descriptor.hash(),
-            client,
-            serial,
-            neighbours: self.net.others(client),
-        }
-    }
-
-    /// Notification 2 as `sender`, with a statement signed by the key of `by`.
-    fn entered(&self, sender: ClientId, by: ClientId, statement: Neighbourhood) -> Frame {
-        let signed = self.net.statement_keys[&by].sign(statement);
-        Frame::control(self.header(sender), FrameBody::Entered(signed)).unwrap()
-    }
-
-    fn exiting(&self, sender: ClientId, by: ClientId, client: ClientId) -> Frame {
-        let Neighbourhood {
-            net,
-            descriptor,
-            serial,
-            neighbours,
-            ..
-        } = self.neighbourhood(client, 9);
-        let statement = ExitStatement {
-            net,
-            descriptor,
-            client,
-            serial,
-            neighbours,
-        };
-        let signed = self.net.statement_keys[&by].sign(statement);
-        Frame::control(self.header(sender), FrameBody::Exiting(signed)).unwrap()
-    }
-
-    /// Posts as the client of a TLS certificate.
-    fn post(&mut self, from: ClientId, frame: &Frame) -> Result<(), Refusal> {
-        self.post_bytes(from, frame.encode())
-    }
-
-    fn post_bytes(&mut self, from: ClientId, bytes: Vec<u8>) -> Result<(), Refusal> {
-        let handled = self.provider.handle(self.now, Input::Frame { from, bytes });
-        let reply = handled.reply.unwrap();
-        if reply.is_err() {
-            let stored = |record: &Record| !matches!(record, Record::Outcome(_));
-            assert!(
-                !handled.records.iter().any(stored),
-                "a refusal stores nothing"
-            );
-        }
-        reply.map(|reply| assert!(matches!(reply, Reply::Receipt(_))))
-    }
-}
+use crate::{id, set};
 
 #[test]
 fn a_member_speaks_for_itself_only() {
@@ -201,8 +93,12 @@ fn strangers_are_no_neighbours() {
         set(&["gw-1", "gw-2", "mallory"]),
         set(&["a", "gw-1", "gw-2"]),
     ] {
+        let stranger = |client: &ClientId| EdgeEnd {
+            client: *client,
+            package: KeyPackageHash::from_bytes([7; 32]),
+        };
         let statement = Neighbourhood {
-            neighbours,
+            neighbours: neighbours.iter().map(stranger).collect(),
             ..fixture.neighbourhood(alice, 5)
         };
         let frame = fixture.entered(alice, alice, statement);
@@ -211,6 +107,56 @@ fn strangers_are_no_neighbours() {
             Err(Refusal::UnknownNeighbour { .. })
         ));
     }
+}
+
+#[test]
+fn who_has_left_is_not_heard_any_more() {
+    let mut fixture = Fixture::registered();
+    let (alice, bob) = (id("a"), id("gw-1"));
+    let first = fixture.exiting(alice, alice, alice);
+    assert_eq!(fixture.post(alice, &first), Ok(()));
+    assert_eq!(
+        fixture.post(alice, &first),
+        Ok(()),
+        "the same again is receipted"
+    );
+    let other = fixture.net.statement_keys[&alice].sign(fixture.exit(alice, 10));
+    let other = Frame::control(fixture.header(alice), FrameBody::Exiting(other)).unwrap();
+    let refusal = Refusal::Exited { client: alice };
+    assert_eq!(refusal.status(), 410);
+    assert_eq!(fixture.post(alice, &other), Err(refusal.clone()));
+    assert_eq!(fixture.state(alice, 11), Err(refusal.clone()));
+    let sent = fixture.send(alice, bob);
+    assert_eq!(sent, Err(refusal));
+}
+
+#[test]
+fn an_exit_reaches_those_who_name_the_leaver() {
+    let mut fixture = Fixture::registered();
+    let alice = id("a");
+    assert_eq!(fixture.state(alice, 5), Ok(()));
+    assert_eq!(fixture.state(id("gw-1"), 5), Ok(()));
+    let without = fixture.net.ends(&set(&["Zwinger.3", "gw-1", "gw-10"]));
+    let statement = Neighbourhood {
+        neighbours: without,
+        ..fixture.neighbourhood(id("gw-2"), 5)
+    };
+    let frame = fixture.entered(id("gw-2"), id("gw-2"), statement);
+    assert_eq!(fixture.post(id("gw-2"), &frame), Ok(()));
+    let bytes = fixture.exiting(alice, alice, alice).encode();
+    let input = Input::Frame { from: alice, bytes };
+    let handled = fixture.provider.handle(fixture.now, input);
+    let mut told = Vec::new();
+    for record in handled.records {
+        if let Record::Deliver { to, message } = record {
+            assert!(matches!(
+                Message::decode(&message).unwrap(),
+                Message::Exit(_)
+            ));
+            told.push(to);
+        }
+    }
+    assert_eq!(told, [id("gw-1")], "the others hold no key of the leaver");
 }
 
 #[test]
@@ -253,15 +199,8 @@ fn envelopes_are_relayed_between_members_and_for_their_sender_only() {
         to: bob,
         kind: EnvelopeKind::EdgeOffer,
     };
-    // What the provider relays it cannot read: any ciphertext will do.
-    let envelope = |header: &EnvelopeHeader| {
-        let mut bytes = header.encode();
-        bytes.extend([7; 24]);
-        bytes.extend([0, 0, 0, 3, 1, 2, 3]);
-        Envelope::decode(&bytes).unwrap().encode()
-    };
     let mut send = |from: ClientId, header: EnvelopeHeader| {
-        let bytes = envelope(&header);
+        let bytes = envelope(&header, 81);
         fixture
             .provider
             .handle(fixture.now, Input::Envelope { from, bytes })
@@ -295,6 +234,37 @@ fn envelopes_are_relayed_between_members_and_for_their_sender_only() {
         },
     );
     assert!(matches!(elsewhere, Err(Refusal::WrongNet { .. })));
+}
+
+/// The provider relays what key agreement needs and nothing else: it is no way to fill an inbox.
+#[test]
+fn other_things_than_sealed_notices_are_not_relayed() {
+    let mut fixture = Fixture::registered();
+    let (alice, bob) = (id("a"), id("gw-1"));
+    let header = EnvelopeHeader {
+        net: fixture.net.descriptor.net(),
+        descriptor: fixture.net.descriptor.hash(),
+        from: alice,
+        to: bob,
+        kind: EnvelopeKind::EdgeOffer,
+    };
+    for length in [0, 80, 82, 65_536] {
+        let bytes = envelope(&header, length);
+        let input = Input::Envelope { from: alice, bytes };
+        let reply = fixture.provider.handle(fixture.now, input).reply.unwrap();
+        assert!(matches!(reply, Err(Refusal::Malformed(_))), "{length}");
+    }
+    let mut relayed = 0;
+    while fixture.send(alice, bob).is_ok() {
+        relayed += 1;
+        assert!(relayed < 100, "as many as it likes");
+    }
+    assert_eq!(relayed, 8);
+    assert_eq!(
+        fixture.send(alice, bob),
+        Err(Refusal::TooManyEnvelopes { to: bob })
+    );
+    assert_eq!(fixture.send(alice, id("gw-2")), Ok(Reply::Relayed));
 }
 
 #[test]

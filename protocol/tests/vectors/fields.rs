@@ -5,6 +5,7 @@ use dcnet_protocol::descriptor::{NetDescriptor, SlotSpec};
 use dcnet_protocol::envelope::{EdgeNotice, EnvelopeHeader};
 use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::membership::edge::EdgeSet;
 use dcnet_protocol::membership::entry::{ExitStatement, Neighbourhood};
 use dcnet_protocol::message::{Correction, Manifest, MemberList, Message, Receipt};
 use dcnet_protocol::names::{ClientId, ClientSet};
@@ -62,8 +63,9 @@ pub(crate) fn neighbourhood(value: &Neighbourhood) -> Value {
         "net": value.net.as_str(),
         "descriptor": hex(value.descriptor.as_bytes()),
         "client": value.client.as_str(),
+        "package": hex(value.package.as_bytes()),
         "serial": value.serial.to_string(),
-        "neighbours": clients(&value.neighbours),
+        "neighbours": edges(&value.neighbours),
     })
 }
 
@@ -85,7 +87,7 @@ pub(crate) fn manifest(value: &Manifest) -> Value {
         "epoch": epoch(value.epoch),
         "first_round": round(value.first_round),
         "members": value.members,
-        "neighbours": clients(&value.neighbours),
+        "neighbours": edges(&value.neighbours),
     })
 }
 
@@ -178,6 +180,16 @@ pub(crate) fn member_list(value: &MemberList) -> Value {
         })
     });
     json!({"members": members.collect::<Vec<_>>()})
+}
+
+pub(crate) fn edges(set: &EdgeSet) -> Value {
+    let ends = set.iter().map(|end| {
+        json!({
+            "client": end.client.as_str(),
+            "package": hex(end.package.as_bytes()),
+        })
+    });
+    ends.collect()
 }
 
 pub(crate) fn clients(set: &ClientSet) -> Value {

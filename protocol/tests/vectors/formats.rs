@@ -3,12 +3,14 @@
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::envelope::Envelope;
+use dcnet_protocol::key_agreement::KeyPackageHash;
+use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::message::{Inbox, MemberList};
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
 use serde_json::{Value, json};
 
 use crate::fields;
-use crate::group::{hex, load};
+use crate::group::{bytes, hex, load};
 
 /// Decodes every vector of `group`, compares its fields, encodes it again, and cuts it off at
 /// every length.
@@ -87,6 +89,33 @@ fn client_lists() {
             "{}",
             vector.name
         );
+    }
+}
+
+#[test]
+fn edge_sets() {
+    check("edge-sets", fields::edges);
+    for vector in load("edge-sets").iter().filter(|vector| vector.accepted) {
+        let ends = vector.get("fields").as_array().unwrap();
+        let parse = |end: &Value| EdgeEnd {
+            client: end["client"].as_str().unwrap().parse().unwrap(),
+            package: KeyPackageHash::from_bytes(bytes(&end["package"]).try_into().unwrap()),
+        };
+        let backwards: EdgeSet = ends.iter().rev().map(parse).collect();
+        assert_eq!(
+            hex(&backwards.encode()),
+            *vector.get("encoded"),
+            "{}",
+            vector.name
+        );
+        assert_eq!(backwards.len(), ends.len(), "{}", vector.name);
+        assert_eq!(backwards.is_empty(), ends.is_empty(), "{}", vector.name);
+        for end in ends.iter().map(parse) {
+            assert_eq!(backwards.get(&end.client), Some(&end), "{}", vector.name);
+        }
+        let names: ClientSet = ends.iter().map(|end| parse(end).client).collect();
+        assert_eq!(backwards.clients(), names, "{}", vector.name);
+        assert!(!backwards.contains(&"nobody".parse().unwrap()));
     }
 }
 

@@ -29,6 +29,7 @@ const CHECKED: &[&str] = &[
     "corrections",
     "descriptor",
     "edge-keys",
+    "edge-sets",
     "envelopes",
     "exits",
     "frames",

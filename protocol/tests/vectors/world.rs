@@ -13,6 +13,7 @@ use dcnet_protocol::gateway::{
     Gateway, GatewayState, Input, Output, Policy, Report, Request, Setup,
 };
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::message::{
     Correction, Delivery, Manifest, MemberList, MemberSummary, Message, Receipt, frame_hash,
 };
@@ -169,6 +170,15 @@ impl Net {
             .collect()
     }
 
+    /// The ends of edges at `clients`, with the packages that the provider shows.
+    pub(crate) fn ends(&self, clients: &ClientSet) -> EdgeSet {
+        let end = |client: &ClientId| EdgeEnd {
+            client: *client,
+            package: self.packages[client].unverified().hash(),
+        };
+        clients.iter().map(end).collect()
+    }
+
     pub(crate) fn schedule(&self) -> Schedule {
         self.descriptor.schedule()
     }
@@ -261,7 +271,7 @@ impl Net {
             epoch: Epoch::new(epoch),
             first_round,
             members: 5,
-            neighbours: self.others(client),
+            neighbours: self.ends(&self.others(client)),
         }
     }
 

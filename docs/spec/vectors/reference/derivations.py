@@ -145,7 +145,8 @@ def tunnel():
             "envelope": m.Envelope.encode(envelope).hex(),
         }
         try:
-            text = open_envelope(_tunnel(sender, receiver, by=receiver), envelope)
+            arrived = decode(m.Envelope, bytes.fromhex(content["envelope"]))
+            text = open_envelope(_tunnel(sender, receiver, by=receiver), arrived)
             notice = decode(m.EdgeNotice, text)
         except Refused as refusal:
             g.refused(name, str(refusal), **content)

@@ -118,21 +118,79 @@ def descriptor():
     return g
 
 
+def edge_sets():
+    g = FormatGroup("edge-sets", "4.3", "Sets of ends of edges: ascending by client, no client twice.", m.EDGES)
+    g.good("empty", [])
+    encoded = g.good("one", ends(["gw-1"]))
+    g.good("bytes, not numbers: gw-1, gw-10, gw-2", ends(["gw-1", "gw-10", "gw-2"]))
+    backwards = [{"client": "a", "package": b"\xff" * 32}, {"client": "b", "package": bytes(32)}]
+    g.good("the order is that of the clients, not of the hashes", backwards)
+    g.good("two clients with one hash", [{**end("gw-1"), "client": client} for client in ("a", "b")])
+    g.good("70 members", ends(sorted(f"gw-{n}" for n in range(70))))
+    for name, edges in unordered_edges().items():
+        g.bad(name, m.EDGES.encode(edges))
+    g.bad("numeric order", m.EDGES.encode(ends(["gw-2", "gw-10"])))
+    g.bad("case-insensitive order", m.EDGES.encode(ends(["a", "Zwinger.3"])))
+
+    def raw(*pieces):
+        content = b"".join(pieces)
+        return len(content).to_bytes(4, "big") + content
+
+    first, second = m.EdgeEnd.encode(end("a")), m.EdgeEnd.encode(end("gw-1"))
+    g.bad("clients without hashes", m.CLIENTS.encode(["a", "gw-1"]))
+    g.bad("the last hash cut short", raw(first, second[:-1]))
+    g.bad("the first hash cut short", raw(first[:-1], second))
+    g.bad("the last hash left out", raw(first, second[:5]))
+    g.bad("hashes of 33 bytes", raw(first + b"\x00", second + b"\x00"))
+    g.bad("a hash before its client", raw(first[2:] + first[:2]))
+    g.bad("an end without a name", raw(b"\x00" + first[2:]))
+    g.bad("a hash crosses the end", (len(first) - 1).to_bytes(4, "big") + first)
+    g.bad("length counts members, not bytes", b"\x00\x00\x00\x02" + first + second)
+    g.bad("16-bit length", raw(first, second)[2:])
+    g.usual_suspects(encoded)
+    return g
+
+
+def unordered_edges():
+    """Neighbours that are not strictly ascending by client: name and list."""
+    newer = end("a", serial=2)
+    return {
+        "neighbours not sorted": ends(["a", "Zwinger.3", "gw-10"]),
+        "a neighbour twice with one hash": ends(["Zwinger.3", "a", "a", "gw-10"]),
+        "a neighbour twice with different hashes": [end("Zwinger.3"), end("a"), newer, end("gw-10")],
+        "a neighbour twice with different hashes, the other way": [end("Zwinger.3"), newer, end("a"), end("gw-10")],
+    }
+
+
 def _signed(label, kind, client, **fields):
     key = world.statement_key(client)
     body = {"net": world.NET, "descriptor": H, "client": client, **fields}
     return {"body": body, "signature": m.sign(key, label, kind, body)}
 
 
-def neighbourhood(client="gw-1", serial=7, neighbours=("Zwinger.3", "a", "gw-10")):
-    return _signed(m.NEIGHBOURHOOD, m.Neighbourhood, client, serial=serial, neighbours=list(neighbours))
+def end(client, **changes):
+    """The end of an edge at `client`."""
+    return {"client": client, "package": m.package_hash(world.package(client, **changes))}
 
 
-def exit_statement(client="gw-1", serial=8, neighbours=("Zwinger.3", "a", "gw-10")):
+def ends(clients):
+    return [end(client) for client in clients]
+
+
+THREE = ("Zwinger.3", "a", "gw-10")
+
+
+def neighbourhood(client="gw-1", serial=7, neighbours=THREE, package=None, edges=None):
+    package = package or end(client)["package"]
+    edges = ends(neighbours) if edges is None else edges
+    return _signed(m.NEIGHBOURHOOD, m.Neighbourhood, client, package=package, serial=serial, neighbours=edges)
+
+
+def exit_statement(client="gw-1", serial=8, neighbours=THREE):
     return _signed(m.EXIT, m.ExitStatement, client, serial=serial, neighbours=list(neighbours))
 
 
-def manifest(**changes):
+def manifest(neighbours=("Zwinger.3", "a", "gw-10", "gw-2"), **changes):
     body = {
         "net": world.NET,
         "descriptor": H,
@@ -140,7 +198,7 @@ def manifest(**changes):
         "epoch": 12,
         "first_round": 2_000_001,
         "members": 5,
-        "neighbours": ["Zwinger.3", "a", "gw-10", "gw-2"],
+        "neighbours": ends(neighbours),
         **changes,
     }
     return {"body": body, "signature": m.sign(world.PROVIDER, m.MANIFEST, m.Manifest, body)}
@@ -230,15 +288,17 @@ def frames():
     g.bad("descriptor hash one byte short", swapped(encoded, H, H[:-1]))
     g.bad("missing list not sorted", swapped(encoded_resend, b"\x01a\x04gw-2", b"\x04gw-2\x01a"))
     g.bad("missing list with one member twice", swapped(encoded_resend, b"\x07\x01a\x04gw-2", b"\x04\x01a\x01a"))
-    g.bad("neighbours not sorted", swapped(encoded_entered, b"\x09Zwinger.3\x01a", b"\x01a\x09Zwinger.3"))
-    g.bad(
-        "neighbour twice",
-        swapped(encoded_entered, b"\x00\x00\x00\x12\x09Zwinger.3\x01a", b"\x00\x00\x00\x14\x09Zwinger.3\x01a\x01a"),
-    )
-    g.bad(
-        "a neighbour without a name",
-        swapped(encoded_entered, b"\x01a\x05", b"\x00\x05").replace(b"\x00\x00\x00\x12", b"\x00\x00\x00\x11"),
-    )
+    for name, edges in unordered_edges().items():
+        g.bad(f"entered, {name}", m.Frame.encode(frame(m.ENTERED, neighbourhood(edges=edges))))
+    edge = m.EdgeEnd.encode(end("a"))
+    g.bad("a neighbour without a hash", swapped(encoded_entered, edge, edge[:2]))
+    g.bad("a neighbour with a hash one byte short", swapped(encoded_entered, edge, edge[:-1]))
+    g.bad("a neighbour without a name", swapped(encoded_entered, edge, b"\x00" + edge[2:]))
+    g.bad("entered without a package hash", swapped(encoded_entered, b"\x04gw-1" + end("gw-1")["package"], b"\x04gw-1"))
+    g.bad("an exit announced as entered", patched(encoded_exiting, head - 1, b"\x02"))
+    g.bad("entered announced as an exit", patched(encoded_entered, head - 1, b"\x03"))
+    sorted_exit = swapped(encoded_exiting, b"\x09Zwinger.3\x01a", b"\x01a\x09Zwinger.3")
+    g.bad("leaver's neighbours not sorted", sorted_exit)
     g.bad("emergency flag 2", encoded_register[:-1] + b"\x02")
     g.bad("register without the emergency flag", encoded_register[:-1])
     g.bad("signature of 63 bytes", encoded_exiting[:-66] + b"\x00\x3f" + encoded_exiting[-64:-1])
@@ -286,10 +346,11 @@ def envelopes():
     value = sealed()
     encoded = g.good("offer", value)
     g.good("accept", sealed("a", "gw-1", 2))
-    g.good("empty ciphertext", {**value, "ciphertext": b""})
-    g.good("300 bytes of ciphertext", {**value, "ciphertext": bytes(300)})
+    g.good("81 zeros", {**value, "ciphertext": bytes(81)})
     g.good("to itself is well formed", {**value, "to": "gw-1"})
     g.usual_suspects(encoded)
+    for length in (0, 1, 16, 65, 80, 82, 97, 300):
+        g.bad(f"ciphertext of {length} bytes", m.Envelope.encode({**value, "ciphertext": bytes(length)}))
     kind = 11 + 32 + 5 + 2
     g.bad("kind 0", patched(encoded, kind, b"\x00"))
     g.bad("kind 3", patched(encoded, kind, b"\x03"))
@@ -366,4 +427,4 @@ def member_lists():
     return g
 
 
-GROUPS = [names, client_lists, descriptor, frames, envelopes, messages, receipts, member_lists]
+GROUPS = [names, client_lists, edge_sets, descriptor, frames, envelopes, messages, receipts, member_lists]

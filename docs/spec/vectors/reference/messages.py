@@ -55,9 +55,11 @@ NetDescriptor = Struct(
 
 KeyPackage = Struct(net=NAME, descriptor=HASH, client=NAME, serial=U64, public_key=Fixed(32))
 SignedKeyPackage = Struct(body=KeyPackage, chain=Vector(Opaque(4), 4), signature=SIGNATURE)
-Neighbourhood = Struct(net=NAME, descriptor=HASH, client=NAME, serial=U64, neighbours=CLIENTS)
-ExitStatement = Neighbourhood
-Manifest = Struct(net=NAME, descriptor=HASH, client=NAME, epoch=U64, first_round=U64, members=U32, neighbours=CLIENTS)
+EdgeEnd = Struct(client=NAME, package=HASH)
+EDGES = Vector(EdgeEnd, 4, ascending=lambda end: end["client"].encode("ascii"))
+Neighbourhood = Struct(net=NAME, descriptor=HASH, client=NAME, package=HASH, serial=U64, neighbours=EDGES)
+ExitStatement = Struct(net=NAME, descriptor=HASH, client=NAME, serial=U64, neighbours=CLIENTS)
+Manifest = Struct(net=NAME, descriptor=HASH, client=NAME, epoch=U64, first_round=U64, members=U32, neighbours=EDGES)
 Correction = Struct(net=NAME, descriptor=HASH, epoch=U64, round=U64, missing=CLIENTS)
 
 
@@ -105,8 +107,9 @@ ENVELOPE_HEAD = {
     "kind": Int(1, allowed={1, 2}, what="envelope kind"),
 }
 EnvelopeHead = Struct(**ENVELOPE_HEAD)
-Envelope = Struct(**ENVELOPE_HEAD, nonce=Fixed(24), ciphertext=Opaque(4))
 EdgeNotice = Struct(reason=Int(1, allowed={1, 2, 3}, what="reason"), own_package_hash=HASH, peer_package_hash=HASH)
+CIPHERTEXT = 1 + 32 + 32 + 16  # an EdgeNotice and the tag
+Envelope = Struct(**ENVELOPE_HEAD, nonce=Fixed(24), ciphertext=Opaque(4, exactly=CIPHERTEXT))
 
 Message = Select(
     head=Struct(kind=U8),

@@ -10,7 +10,7 @@ import world
 from case import FormatGroup, Group, swapped
 from certificates import NOW, millis, verify_chain
 from codec import decode, to_json
-from primitives import P256_ORDER, Refused, p256_public, p256_scalar, p256_sign, sha256
+from primitives import P256_ORDER, Refused, p256_public, p256_scalar, p256_secret, p256_sign, sha256
 
 
 def key_packages():
@@ -50,6 +50,10 @@ def key_packages():
         check(f"of {client}", world.signed_package(client))
         g.vectors[-1]["agreement_secret"] = world.agreement_secret(client).hex()
         g.vectors[-1]["statement_scalar"] = p256_scalar(world.statement_key(client)).hex()
+    renewed = p256_secret(world.seed("statement gw-1, renewed"))
+    chain = [world.certificate(renewed, [world.uri("gw-1")], [world.STATEMENT_SIGNING])]
+    check("under a renewed certificate with another key", world.signed_package("gw-1", chain=chain, key=renewed))
+    g.vectors[-1]["statement_scalar"] = p256_scalar(renewed).hex()
     check("serial 2", world.signed_package("gw-1", serial=2))
     check("largest serial", world.signed_package("gw-1", serial=2**64 - 1))
     zero = world.signed_package("gw-1", public_key=bytes(32))
@@ -161,6 +165,29 @@ def _der(signature):
     return encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
 
 
+def edges(g, good, encoded):
+    """What must be refused of a statement about edges, however well it is signed."""
+    body = good["body"]
+
+    def signed(**changes):
+        changed = {**body, **changes}
+        return {"body": changed, "signature": m.sign(g.signer, g.label, g.body_kind, changed)}
+
+    for name, wrong in formats.unordered_edges().items():
+        g.check(name, signed(neighbours=wrong))
+    newer = [formats.end("a", serial=2) if end["client"] == "a" else end for end in body["neighbours"]]
+    g.check("an edge with a newer package of the same neighbour", signed(neighbours=newer))
+    g.check("a neighbour's package changed after signing", {**good, "body": {**body, "neighbours": newer}})
+    edge = m.EdgeEnd.encode(formats.end("gw-10"))
+    g.check("a neighbour without a hash", encoded=swapped(encoded, edge, edge[:6]))
+    g.check("a hash one byte short", encoded=swapped(encoded, edge, edge[:-1]))
+    content = m.EDGES.encode(body["neighbours"])
+    short = (len(content) - 5).to_bytes(4, "big") + content[4:-1]
+    g.check("the last hash one byte short, in a list as short", encoded=swapped(encoded, content, short))
+    names = m.CLIENTS.encode([end["client"] for end in body["neighbours"]])
+    g.check("names only", encoded=swapped(encoded, content, names))
+
+
 def manifests():
     g = StatementGroup("manifests", "4.7", "Manifests signed by the provider.", m.Manifest, m.MANIFEST, world.PROVIDER)
     good = formats.manifest()
@@ -169,14 +196,13 @@ def manifests():
     g.check("62 neighbours", formats.manifest(neighbours=sorted(f"gw-{n}" for n in range(2, 64)), members=100))
     g.check("largest numbers", formats.manifest(epoch=2**64 - 1, first_round=2**64 - 1, members=2**32 - 1))
     encoded = g.kind.encode(good)
-    g.check("neighbours not sorted", encoded=swapped(encoded, b"\x01a\x05gw-10", b"\x05gw-10\x01a"))
+    edges(g, good, encoded)
     g.check("epoch changed after signing", {**good, "body": {**good["body"], "epoch": 13}})
     g.check("first round changed after signing", {**good, "body": {**good["body"], "first_round": 2_000_002}})
     g.check("members changed after signing", {**good, "body": {**good["body"], "members": 100}})
     g.check("client changed after signing", {**good, "body": {**good["body"], "client": "gw-3"}})
-    g.check(
-        "neighbour left out after signing", {**good, "body": {**good["body"], "neighbours": ["Zwinger.3", "a", "gw-2"]}}
-    )
+    fewer = formats.ends(["Zwinger.3", "a", "gw-2"])
+    g.check("neighbour left out after signing", {**good, "body": {**good["body"], "neighbours": fewer}})
     return g
 
 
@@ -204,14 +230,15 @@ def neighbourhoods():
     good = formats.neighbourhood()
     g.common(good, m.EXIT, world.statement_key("gw-2"))
     g.check("no neighbours is well formed", formats.neighbourhood(neighbours=[]))
-    encoded = g.kind.encode(good)
-    g.check("neighbours not sorted", encoded=swapped(encoded, b"\x01a\x05gw-10", b"\x05gw-10\x01a"))
-    g.check("an exit is no neighbourhood", formats.exit_statement(serial=7))
+    g.check("another package of the author", formats.neighbourhood(package=formats.end("gw-1", serial=2)["package"]))
+    edges(g, good, g.kind.encode(good))
+    g.check("own package changed after signing", {**good, "body": {**good["body"], "package": sha256(b"x")}})
+    g.check("own package left out", encoded=swapped(g.kind.encode(good), good["body"]["package"], b""))
+    exit_ = m.signed(m.ExitStatement).encode(formats.exit_statement(serial=7))
+    g.check("an exit is no neighbourhood", encoded=exit_)
     g.check("serial changed after signing", {**good, "body": {**good["body"], "serial": 8}})
-    g.check(
-        "neighbour added after signing",
-        {**good, "body": {**good["body"], "neighbours": ["Zwinger.3", "a", "gw-10", "gw-2"]}},
-    )
+    more = formats.ends(["Zwinger.3", "a", "gw-10", "gw-2"])
+    g.check("neighbour added after signing", {**good, "body": {**good["body"], "neighbours": more}})
     return g
 
 
@@ -223,7 +250,8 @@ def exits():
     g.check("without neighbours", formats.exit_statement(neighbours=[]))
     encoded = g.kind.encode(good)
     g.check("neighbours not sorted", encoded=swapped(encoded, b"\x01a\x05gw-10", b"\x05gw-10\x01a"))
-    g.check("a neighbourhood is no exit", formats.neighbourhood(serial=8))
+    stays = m.signed(m.Neighbourhood).encode(formats.neighbourhood(serial=8))
+    g.check("a neighbourhood is no exit", encoded=stays)
     g.check("serial changed after signing", {**good, "body": {**good["body"], "serial": 9}})
     return g
 
