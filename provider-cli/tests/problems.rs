@@ -1,12 +1,14 @@
 //! Every refusal is problem details (RFC 9457) with its own type.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 
 use common::{Lab, MEDIA_TYPE, Net, four, now};
 use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::envelope::Envelope;
 use dcnet_protocol::frame::{Frame, FrameBody};
+use dcnet_protocol::membership::edge::EdgeSet;
 use dcnet_protocol::message::Message;
 use dcnet_protocol::names::ClientSet;
 use dcnet_protocol::round::Round;
@@ -217,7 +219,7 @@ async fn what_the_net_refuses() {
             .await
     };
     post(envelope.clone()).await.problem(404, "not-registered");
-    let statement = first.entered_frame(&net, 1, ClientSet::default());
+    let statement = first.entered_frame(&net, 1, EdgeSet::default());
     send(&statement).await.problem(404, "not-registered");
     send(&net.transmit(first.id, 1, soon, &[1, 2]))
         .await
@@ -250,7 +252,9 @@ async fn what_the_net_refuses() {
     };
     send(&older).await.problem(409, "stale-key-package");
     post(envelope).await.problem(404, "unknown-addressee");
-    let stranger: ClientSet = [gateways[1].id].into_iter().collect();
+    let ahead = first.entered_frame(&net, u64::MAX, EdgeSet::default());
+    send(&ahead).await.problem(409, "serial-ahead");
+    let stranger: EdgeSet = [gateways[1].end(&net)].into_iter().collect();
     let statement = first.entered_frame(&net, 1, stranger);
     send(&statement).await.problem(409, "unknown-neighbour");
     // Another's signature under one's own name.
@@ -258,7 +262,7 @@ async fn what_the_net_refuses() {
         let thief = lab.gateway("gw-1");
         let mut gateway = lab.gateway("gw-2");
         gateway.id = thief.id;
-        gateway.entered_frame(&net, 1, ClientSet::default())
+        gateway.entered_frame(&net, 1, EdgeSet::default())
     };
     send(&forged).await.problem(403, "signature");
     send(&net.transmit(first.id, 1, soon, &[1, 2])).await;
@@ -304,7 +308,7 @@ async fn what_a_round_refuses() {
         .problem(409, "different-frame");
     assert_eq!(send(good).await.ok(), receipt);
 
-    let stale = first.entered_frame(&net, 1, ClientSet::default());
+    let stale = first.entered_frame(&net, 1, EdgeSet::default());
     send(stale).await.problem(409, "stale-statement");
     let newcomer = lab.gateway("gw-5");
     newcomer
@@ -323,7 +327,8 @@ async fn what_a_round_refuses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_inbox_takes_no_more_envelopes_until_it_is_read() {
+async fn envelopes_are_bounded_per_sender_and_per_inbox() {
+    use sqlx::Connection as _;
     let lab = Lab::new();
     lab.create_net("elbe-4");
     let server = lab.serve();
@@ -333,19 +338,59 @@ async fn a_full_inbox_takes_no_more_envelopes_until_it_is_read() {
         .await
         .ok();
     to.frame(&server, &net, &to.register_frame(&net)).await.ok();
-    let envelope = from.envelope(&net, to.id);
-    let path = "/v1/nets/elbe-4/envelopes";
-    for _ in 0..1024 {
-        from.post(&server, path, envelope.clone()).await.ok();
-    }
-    from.post(&server, path, envelope.clone())
+    server.end("-TERM");
+
+    // As if many had written to it.
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(lab.store());
+    let mut store = sqlx::SqliteConnection::connect_with(&options)
         .await
-        .problem(429, "inbox-full");
+        .unwrap();
+    let message = Message::Envelope(Envelope::decode(&from.envelope(&net, to.id)).unwrap());
+    for sequence in 1..=1024 {
+        sqlx::query(
+            "INSERT INTO inbox (net, client, sequence, message) VALUES ('elbe-4', 'gw-2', $1, $2)",
+        )
+        .bind(sequence)
+        .bind(message.encode())
+        .execute(&mut store)
+        .await
+        .unwrap();
+    }
+    sqlx::query("INSERT INTO inbox_heads (net, client, last) VALUES ('elbe-4', 'gw-2', 1024)")
+        .execute(&mut store)
+        .await
+        .unwrap();
+    store.close().await.unwrap();
+
+    let server = lab.serve();
+    let post = async || {
+        from.post(
+            &server,
+            "/v1/nets/elbe-4/envelopes",
+            from.envelope(&net, to.id),
+        )
+        .await
+    };
+    post().await.problem(429, "inbox-full");
     let first = to.inbox(&server, &net, 0, 0).await.deliveries;
-    assert!(first.len() >= 64);
+    assert_eq!(first.len(), 64);
     let last = first.last().unwrap().sequence;
-    to.inbox(&server, &net, last, 0).await;
-    from.post(&server, path, envelope).await.ok();
+    assert_eq!(
+        to.inbox(&server, &net, last, 0).await.deliveries[0].sequence,
+        last + 1
+    );
+    post().await.ok();
+
+    // One sender does not fill it alone.
+    for _ in 0..20 {
+        let answer = post().await;
+        if answer.status.as_u16() == 429 {
+            answer.problem(429, "too-many-envelopes");
+            return;
+        }
+        answer.ok();
+    }
+    panic!("a sender may send as much as it likes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

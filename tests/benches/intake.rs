@@ -346,10 +346,16 @@ impl Lab {
 
     fn seeds(&self) -> Vec<Seed> {
         let ids: Vec<ClientId> = self.gateways.iter().map(|gateway| gateway.id).collect();
-        let members: Vec<EpochMember> = ids
+        // Key packages play no part in the intake of frames: one per gateway serves all nets.
+        let records: Vec<MemberRecord> = self
+            .gateways
+            .iter()
+            .map(|gateway| self.member(gateway))
+            .collect();
+        let members: Vec<EpochMember> = records
             .iter()
             .enumerate()
-            .map(|(index, client)| {
+            .map(|(index, record)| {
                 let around = (1..=REACH).flat_map(|step| {
                     [
                         ids[(index + step) % ids.len()],
@@ -357,16 +363,11 @@ impl Lab {
                     ]
                 });
                 EpochMember {
-                    client: *client,
+                    client: record.client,
+                    package: record.package_hash(),
                     neighbours: around.collect::<ClientSet>(),
                 }
             })
-            .collect();
-        // Key packages play no part in the intake of frames: one per gateway serves all nets.
-        let records: Vec<MemberRecord> = self
-            .gateways
-            .iter()
-            .map(|gateway| self.member(gateway))
             .collect();
         self.nets
             .iter()

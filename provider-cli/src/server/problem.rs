@@ -168,11 +168,15 @@ impl From<ServiceError> for Problem {
             ServiceError::ShuttingDown => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", detail).retry(5)
             }
-            ServiceError::Refused(refusal) => Self::new(
-                StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::CONFLICT),
-                refusal.slug(),
-                detail,
-            ),
+            ServiceError::Refused(refusal) => {
+                let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::CONFLICT);
+                let problem = Self::new(status, refusal.slug(), detail);
+                if status == StatusCode::TOO_MANY_REQUESTS {
+                    problem.retry(60)
+                } else {
+                    problem
+                }
+            }
         }
     }
 }

@@ -24,6 +24,7 @@ use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
 use dcnet_protocol::frame::{Frame, FrameBody, FrameHeader, PROTOCOL};
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::membership::entry::{ExitStatement, Neighbourhood};
 use dcnet_protocol::message::{Inbox, Manifest, Message, Receipt};
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
@@ -352,6 +353,14 @@ impl Gateway {
         SignedKeyPackage::sign(package, &chain, &self.key)
     }
 
+    /// This gateway as the other end of an edge.
+    pub fn end(&self, net: &Net) -> EdgeEnd {
+        EdgeEnd {
+            client: self.id,
+            package: self.package(net, 1).unverified().hash(),
+        }
+    }
+
     /// Notification 1.
     pub fn register_frame(&self, net: &Net) -> Vec<u8> {
         let package = Box::new(self.package(net, 1));
@@ -376,11 +385,12 @@ impl Gateway {
     }
 
     /// Notification 2.
-    pub fn entered_frame(&self, net: &Net, serial: u64, neighbours: ClientSet) -> Vec<u8> {
+    pub fn entered_frame(&self, net: &Net, serial: u64, neighbours: EdgeSet) -> Vec<u8> {
         let statement = Neighbourhood {
             net: net.id,
             descriptor: net.descriptor.hash(),
             client: self.id,
+            package: self.end(net).package,
             serial,
             neighbours,
         };
@@ -398,8 +408,8 @@ impl Gateway {
         };
         let mut bytes = header.encode();
         bytes.extend([1; 24]);
-        bytes.extend(40_u32.to_be_bytes());
-        bytes.extend([2; 40]);
+        bytes.extend(81_u32.to_be_bytes());
+        bytes.extend([2; 81]);
         Envelope::decode(&bytes).unwrap();
         bytes
     }
@@ -494,7 +504,8 @@ impl Net {
                 let apart = place.abs_diff(*other);
                 apart > 0 && apart.min(gateways.len() - apart) <= reach
             });
-            let frame = gateway.entered_frame(self, 1, near.map(|(_, other)| other.id).collect());
+            let frame =
+                gateway.entered_frame(self, 1, near.map(|(_, other)| other.end(self)).collect());
             gateway.frame(server, self, &frame).await.ok();
         }
     }
