@@ -60,7 +60,7 @@ fn an_edge_needs_the_packages_in_force_at_both_ends() {
 }
 
 /// What the manifests say that the provider fixes next; until then `present` submit.
-fn manifests(fixture: &mut Fixture, present: &ClientSet) -> Vec<Manifest> {
+pub(crate) fn manifests(fixture: &mut Fixture, present: &ClientSet) -> Vec<Manifest> {
     let schedule = fixture.net.schedule();
     let mut round = schedule.round_at(fixture.now);
     if fixture.now >= schedule.correction_deadline(round.previous()) {

@@ -20,6 +20,7 @@ mod group;
 mod joining;
 mod manifests;
 mod provider;
+mod rounds;
 mod secrets;
 #[path = "../vectors/world.rs"]
 #[allow(
