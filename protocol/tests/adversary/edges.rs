@@ -128,9 +128,9 @@ fn manifests_name_the_packages_in_force() {
     }
 }
 
-/// A member that entered again may not know where it stands: it is told, though no edge is another.
+/// To its neighbours a member with another key package is another member.
 #[test]
-fn who_enters_again_gets_a_manifest() {
+fn a_new_package_with_the_same_neighbours_is_a_new_epoch() {
     let mut fixture = Fixture::entered_all();
     let everybody = fixture.net.everybody();
     let first = manifests(&mut fixture, &everybody);

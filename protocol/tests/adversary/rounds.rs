@@ -103,3 +103,31 @@ fn who_registered_and_is_not_heard_of_is_not_listed() {
     let listed: Vec<_> = list.as_slice().iter().map(|m| m.client).collect();
     assert_eq!(listed, [alice]);
 }
+
+/// A member that entered again may not know where it stands: it is told, in an epoch of its own,
+/// though members and edges are those in force.
+#[test]
+fn who_enters_again_gets_a_manifest() {
+    let mut fixture = at_the_border(&["a", "gw-1"]);
+    let before = fixture.provider.epoch_at(ROUND).unwrap().clone();
+    for _ in 0..4 {
+        fixture.now = fixture.now.plus_millis(15_000);
+        tick(&mut fixture);
+    }
+    for client in &set(&["Zwinger.3", "gw-10", "gw-2"]) {
+        assert_eq!(status(&fixture, client), MemberStatus::Suspended);
+        assert_eq!(fixture.state(*client, 20), Ok(()));
+        assert_eq!(status(&fixture, client), MemberStatus::Entered);
+    }
+    let announced = manifests(&mut fixture, &set(&[]));
+    assert_eq!(announced.len(), 5);
+    for manifest in &announced {
+        assert_eq!(manifest.epoch, before.epoch.next());
+        assert_eq!(manifest.first_round, ROUND.next());
+        let others = fixture.net.others(manifest.client);
+        assert_eq!(manifest.neighbours, fixture.net.ends(&others));
+        assert_eq!(status(&fixture, &manifest.client), MemberStatus::Active);
+    }
+    let after = fixture.provider.epoch_at(ROUND.next()).unwrap();
+    assert_eq!(after.members, before.members);
+}
