@@ -70,7 +70,10 @@ impl SubmitError {
 /// What to do about the failures of TLS that owners meet.
 fn tls_advice(causes: &str) -> Option<&'static str> {
     // TLS 1.3 reports a refused client certificate only after the handshake.
-    if causes.contains("CertificateRequired") || causes.contains("CertificateUnknown") {
+    if ["CertificateRequired", "CertificateUnknown", "UnknownCA"]
+        .iter()
+        .any(|alert| causes.contains(alert))
+    {
         Some("it does not accept communication.tls.certificate: was it issued for this net?")
     } else if causes.contains("AccessDenied") || causes.contains("CertificateRevoked") {
         Some("communication.tls.certificate was revoked: ask the gateway administrator")
