@@ -3,15 +3,15 @@
 use dcnet_obis::sml::encode::Encoder;
 use dcnet_obis::{Entry, ObisCode, ScaledInteger, Telegram, Unit};
 
-use super::{Source, Spoken};
+use super::{Random, Source, Spoken};
 
 /// What kind of household.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
     /// Uses between these two powers, in W.
-    Consumer(i64, i64),
+    Consumer(u64, u64),
     /// Uses the first and makes up to the second, in W.
-    Roof(i64, i64),
+    Roof(u64, u64),
 }
 
 /// A simulated household with its meter: import and export in 10⁻¹ Wh, power in W.
@@ -25,7 +25,7 @@ pub struct Household {
     server_id: Vec<u8>,
     encoder: Encoder,
     interval: u64,
-    random: u64,
+    random: Random,
     changed_in: Option<u64>,
     import: i64,
     export: i64,
@@ -40,7 +40,7 @@ impl Household {
             server_id: vec![0x0a, 0x01, b'D', b'C', b'N', 0, 1, 0, 0, number],
             encoder: Encoder::new(),
             interval,
-            random: u64::from(number) << 32,
+            random: Random::new(u64::from(number) << 32),
             changed_in: None,
             import: 0,
             export: 0,
@@ -67,7 +67,7 @@ impl Household {
     fn change(&mut self) {
         self.power = match self.habit {
             Habit::Consumer(low, high) => self.between(low, high),
-            Habit::Roof(used, made) => used - self.between(0, made),
+            Habit::Roof(used, made) => used.cast_signed() - self.between(0, made),
         };
         // A quarter of an hour at this power, in tenths of a watt-hour.
         let energy = self.power * 10 / 4;
@@ -78,14 +78,8 @@ impl Household {
         }
     }
 
-    /// `SplitMix64`: looks random, and is the same in every run.
-    fn between(&mut self, low: i64, high: i64) -> i64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        low + (mixed % (high - low + 1).unsigned_abs()).cast_signed()
+    fn between(&mut self, low: u64, high: u64) -> i64 {
+        self.random.between(low, high).cast_signed()
     }
 
     fn telegram(&self) -> Telegram {

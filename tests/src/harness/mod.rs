@@ -5,6 +5,7 @@
 //! - [`Meter`]: pushes the telegrams of a [`Source`] into a line, and remembers what it showed.
 //! - [`Household`] and [`Recording`]: sources, simulated and recorded.
 //! - [`Lab`]: a net with its certificates, provider and gateways in one folder.
+//! - [`Random`]: moments and amounts.
 //! - [`Published`]: what the provider says of a round; [`truth`]: what it should have said.
 //! - [`Peek`] and [`Witness`]: looks into the provider's store behind its back.
 
@@ -17,6 +18,7 @@ mod peek;
 mod process;
 mod profile;
 mod published;
+mod random;
 mod recording;
 mod retry;
 mod truth;
@@ -31,6 +33,7 @@ pub use peek::{Edges, Peek, StoredFrame};
 pub use process::{Process, Program, dispatch};
 pub use profile::{NetPlan, Slot};
 pub use published::Published;
+pub use random::Random;
 pub use recording::{Origin, Recording, recordings};
 pub use retry::{now_millis, wait_for};
 pub use truth::{Verdict, truth};

@@ -1,6 +1,7 @@
 //! A look into the provider's store behind its back: what somebody finds who takes the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -110,7 +111,11 @@ impl Peek {
             .into_iter()
             .map(|member| {
                 let key = member.package.unverified().public_key;
-                let text = key.iter().map(|byte| format!("{byte:02x}")).collect();
+                let text = key.iter().fold(String::new(), |mut text, byte| {
+                    // Writing to a string cannot fail.
+                    let _ = write!(text, "{byte:02x}");
+                    text
+                });
                 (member.client.to_string(), text)
             })
             .collect())
@@ -132,11 +137,13 @@ impl Peek {
                 Err(error) => return Err(HarnessError::system("read", path)(error)),
             }
         }
-        let found = |word: &&u64| {
-            let word = word.to_be_bytes();
-            bytes.array_windows::<8>().any(|window| *window == word)
-        };
-        Ok(words.iter().filter(found).copied().collect())
+        let words: HashSet<[u8; 8]> = words.iter().map(|word| word.to_be_bytes()).collect();
+        let found = bytes
+            .array_windows::<8>()
+            .filter(|window| words.contains(*window))
+            .map(|window| u64::from_be_bytes(*window))
+            .collect::<HashSet<_>>();
+        Ok(found.into_iter().collect())
     }
 
     fn records<T: Wire>(&mut self, query: &'static str) -> Result<Vec<T>, HarnessError> {

@@ -10,8 +10,9 @@ use dcnet_obis::{ObisCode, Telegram};
 
 use super::{HarnessError, Source, Spoken};
 
-const ESCAPE: [u8; 4] = [0x1b; 4];
-const START: [u8; 4] = [1; 4];
+/// Four of these make an escape sequence of SML's transport.
+const E: u8 = 0x1b;
+/// Follows the one that ends a file.
 const END: u8 = 0x1a;
 
 /// The most that is pushed at once of a recording without any complete file.
@@ -165,22 +166,21 @@ fn cut(bytes: &[u8]) -> (&[u8], Vec<&[u8]>) {
     let mut begin = None;
     let mut first = bytes.len();
     let mut at = 0;
-    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= 8) {
-        if !rest.starts_with(&ESCAPE) {
-            at += 1;
-        } else if rest[4..].starts_with(&START) {
-            begin = Some(at);
-            at += 8;
-        } else if rest[4..].starts_with(&ESCAPE) {
-            at += 8; // an escape sequence that is data
-        } else if rest[4] == END {
-            at += 8;
-            if let Some(begin) = begin.take() {
-                first = first.min(begin);
-                files.extend(bytes.get(begin..at));
+    while let Some(next) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        match next {
+            [E, E, E, E, 1, 1, 1, 1] => {
+                begin = Some(at);
+                at += 8;
             }
-        } else {
-            at += 1;
+            [E, E, E, E, E, E, E, E] => at += 8, // an escape sequence that is data
+            [E, E, E, E, END, ..] => {
+                at += 8;
+                if let Some(begin) = begin.take() {
+                    first = first.min(begin);
+                    files.extend(bytes.get(begin..at));
+                }
+            }
+            _ => at += 1,
         }
     }
     (bytes.get(..first).unwrap_or_default(), files)
@@ -214,14 +214,9 @@ mod tests {
     #[test]
     fn files_are_cut_at_their_borders_and_nowhere_else() {
         let file: Vec<u8> = [
-            &ESCAPE[..],
-            &START,
-            &[7, 7],
-            &ESCAPE,
-            &ESCAPE,
-            &[END, 0, 0, 0],
-            &ESCAPE,
-            &[END, 0, 1, 2],
+            &[E, E, E, E, 1, 1, 1, 1, 7, 7][..],
+            &[E, E, E, E, E, E, E, E, END, 0, 0, 0],
+            &[E, E, E, E, END, 0, 1, 2],
         ]
         .concat();
         let bytes = [&[9, 0x1b, 9][..], &file, &file, &file[..9]].concat();

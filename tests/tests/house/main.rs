@@ -1,0 +1,13 @@
+//! Provider, gateways and meters as real processes on real lines, and what may happen to them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+mod crashes;
+mod demonstrator;
+mod meters;
+mod stage;
