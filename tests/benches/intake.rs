@@ -45,7 +45,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// Measured runs of each kind; they alternate.
-const TURNS: usize = 20;
+const TURNS: usize = 50;
 
 /// Neighbours in the ring-like key graph; intake does not depend on their number.
 const REACH: usize = 2;

@@ -19,6 +19,7 @@ use dcnet_protocol::message::Receipt;
 use dcnet_protocol::names::{ClientId, NetId};
 use dcnet_protocol::provider::{Handled, Input, Provider, Record, Reply, Setup};
 use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::committer::{Committer, Incarnation, Publish};
@@ -35,8 +36,14 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Between two attempts to rebuild the machine from a store that fails.
 const RESTORE_AGAIN: Duration = Duration::from_millis(500);
 
-/// Attempts to take the lock before a task goes to sleep for it: a few microseconds.
-const SPINS: u32 = 64;
+/// Attempts to take the lock at once.
+const SPINS: u32 = 8;
+
+/// Attempts to take the lock before a task sleeps; in between it lets others run.
+const YIELDS: u32 = 64;
+
+/// Between two attempts after that.
+const NAP: Duration = Duration::from_millis(1);
 
 /// For so long a request waits for the machine to be restored.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -161,7 +168,7 @@ impl Net {
 
     /// Does what is due; how long until something is due again.
     async fn tick(&self) -> Duration {
-        let mut machine = self.machine.lock().await;
+        let mut machine = self.lock().await;
         let Some(machine) = machine.as_mut() else {
             return Duration::ZERO;
         };
@@ -243,16 +250,22 @@ impl Net {
         alive.then_some(machine)
     }
 
-    /// The lock. It is held for a microsecond or two as a rule, which is shorter than putting a
-    /// task to sleep and waking it up; but the end of a large round takes its time.
+    /// The lock. It is held for a microsecond or two as a rule. Queueing for it would hand it to a
+    /// task that has to be woken up first, while everybody else queues up behind: so nobody queues.
+    /// The end of a large round takes its time; that is slept over.
     async fn lock(&self) -> MutexGuard<'_, Option<Machine>> {
-        for _ in 0..SPINS {
+        let mut attempts = 0;
+        loop {
             if let Ok(machine) = self.machine.try_lock() {
                 return machine;
             }
-            std::hint::spin_loop();
+            attempts += 1;
+            match attempts {
+                ..SPINS => std::hint::spin_loop(),
+                SPINS..YIELDS => yield_now().await,
+                YIELDS.. => sleep(NAP).await,
+            }
         }
-        self.machine.lock().await
     }
 
     fn enter(&self) -> Result<Waiting<'_>, ServiceError> {
@@ -315,7 +328,7 @@ impl Net {
             incarnation: Arc::clone(&incarnation),
             heads,
         };
-        *self.machine.lock().await = Some(machine);
+        *self.lock().await = Some(machine);
         self.restored.send_replace(());
         tracing::info!(%net, members, frames, "net restored from the store");
         Some(incarnation)
