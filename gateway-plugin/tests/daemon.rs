@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider::RoundOutcome;
 use dcnet_protocol::round::Round;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use support::meter::{Line, Meter};
 use support::net::{COMPANION, Net};
 use support::pki::Household;
@@ -35,7 +36,10 @@ struct Daemon {
 impl Daemon {
     fn start(household: &Household) -> Self {
         use std::io::{BufRead as _, BufReader};
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+        // Files that may not grow give errors then, as full disks do, instead of a signal.
+        let mut child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_dcnet-gateway"))
             .args(["--log", "json", "--verbose", "run"])
             .arg(household.profile())
             .stderr(Stdio::piped())
@@ -65,6 +69,16 @@ impl Daemon {
     fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// No file may be written beyond `limit` bytes.
+    fn limit_files(&self, limit: Option<u64>) {
+        let id = Pid::from_raw(self.child.id().cast_signed());
+        let limit = Rlimit {
+            current: limit,
+            maximum: None,
+        };
+        prlimit(id, Resource::Fsize, limit).unwrap();
     }
 
     fn signal(&self, name: &str) {
@@ -414,4 +428,26 @@ fn the_owner_can_leave() {
     });
     assert_eq!(after.contributors.len(), COMPANIONS);
     assert!(after.missing.is_empty());
+}
+
+#[test]
+fn a_full_disk_stops_the_round_and_is_waited_for() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench.household);
+    bench.contribution_after(Round::new(0));
+    daemon.limit_files(Some(8_192));
+    daemon.wait_for("ledger.failed");
+    let failed_in = bench.last_round();
+    let sent = bench.server.net().seen.len();
+    std::thread::sleep(Duration::from_secs(6));
+    // What cannot be remembered is not sent.
+    let seen = bench.server.net().seen.len();
+    assert!(
+        seen <= sent + 1,
+        "{} frames left without a ledger",
+        seen - sent
+    );
+    daemon.limit_files(None);
+    bench.contribution_after(Round::new(failed_in.number() + 2));
+    assert_no_round_twice(&bench.server.net());
 }

@@ -1,0 +1,180 @@
+//! The tables of the ledger, and what one change writes into them.
+
+use dcnet_protocol::notification::Notification;
+use dcnet_protocol::round::{Round, UnixTime};
+use redb::{ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
+
+use super::entry::SentEntry;
+use super::error::LedgerError;
+
+/// Version, net, client, descriptor, last round entered, latest time seen.
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+/// The state machine's own state: holds the agreement key.
+pub(super) const STATE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("state");
+/// Round to sealed frame.
+pub(super) const SEALED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sealed");
+/// Round to the answer given to a correction.
+pub(super) const ANSWERED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("answered");
+/// Round and notification to the time of the provider's receipt (Unix ms).
+pub(super) const ACKNOWLEDGED: TableDefinition<'_, (u64, u8), u64> =
+    TableDefinition::new("acknowledged");
+/// Border (Unix ms) to what the meter showed at it.
+pub(super) const BORDERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("borders");
+/// The consumer's log: number to what was sent, when, to whom.
+pub(super) const SENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sent");
+
+/// Sealed frames, answers and receipts that are kept: far more than are ever asked for again.
+const KEEP_ROUNDS: u64 = 192;
+/// Readings at borders that are kept: six weeks of quarter hours.
+const KEEP_BORDERS: u64 = 4_032;
+/// Lines of the consumer's log that are kept: at least a quarter of a year of quarter hours.
+const KEEP_SENT: u64 = 20_000;
+
+/// One change; those of one [`Ledger::commit`] become durable together or not at all.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// The state machine's state.
+    State(&'a [u8]),
+    /// A frame was sealed for a round, and thereby the round entered.
+    Sealed {
+        /// The round.
+        round: Round,
+        /// The frame.
+        bytes: &'a [u8],
+    },
+    /// A correction is answered.
+    Answered {
+        /// The round.
+        round: Round,
+        /// The frame.
+        bytes: &'a [u8],
+    },
+    /// The provider has a frame.
+    Acknowledged {
+        /// The round.
+        round: Round,
+        /// Which of its frames.
+        notification: Notification,
+        /// When its receipt came.
+        time: UnixTime,
+    },
+    /// What the meter showed at a border.
+    Border {
+        /// The border.
+        border: UnixTime,
+        /// Encoded border reading.
+        bytes: &'a [u8],
+    },
+    /// The clock was found plausible at this time.
+    Seen(UnixTime),
+    /// A line of the consumer's log.
+    Sent(&'a SentEntry),
+}
+
+/// Writes one change; the inner error is a refusal, the outer one a failure of the storage.
+pub(super) fn apply(
+    transaction: &redb::WriteTransaction,
+    change: &Change<'_>,
+) -> Result<Result<(), LedgerError>, redb::Error> {
+    match *change {
+        Change::State(bytes) => {
+            transaction.open_table(STATE)?.insert("gateway", bytes)?;
+        }
+        Change::Sealed { round, bytes } => {
+            let mut sealed = transaction.open_table(SEALED)?;
+            match once(&mut sealed, round, bytes)? {
+                Once::Same => return Ok(Ok(())),
+                Once::Differs => return Ok(Err(LedgerError::RoundReused { round })),
+                Once::New => {}
+            }
+            let mut meta = transaction.open_table(META)?;
+            let last = meta.get("last-entered")?.map(|last| last.value().to_vec());
+            let last = last
+                .and_then(|last| last.try_into().ok())
+                .map(u64::from_be_bytes);
+            if let Some(last) = last
+                && round.number() <= last
+            {
+                return Ok(Err(LedgerError::RoundPassed {
+                    round,
+                    last: Round::new(last),
+                }));
+            }
+            meta.insert("last-entered", round.number().to_be_bytes().as_slice())?;
+            let oldest = round.number().saturating_sub(KEEP_ROUNDS);
+            sealed.retain_in(..oldest, |_, _| false)?;
+            transaction
+                .open_table(ANSWERED)?
+                .retain_in(..oldest, |_, _| false)?;
+            transaction
+                .open_table(ACKNOWLEDGED)?
+                .retain_in(..(oldest, 0), |_, _| false)?;
+        }
+        Change::Answered { round, bytes } => {
+            let mut answered = transaction.open_table(ANSWERED)?;
+            if once(&mut answered, round, bytes)? == Once::Differs {
+                return Ok(Err(LedgerError::AnswerReused { round }));
+            }
+        }
+        Change::Acknowledged {
+            round,
+            notification,
+            time,
+        } => {
+            let mut table = transaction.open_table(ACKNOWLEDGED)?;
+            table.insert((round.number(), notification.number()), time.millis())?;
+        }
+        Change::Border { border, bytes } => {
+            let mut borders = transaction.open_table(BORDERS)?;
+            borders.insert(border.millis(), bytes)?;
+            bound(&mut borders, KEEP_BORDERS)?;
+        }
+        Change::Seen(time) => {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("last-seen", time.millis().to_be_bytes().as_slice())?;
+        }
+        Change::Sent(line) => {
+            let mut sent = transaction.open_table(SENT)?;
+            let next = sent
+                .last()?
+                .map_or(1, |(number, _)| number.value().saturating_add(1));
+            sent.insert(next, line.encode().as_slice())?;
+            bound(&mut sent, KEEP_SENT)?;
+        }
+    }
+    Ok(Ok(()))
+}
+
+#[derive(PartialEq, Eq)]
+enum Once {
+    New,
+    Same,
+    Differs,
+}
+
+/// Writes `bytes` for `round` unless something stands there.
+fn once(
+    table: &mut redb::Table<'_, u64, &[u8]>,
+    round: Round,
+    bytes: &[u8],
+) -> Result<Once, redb::Error> {
+    let stands = table
+        .get(round.number())?
+        .map(|stands| stands.value() == bytes);
+    Ok(match stands {
+        Some(true) => Once::Same,
+        Some(false) => Once::Differs,
+        None => {
+            table.insert(round.number(), bytes)?;
+            Once::New
+        }
+    })
+}
+
+/// Drops the oldest rows beyond `keep`.
+fn bound(table: &mut redb::Table<'_, u64, &[u8]>, keep: u64) -> Result<(), redb::Error> {
+    while table.len()? > keep {
+        table.pop_first()?;
+    }
+    Ok(())
+}
