@@ -10,6 +10,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -450,4 +451,92 @@ fn a_full_disk_stops_the_round_and_is_waited_for() {
     daemon.limit_files(None);
     bench.contribution_after(Round::new(failed_in.number() + 2));
     assert_no_round_twice(&bench.server.net());
+}
+
+/// What the daemon says when it ends by itself.
+fn end(household: &Household) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+        .arg("run")
+        .arg(household.profile())
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn a_net_that_the_owner_did_not_mean_is_not_entered() {
+    let server = Server::start(0, LENGTHS);
+    for (from, to, expected) in [
+        (
+            "min_size: 4",
+            "min_size: 100",
+            "the net forms sums of 4 members and more, the communication profile demands 100",
+        ),
+        (
+            "allow_resend: true",
+            "allow_resend: false",
+            "the net corrects by resending",
+        ),
+        (
+            "  net: bench\n",
+            &format!("  net: bench\n  descriptor: {}\n", "ab".repeat(32)),
+            "communication.descriptor names abababab",
+        ),
+        (
+            "scale: -1",
+            "scale: 0",
+            "slot 1 of the net is 1-0:1.8.0*255 in Wh, scale -1, that of evaluation.slots is \
+             1-0:1.8.0*255 in Wh, scale 0",
+        ),
+    ] {
+        let household = server.household("house", Path::new("/dev/null"));
+        household.edit(from, to);
+        let (code, err) = end(&household);
+        assert_eq!(code, Some(78), "{err}");
+        assert!(err.contains(expected), "{err}");
+    }
+
+    let stranger = support::pki::Authority::new();
+    let device = Path::new("/dev/null");
+    let household = Household::new(
+        &stranger,
+        &server.providers,
+        "house",
+        server.address,
+        device,
+    );
+    // The stranger's certificates are not even let in.
+    household.write(
+        "tls.pem",
+        &server.gateways.tls("house").certificate.pem(),
+        0o644,
+    );
+    let (code, err) = end(&household);
+    assert_eq!(code, Some(78), "{err}");
+    assert!(
+        err.contains("was not issued by this net's gateway certification authority"),
+        "{err}"
+    );
+    assert!(server.net().seen.is_empty());
+}
+
+#[test]
+fn a_net_never_changes() {
+    let bench = Bench::new();
+    let mut daemon = Daemon::start(&bench.household);
+    bench.contribution_after(Round::new(0));
+    daemon.kill();
+    // The same net with another out-degree.
+    let other = {
+        let mut parameters = bench.server.net().descriptor.parameters().clone();
+        parameters.out_degree += 1;
+        dcnet_protocol::descriptor::NetDescriptor::new(parameters).unwrap()
+    };
+    bench.server.net().descriptor = other;
+    let (code, err) = end(&bench.household);
+    assert_eq!(code, Some(78), "{err}");
+    assert!(err.contains("do not trust this provider"), "{err}");
 }

@@ -30,7 +30,7 @@ const KEEP_BORDERS: u64 = 4_032;
 /// Lines of the consumer's log that are kept: at least a quarter of a year of quarter hours.
 const KEEP_SENT: u64 = 20_000;
 
-/// One change; those of one [`Ledger::commit`] become durable together or not at all.
+/// One change; those of one [`Ledger::commit`](super::Ledger::commit) become durable together or not at all.
 #[derive(Debug, Clone, Copy)]
 pub enum Change<'a> {
     /// The state machine's state.

@@ -26,8 +26,8 @@ use crate::clock::{Clock, Exchange};
 /// Media type of the protocol's messages.
 pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
 
-/// Longest answer taken: a member list of a million names.
-const MAX_ANSWER: usize = 128 * 1024 * 1024;
+/// Longest answer taken: a member list of a hundred thousand names.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
 /// Longest problem description taken.
 const MAX_PROBLEM: usize = 16 * 1024;
 

@@ -122,7 +122,7 @@ fn scaled(value: i128, from: i8, to: i8) -> i128 {
     }
 }
 
-/// Why a round has no reading, in words for the owner.
+/// Why a round has no reading, in words for the owner. They go into logs, so they hold no register.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
     /// No telegram shortly before the border.
@@ -173,7 +173,7 @@ pub enum Missing {
         got: DeviceId,
     },
     /// A register counts up only.
-    #[error("{obis} went back from {before} to {after}: was the meter replaced?")]
+    #[error("{obis} went back: was the meter replaced?")]
     WentBack {
         /// Which register.
         obis: ObisCode,
@@ -192,8 +192,8 @@ pub enum Missing {
     },
     /// More than `max_power` allows.
     #[error(
-        "{obis} changed by {got}·10^{scale}, more than the {limit}·10^{scale} that max_power \
-         allows: was the meter replaced? If not, set evaluation.max_power"
+        "{obis} changed by more than the {limit}·10^{scale} that max_power allows: was the meter \
+         replaced? If not, set evaluation.max_power"
     )]
     Implausible {
         /// Which entry.
