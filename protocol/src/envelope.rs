@@ -122,15 +122,24 @@ impl Envelope {
     ) -> Result<Self, EnvelopeError> {
         let mut nonce = [0; 24];
         rng.fill_bytes(&mut nonce);
-        Self::seal_with_nonce(header, notice, pair, nonce)
+        Self::sealed(header, notice, pair, nonce)
     }
 
     /// As [`Envelope::seal`]. A nonce must not serve twice; this is for test vectors.
     ///
     /// # Errors
     /// As [`Envelope::seal`].
-    #[doc(hidden)]
+    #[cfg(feature = "exposed")]
     pub fn seal_with_nonce(
+        header: EnvelopeHeader,
+        notice: &EdgeNotice,
+        pair: &PairSecret,
+        nonce: [u8; 24],
+    ) -> Result<Self, EnvelopeError> {
+        Self::sealed(header, notice, pair, nonce)
+    }
+
+    fn sealed(
         header: EnvelopeHeader,
         notice: &EdgeNotice,
         pair: &PairSecret,

@@ -9,6 +9,8 @@ use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerializ
 
 use crate::codec::flag;
 use crate::descriptor::DescriptorHash;
+#[cfg(feature = "exposed")]
+use crate::key_agreement::EdgeKey;
 use crate::key_agreement::SignedKeyPackage;
 use crate::membership::entry::{ExitStatement, Neighbourhood};
 use crate::names::{ClientId, ClientSet, NetId};
@@ -97,6 +99,17 @@ impl ClearFrame {
             header: self.header,
             words,
         })
+    }
+
+    /// Hides the reading under the pads of `edges`, the keys of this frame's epoch: for benchmarks,
+    /// which measure what a gateway does here without a gateway around it.
+    ///
+    /// # Errors
+    /// As [`ClearFrame::mask`].
+    #[cfg(feature = "exposed")]
+    pub fn mask_under(self, edges: &[EdgeKey], slots: usize) -> Result<MaskedFrame, MaskError> {
+        let pad = Pad::of(edges, self.header.epoch, self.header.round, slots);
+        self.mask(pad)
     }
 }
 

@@ -390,7 +390,7 @@ impl EdgeKey {
     }
 
     /// The 32 bytes, to be compared with test vectors.
-    #[doc(hidden)]
+    #[cfg(feature = "exposed")]
     pub fn expose_for_vectors(&self) -> [u8; 32] {
         *self.key
     }

@@ -80,7 +80,7 @@ impl Pad {
     }
 
     /// The words, to be compared with test vectors.
-    #[doc(hidden)]
+    #[cfg(feature = "exposed")]
     pub fn words_for_vectors(edge: &EdgeKey, round: Round, slots: usize) -> Vec<u64> {
         Self::of([edge], Epoch::default(), round, slots)
             .words
