@@ -11,6 +11,7 @@
     reason = "helpers of tests; each test file uses some of them"
 )]
 
+pub mod bench;
 pub mod disk;
 pub mod meter;
 pub mod net;
