@@ -119,6 +119,8 @@ pub struct Provider {
     /// The latest round whose epoch is fixed.
     decided: Option<Round>,
     presence: Presence,
+    /// From the last tick until the next deadline: nothing becomes due in between.
+    idle: (UnixTime, UnixTime),
 }
 
 impl Provider {
@@ -163,6 +165,7 @@ impl Provider {
             last_final: snapshot.last_final,
             decided,
             presence: Presence::default(),
+            idle: (UnixTime::from_millis(0), UnixTime::from_millis(0)),
         };
         provider.restore_rounds(snapshot.frames, snapshot.resent, snapshot.corrections);
         Ok(provider)
@@ -172,7 +175,13 @@ impl Provider {
     pub fn handle(&mut self, now: UnixTime, input: Input) -> Handled {
         let schedule = self.setup.descriptor.schedule();
         let trusted = self.presence.input(now, &schedule);
-        let mut records = if trusted { self.tick(now) } else { Vec::new() };
+        let idle = self.idle.0 <= now && now < self.idle.1;
+        let due = trusted && (!idle || matches!(input, Input::Tick));
+        let mut records = Vec::new();
+        if due {
+            records = self.tick(now);
+            self.idle = (now, self.next_deadline(now));
+        }
         let answer = match input {
             Input::Tick => {
                 return Handled {
