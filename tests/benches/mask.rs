@@ -21,12 +21,15 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::DescriptorHash;
 use dcnet_protocol::frame::{ClearFrame, FrameBody};
 use dcnet_protocol::key_agreement::{AgreementKey, EdgeKey, KeyPackage, Party};
+use dcnet_protocol::names::ClientId;
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::superposition::Reading;
 use dcnet_tests::ratio::{decimal, hundredths, in_turns};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
+/// The gateway whose frame is masked.
+const OWN: &str = "gw-b";
 const NEIGHBOURS: usize = 62;
 const SLOTS: usize = 3;
 /// Bytes of a block.
@@ -93,7 +96,7 @@ fn mask(edges: &[EdgeKey], round: u64) -> dcnet_protocol::frame::Frame {
     ClearFrame::new(
         "demo".parse().unwrap(),
         DescriptorHash::from_bytes([7; 32]),
-        "gw-1".parse().unwrap(),
+        OWN.parse().unwrap(),
         Epoch::new(1),
         Round::new(round),
         Some(reading),
@@ -154,6 +157,7 @@ fn consecutive_rng(keys: &[[u8; 32]], round: u64) {
 /// The same work is measured: the pads of the frame are words of the raw blocks.
 fn check(edges: &[EdgeKey], keys: &[[u8; 32]]) {
     let round = 5;
+    let own: ClientId = OWN.parse().unwrap();
     let mut sum = [3_121, 0, -1_530_i64].map(i64::cast_unsigned);
     for (edge, key) in edges.iter().zip(keys) {
         let mut block = [0; SLOTS * 8];
@@ -161,7 +165,7 @@ fn check(edges: &[EdgeKey], keys: &[[u8; 32]]) {
         let (pads, _) = block.as_chunks::<8>();
         for (word, pad) in sum.iter_mut().zip(pads) {
             let pad = u64::from_le_bytes(*pad);
-            *word = if edge.adds() {
+            *word = if own < edge.peer() {
                 word.wrapping_add(pad)
             } else {
                 word.wrapping_sub(pad)
@@ -189,7 +193,7 @@ fn edges() -> Vec<EdgeKey> {
         };
         (key, Party::from(&package))
     };
-    let (key, own) = party("gw-b".to_owned());
+    let (key, own) = party(OWN.to_owned());
     (0..NEIGHBOURS)
         .map(|number| {
             let side = if number % 2 == 0 { 'a' } else { 'c' };
