@@ -48,8 +48,8 @@ fn exchanged_and_unplugged_meters_are_silent_and_come_back() {
         let reasons = events.iter().map(|event| event["message"].to_string());
         reasons.collect::<Vec<_>>().join("\n")
     };
-    assert!(reasons("gw-1").contains("went back from"));
-    assert!(reasons("gw-2").contains("was the meter replaced?"));
+    assert!(reasons("gw-1").contains("went back: was the meter replaced?"));
+    assert!(reasons("gw-2").contains("that max_power allows"));
     assert!(reasons("gw-3").contains("device id"));
     let faults = stage.events("gw-4", "meter.fault");
     assert_eq!(faults.len(), 1, "one line, no flood: {faults:#?}");
