@@ -30,8 +30,9 @@ pub fn main() -> ExitCode {
     let options = Options::parse_from(arguments.map(|(_, word)| word));
     let show = Show::new(options.json);
     match run(&options, show) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(Ending::Well) => ExitCode::SUCCESS,
+        Ok(Ending::Badly) => ExitCode::FAILURE,
+        Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {
             eprintln!("dcnet-demo: {error}");
             ExitCode::FAILURE
@@ -39,15 +40,26 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options, show: Show) -> Result<bool, HarnessError> {
+/// How the play ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Well,
+    Badly,
+    Interrupted,
+}
+
+/// What shells say of a process that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+fn run(options: &Options, show: Show) -> Result<Ending, HarnessError> {
     let folder = tempfile::Builder::new()
         .prefix("dcnet-demo-")
         .tempdir()
         .map_err(HarnessError::system("make", "a temporary folder"))?;
     let outcome = Play::prepare(options, folder.path(), show, interruption()?)
         .and_then(|mut play| play.run());
-    let well = matches!(outcome, Ok(true));
-    if options.keep || !well {
+    let failed = !matches!(outcome, Ok(Ending::Well | Ending::Interrupted));
+    if options.keep || failed {
         let folder = folder.keep();
         eprintln!(
             "\neverything is kept in {}: provider/log, gateways/*/log, provider/dcnet.sqlite3",

@@ -19,7 +19,7 @@ Rounds take seconds instead of 15 minutes, sums are over 5 households instead of
 watch, far too few to hide anybody for real.
 
 Exit code: 0 if every published sum was exactly the truth, the round without the killed gateway
-was corrected, and the key graph was restored; 1 if not; 2 for a wrong command line.
+was corrected, and the key graph was restored; 1 if not; 2 for a wrong command line; 130 if interrupted.
 
 Examples:
   cargo demo

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Ending;
 use super::follow::follow;
 use super::options::Options;
 use super::point::Point;
@@ -153,8 +154,8 @@ impl Play {
         })
     }
 
-    /// Plays it to the end. Whether everything was as it should be.
-    pub(super) fn run(&mut self) -> Result<bool, HarnessError> {
+    /// Plays it to the end.
+    pub(super) fn run(&mut self) -> Result<Ending, HarnessError> {
         self.show.opening(&self.lab, &self.street);
         let interval = self.lab.plan().millis();
         let rounds = u64::from(self.options.rounds + SHORT_ROUNDS + LAST_ROUNDS) + PATIENCE;
@@ -162,7 +163,7 @@ impl Play {
         while self.act != Act::Over && now_millis() < deadline {
             if self.interrupted.load(Ordering::Relaxed) {
                 self.show.event("interrupted", "interrupted");
-                return Ok(false);
+                return Ok(Ending::Interrupted);
             }
             self.lab.check()?;
             for published in self.news()? {
@@ -327,7 +328,7 @@ impl Play {
             && !published.contributors.contains(&self.victim)
     }
 
-    fn curtain(&mut self) -> Result<bool, HarnessError> {
+    fn curtain(&mut self) -> Result<Ending, HarnessError> {
         let seen = self.witness.take().map(Witness::finish).unwrap_or_default();
         let point = Point::find(&self.lab, &self.street, &self.history, &seen, &self.victim)?;
         self.checks.private = point.as_ref().is_some_and(Point::is_private);
@@ -335,6 +336,10 @@ impl Play {
             self.show.point(self.lab.plan(), point);
         }
         self.show.verdict(&self.checks, &self.victim);
-        Ok(self.checks.passed())
+        Ok(if self.checks.passed() {
+            Ending::Well
+        } else {
+            Ending::Badly
+        })
     }
 }

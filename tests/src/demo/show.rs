@@ -77,8 +77,8 @@ impl Show {
         let _ = write!(
             text,
             "\nA round takes {} s; in the {} s after it the gateways send, for {} s more they \
-             correct. Each line\nshows what the provider published = what is true, according to \
-             {truth}.\n\n{}",
+             correct. Each line shows\nwhat the provider published = what is true; the truth comes \
+             from {truth}.\n\n{}",
             plan.interval,
             plan.window(),
             plan.window(),
