@@ -84,19 +84,7 @@ impl Gateway {
                 let (notification, bytes) = (Notification::Transmit, sealed.bytes.clone());
                 self.state.body.sealed = Some(sealed);
                 self.frame_done = false;
-                let sending = Outgoing {
-                    notification,
-                    round,
-                    bytes: bytes.clone(),
-                };
-                vec![
-                    self.persist(Some(sending)),
-                    Output::Send(Request::Frame {
-                        notification,
-                        round,
-                        bytes,
-                    }),
-                ]
+                self.persist_then_send(notification, round, bytes)
             }
             Err(reason) => vec![Output::Report(Report::RoundRefused { round, reason })],
         }
@@ -161,6 +149,21 @@ impl Gateway {
         };
         self.state.body.answered = Some(answered);
         self.answer_done = false;
+        let mut outputs = self.persist_then_send(notification, round, bytes);
+        outputs.push(Output::Report(Report::CorrectionAnswered {
+            round,
+            missing: gone,
+        }));
+        outputs
+    }
+
+    /// The one way by which a superposition leaves: on disk first, then on the wire.
+    fn persist_then_send(
+        &self,
+        notification: Notification,
+        round: Round,
+        bytes: Vec<u8>,
+    ) -> Vec<Output> {
         let sending = Outgoing {
             notification,
             round,
@@ -172,10 +175,6 @@ impl Gateway {
                 notification,
                 round,
                 bytes,
-            }),
-            Output::Report(Report::CorrectionAnswered {
-                round,
-                missing: gone,
             }),
         ]
     }
