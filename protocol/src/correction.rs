@@ -1,3 +1,4 @@
-//! Correction: getting a sum although members are missing.
+//! Correction for members that failed, in two modes: a property of the net.
 
+pub mod double_mask;
 pub mod resend;

@@ -12,6 +12,7 @@ use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 use crate::codec::{DecodeError, Wire};
 use crate::names::NetId;
 use crate::round::Schedule;
+use crate::self_mask::{MAX_HOLDERS, MIN_THRESHOLD};
 use crate::signature::VerifyingKey;
 
 /// Most slots in one frame.
@@ -99,7 +100,7 @@ mod scale {
 pub enum CorrectionMode {
     /// The thesis: neighbours resend. Withstands a curious provider, not a lying one.
     Resend = 1,
-    /// Self-masks and a reveal phase. Reserved: this version neither creates nor joins such a net.
+    /// Self-masks, rosters, and shares of the masks' seeds. Withstands a provider that lies.
     DoubleMask = 2,
 }
 
@@ -126,7 +127,7 @@ pub struct NetParameters {
     pub min_size: u32,
     /// Neighbours that each member draws (k).
     pub out_degree: u16,
-    /// Shares needed to reconstruct a self-mask (t); used in double-mask mode only.
+    /// Shares needed to recover a self-mask (t); used in double-mask mode only.
     pub threshold: u16,
     /// Fraction of members expected to fail per round (δ), in thousandths.
     pub max_loss_permille: u16,
@@ -193,6 +194,9 @@ impl NetDescriptor {
                 t: p.threshold,
                 k: p.out_degree,
             });
+        }
+        if p.correction_mode == CorrectionMode::DoubleMask {
+            check_shares(p.threshold, p.out_degree)?;
         }
         if p.max_loss_permille >= 1000 {
             return Err(DescriptorError::MaxLoss {
@@ -263,6 +267,36 @@ impl NetDescriptor {
         self.parameters.out_degree.into()
     }
 
+    /// Shares needed to recover a self-mask in an epoch of `members`: t, or its part of the
+    /// complete graph in a net in which nobody can draw k neighbours; never below 2.
+    pub fn threshold(&self, members: usize) -> usize {
+        let (t, k) = (usize::from(self.parameters.threshold), self.out_degree());
+        let others = members.saturating_sub(1);
+        if others >= k {
+            t
+        } else {
+            (t * others).div_ceil(k).max(MIN_THRESHOLD)
+        }
+    }
+
+    /// Neighbours that a member draws in a net of `members`: k, or all others.
+    pub fn drawn_of(&self, members: usize) -> usize {
+        self.out_degree().min(members.saturating_sub(1))
+    }
+
+    /// Whether so many `present` out of `members` are at least the part 1−δ.
+    pub fn is_enough(&self, present: usize, members: usize) -> bool {
+        let alive = 1000 - usize::from(self.parameters.max_loss_permille);
+        present.saturating_mul(1000) >= members.saturating_mul(alive)
+    }
+
+    /// Fewest active holders with which a member submits in an epoch of `members`: the part 1−δ of
+    /// those that it is to draw, never below the threshold.
+    pub fn needed_holders(&self, members: usize) -> usize {
+        self.needed_acknowledgements(self.drawn_of(members))
+            .max(self.threshold(members))
+    }
+
     /// Correction mode.
     pub fn correction_mode(&self) -> CorrectionMode {
         self.parameters.correction_mode
@@ -290,6 +324,18 @@ impl NetDescriptor {
         let alive = 1000 - usize::from(self.parameters.max_loss_permille);
         (drawn * alive).div_ceil(1000).max(MIN_DEGREE)
     }
+}
+
+/// Shares of a self-mask: few enough for GF(2⁸), and so many needed that two halves of a member's
+/// holders cannot both have them.
+fn check_shares(t: u16, k: u16) -> Result<(), DescriptorError> {
+    if usize::from(k) > MAX_HOLDERS {
+        return Err(DescriptorError::Holders { got: k });
+    }
+    if usize::from(t) < MIN_THRESHOLD || 2 * u32::from(t) <= u32::from(k) {
+        return Err(DescriptorError::ThresholdTooLow { t, k });
+    }
+    Ok(())
 }
 
 impl PartialEq for NetDescriptor {
@@ -357,6 +403,22 @@ pub enum DescriptorError {
     /// More shares than holders.
     #[error("the threshold {t} is above the number of neighbours drawn, {k}")]
     Threshold {
+        /// Threshold.
+        t: u16,
+        /// Out-degree.
+        k: u16,
+    },
+    /// More holders than shares can be dealt to.
+    #[error("a member of a double-mask net draws at most {MAX_HOLDERS} neighbours, not {got}")]
+    Holders {
+        /// Value found.
+        got: u16,
+    },
+    /// Two sets of holders could recover a mask.
+    #[error(
+        "the threshold {t} of a double-mask net must be at least {MIN_THRESHOLD} and more than half of the {k} neighbours drawn"
+    )]
+    ThresholdTooLow {
         /// Threshold.
         t: u16,
         /// Out-degree.

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 
 use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerialize, TlsSize};
 
-use crate::codec::flag;
+use crate::codec::{flag, list16, option};
 use crate::descriptor::DescriptorHash;
 #[cfg(feature = "exposed")]
 use crate::key_agreement::EdgeKey;
@@ -16,7 +16,9 @@ use crate::membership::entry::{ExitStatement, Neighbourhood};
 use crate::names::{ClientId, ClientSet, NetId};
 use crate::notification::Notification;
 use crate::pad::Pad;
+use crate::roster::RosterHash;
 use crate::round::{Epoch, Round};
+use crate::self_mask::{DealtMask, SelfMask, ShareKey};
 use crate::signature::Signed;
 use crate::superposition::{Reading, Superposition};
 
@@ -84,7 +86,7 @@ impl ClearFrame {
     /// [`MaskError`] if `pad` is not for this frame's epoch, round and number of slots.
     #[expect(clippy::needless_pass_by_value, reason = "a pad must not serve twice")]
     pub fn mask(self, pad: Pad) -> Result<MaskedFrame, MaskError> {
-        check_pad(&self.header, &pad)?;
+        check_time(&self.header, pad.epoch(), pad.round())?;
         let slots = pad.words().len();
         if let Some(reading) = &self.reading
             && reading.values().len() != slots
@@ -98,7 +100,25 @@ impl ClearFrame {
         Ok(MaskedFrame {
             header: self.header,
             words,
+            mask: None,
         })
+    }
+
+    /// Hides the reading under pads and a self-mask.
+    ///
+    /// # Errors
+    /// [`MaskError`] if `pad` or `mask` is not for this frame's epoch, round and number of slots.
+    #[expect(clippy::needless_pass_by_value, reason = "a mask must not serve twice")]
+    pub fn double_mask(self, pad: Pad, mask: DealtMask) -> Result<MaskedFrame, MaskError> {
+        check_time(&self.header, mask.epoch(), mask.round())?;
+        let mut masked = self.mask(pad)?;
+        let (expected, got) = (masked.words.words().len(), mask.words().len());
+        if expected != got {
+            return Err(MaskError::Slots { expected, got });
+        }
+        masked.words.add_words(mask.words());
+        masked.mask = Some(mask.wire.clone());
+        Ok(masked)
     }
 
     /// Hides the reading under the pads of `edges`, the keys of this frame's epoch: for benchmarks,
@@ -118,6 +138,7 @@ impl ClearFrame {
 pub struct MaskedFrame {
     header: FrameHeader,
     words: Superposition,
+    mask: Option<SelfMask>,
 }
 
 impl MaskedFrame {
@@ -125,7 +146,10 @@ impl MaskedFrame {
     pub fn into_frame(self) -> Frame {
         Frame {
             header: self.header,
-            body: FrameBody::Transmit(self.words),
+            body: FrameBody::Transmit {
+                words: self.words,
+                mask: self.mask,
+            },
         }
     }
 
@@ -136,7 +160,7 @@ impl MaskedFrame {
     /// [`MaskError`] if `pad` is not for this frame's epoch, round and number of slots.
     #[expect(clippy::needless_pass_by_value, reason = "a pad must not serve twice")]
     pub fn into_resend(self, missing: ClientSet, pad: Pad) -> Result<Frame, MaskError> {
-        check_pad(&self.header, &pad)?;
+        check_time(&self.header, pad.epoch(), pad.round())?;
         if pad.words().len() != self.words.words().len() {
             let (expected, got) = (self.words.words().len(), pad.words().len());
             return Err(MaskError::Slots { expected, got });
@@ -178,17 +202,17 @@ pub enum MaskError {
     },
 }
 
-fn check_pad(header: &FrameHeader, pad: &Pad) -> Result<(), MaskError> {
-    if pad.round() != header.round {
+fn check_time(header: &FrameHeader, epoch: Epoch, round: Round) -> Result<(), MaskError> {
+    if round != header.round {
         return Err(MaskError::Round {
             expected: header.round,
-            got: pad.round(),
+            got: round,
         });
     }
-    if pad.epoch() != header.epoch {
+    if epoch != header.epoch {
         return Err(MaskError::Epoch {
             expected: header.epoch,
-            got: pad.epoch(),
+            got: epoch,
         });
     }
     Ok(())
@@ -223,19 +247,51 @@ pub enum FrameBody {
         words: Superposition,
     },
     /// Notification 5.
-    Transmit(Superposition),
+    Transmit {
+        /// The local superposition.
+        words: Superposition,
+        /// In a net that corrects by double masks: what takes the self-mask off.
+        mask: Option<SelfMask>,
+    },
+    /// Notification 6.
+    Pads {
+        /// The roster answered.
+        roster: RosterHash,
+        /// Sum of the pads towards neighbours that the roster leaves out.
+        words: Superposition,
+    },
+    /// Notification 7.
+    Reveal {
+        /// The roster answered.
+        roster: RosterHash,
+        /// Keys of the shares of those members of the roster that drew the sender, ascending by
+        /// their names.
+        keys: Vec<ShareKey>,
+    },
 }
 
 impl Frame {
-    /// A frame without data words: notifications 1 to 3. Its transmission bit is 0.
+    /// A frame without data words: notifications 1 to 3 and 7. Its transmission bit is 0.
     ///
-    /// Returns `None` for the bodies of notifications 4 and 5, which masking makes.
+    /// Returns `None` for the bodies of notifications 4 to 6, which pads make.
     pub fn control(mut header: FrameHeader, body: FrameBody) -> Option<Self> {
-        if matches!(body, FrameBody::Resend { .. } | FrameBody::Transmit(_)) {
+        if matches!(
+            body,
+            FrameBody::Resend { .. } | FrameBody::Transmit { .. } | FrameBody::Pads { .. }
+        ) {
             return None;
         }
         header.transmission = false;
         Some(Self { header, body })
+    }
+
+    /// The frame of notification 6: a sum of pads, and nothing that they hide.
+    #[expect(clippy::needless_pass_by_value, reason = "a pad must not serve twice")]
+    pub(crate) fn pads(mut header: FrameHeader, roster: RosterHash, pad: Pad) -> Self {
+        header.transmission = false;
+        let words = Superposition::masked(None, &pad);
+        let body = FrameBody::Pads { roster, words };
+        Self { header, body }
     }
 
     /// The common fields.
@@ -260,16 +316,19 @@ impl Frame {
             FrameBody::Entered(_) => Notification::Entered,
             FrameBody::Exiting(_) => Notification::Exiting,
             FrameBody::Resend { .. } => Notification::Resend,
-            FrameBody::Transmit(_) => Notification::Transmit,
+            FrameBody::Transmit { .. } => Notification::Transmit,
+            FrameBody::Pads { .. } => Notification::Pads,
+            FrameBody::Reveal { .. } => Notification::Reveal,
         }
     }
 
     /// The masked frame again, if this is one of notification 5: to take pads out of it.
     pub fn into_masked(self) -> Option<MaskedFrame> {
         match self.body {
-            FrameBody::Transmit(words) => Some(MaskedFrame {
+            FrameBody::Transmit { words, mask } => Some(MaskedFrame {
                 header: self.header,
                 words,
+                mask,
             }),
             _ => None,
         }
@@ -288,7 +347,15 @@ impl Size for Frame {
                 FrameBody::Resend { missing, words } => {
                     missing.tls_serialized_len() + words.tls_serialized_len()
                 }
-                FrameBody::Transmit(words) => words.tls_serialized_len(),
+                FrameBody::Transmit { words, mask } => {
+                    words.tls_serialized_len() + option::tls_serialized_len(mask)
+                }
+                FrameBody::Pads { roster, words } => {
+                    roster.tls_serialized_len() + words.tls_serialized_len()
+                }
+                FrameBody::Reveal { roster, keys } => {
+                    roster.tls_serialized_len() + list16::tls_serialized_len(keys)
+                }
             }
     }
 }
@@ -307,7 +374,15 @@ impl Serialize for Frame {
             FrameBody::Resend { missing, words } => {
                 missing.tls_serialize(writer)? + words.tls_serialize(writer)?
             }
-            FrameBody::Transmit(words) => words.tls_serialize(writer)?,
+            FrameBody::Transmit { words, mask } => {
+                words.tls_serialize(writer)? + option::tls_serialize(mask, writer)?
+            }
+            FrameBody::Pads { roster, words } => {
+                roster.tls_serialize(writer)? + words.tls_serialize(writer)?
+            }
+            FrameBody::Reveal { roster, keys } => {
+                roster.tls_serialize(writer)? + list16::tls_serialize(keys, writer)?
+            }
         };
         Ok(written)
     }
@@ -333,12 +408,23 @@ impl Deserialize for Frame {
                 missing: ClientSet::tls_deserialize(reader)?,
                 words: Superposition::tls_deserialize(reader)?,
             },
-            Notification::Transmit => FrameBody::Transmit(Superposition::tls_deserialize(reader)?),
+            Notification::Transmit => FrameBody::Transmit {
+                words: Superposition::tls_deserialize(reader)?,
+                mask: option::tls_deserialize(reader)?,
+            },
+            Notification::Pads => FrameBody::Pads {
+                roster: RosterHash::tls_deserialize(reader)?,
+                words: Superposition::tls_deserialize(reader)?,
+            },
+            Notification::Reveal => FrameBody::Reveal {
+                roster: RosterHash::tls_deserialize(reader)?,
+                keys: list16::tls_deserialize(reader)?,
+            },
         };
-        let control = !matches!(body, FrameBody::Resend { .. } | FrameBody::Transmit(_));
+        let control = !matches!(body, FrameBody::Resend { .. } | FrameBody::Transmit { .. });
         if control && header.transmission {
             return Err(crate::codec::malformed(
-                "a frame without words has a transmission bit",
+                "a frame that hides nothing has a transmission bit",
             ));
         }
         Ok(Self { header, body })

@@ -5,6 +5,7 @@
 //! nothing behind it happens. What must reach the provider is sent again at every
 //! [`Input::Poll`] until the provider's answer came in, so no answer is lost in a crash.
 
+mod double_mask;
 mod edges;
 mod joining;
 mod report;
@@ -21,13 +22,16 @@ use crate::certificate::TrustAnchor;
 use crate::descriptor::{CorrectionMode, NetDescriptor};
 use crate::envelope::{EdgeReason, Envelope, EnvelopeHeader};
 use crate::frame::{Frame, FrameBody, FrameHeader};
-use crate::key_agreement::{EdgeKey, KeyPackage, Party, SecretBytes, SignedKeyPackage};
+use crate::key_agreement::{
+    EdgeKey, KeyPackage, Party, SecretBytes, ShareSecret, SignedKeyPackage,
+};
 use crate::membership::edge::{EdgeEnd, EdgeSet};
-use crate::message::{Delivery, MemberList, Message, Receipt};
+use crate::message::{Delivery, MemberList, Message, SignedReceipt};
 use crate::names::{ClientId, ClientSet};
 use crate::notification::Notification;
+use crate::roster::Roster;
 use crate::round::{Epoch, Round, UnixTime};
-use crate::signature::SigningKey;
+use crate::signature::{Signed, SigningKey};
 use crate::superposition::Reading;
 
 /// What the owner demands of a net.
@@ -76,9 +80,6 @@ pub enum SetupError {
          communication profile does not allow it (accept.allow_resend)"
     )]
     Resend,
-    /// Not in this version.
-    #[error("the net corrects by double masks, which this version does not offer yet")]
-    DoubleMask,
     /// Another authority.
     #[error("the net trusts another gateway certification authority than this gateway")]
     Authority,
@@ -95,7 +96,7 @@ pub enum Input {
     /// Some seconds have passed, or an inbox was worked through.
     Poll,
     /// The provider gave a receipt for a frame.
-    Accepted(Receipt),
+    Accepted(Box<SignedReceipt>),
     /// The provider refused a frame.
     Refused {
         /// Which.
@@ -109,6 +110,8 @@ pub enum Input {
     Members(MemberList),
     /// A key package that was asked for.
     Package(Box<SignedKeyPackage>),
+    /// A roster that was asked for.
+    Roster(Box<Signed<Roster>>),
     /// From the inbox, in the order of the sequence numbers.
     Delivery(Delivery),
     /// The submission window of `round` is open; this is the reading, if the meter gave one.
@@ -142,12 +145,23 @@ pub struct Persist {
     pub state: SecretBytes,
     /// A frame that is about to leave, for the owner's log of what left the house.
     pub sending: Option<Outgoing>,
+    /// Proof that the provider lies, to be kept for the owner and for third parties.
+    pub evidence: Option<KeptEvidence>,
 }
 
-/// A frame that hides a reading, or a silence, of a round.
+/// The content of an evidence file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptEvidence {
+    /// The round that it is about.
+    pub round: Round,
+    /// As [`crate::evidence::EvidenceFile::from_bytes`] reads it.
+    pub bytes: Vec<u8>,
+}
+
+/// A frame of a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    /// [`Notification::Transmit`] or [`Notification::Resend`].
+    /// What it is for: 4 to 7.
     pub notification: Notification,
     /// The round.
     pub round: Round,
@@ -173,6 +187,13 @@ pub enum Request {
     Members,
     /// Get a key package.
     Package(ClientId),
+    /// Wait for the first roster of `round` behind step `after`.
+    Roster {
+        /// The round.
+        round: Round,
+        /// The step seen last, 0 if none was.
+        after: u8,
+    },
 }
 
 /// How far the gateway is, for status.
@@ -219,8 +240,21 @@ pub struct Gateway {
     changes_stated: u64,
     /// Hash of the statement sent last: a receipt for an earlier one says nothing.
     stated_hash: [u8; 32],
-    /// Edge keys of the manifest used last.
-    edges: Option<(Epoch, Vec<EdgeKey>)>,
+    /// Keys of the epoch used last.
+    keys: EpochKeys,
+}
+
+/// Keys of one epoch, in the order of the manifest's edges.
+#[derive(Debug, Default)]
+struct EpochKeys {
+    epoch: Option<Epoch>,
+    edges: Vec<EdgeKey>,
+    /// The neighbours' indices in the member tree.
+    indices: Vec<usize>,
+    /// Of shares of this gateway's seeds, by holder.
+    dealt: Vec<ShareSecret>,
+    /// Of shares that this gateway holds, with the dealer's index.
+    held: Vec<(usize, ShareSecret)>,
 }
 
 impl Gateway {
@@ -235,9 +269,8 @@ impl Gateway {
             return Err(SetupError::MinSize { net, owner });
         }
         match setup.descriptor.correction_mode() {
-            CorrectionMode::DoubleMask => return Err(SetupError::DoubleMask),
             CorrectionMode::Resend if !setup.policy.allow_resend => return Err(SetupError::Resend),
-            CorrectionMode::Resend => {}
+            CorrectionMode::Resend | CorrectionMode::DoubleMask => {}
         }
         if parameters.ca_fingerprint != setup.anchor.fingerprint() {
             return Err(SetupError::Authority);
@@ -269,7 +302,7 @@ impl Gateway {
             changes: 0,
             changes_stated: 0,
             stated_hash: [0; 32],
-            edges: None,
+            keys: EpochKeys::default(),
         })
     }
 
@@ -292,7 +325,8 @@ impl Gateway {
             Input::Members(list) => self.draw(now, &list, rng),
             Input::Package(package) => self.package(now, &package, rng),
             Input::Delivery(delivery) => self.delivery(now, delivery, rng),
-            Input::Submit { round, reading } => self.submit(now, round, reading),
+            Input::Roster(roster) => self.roster(now, &roster),
+            Input::Submit { round, reading } => self.submit(now, round, reading, rng),
             Input::Retry => self.retry(now),
             Input::Leave => self.leave(now, rng),
         }
@@ -322,13 +356,21 @@ impl Gateway {
     pub fn epoch(&self, now: UnixTime) -> Option<(Epoch, usize, ClientSet)> {
         let round = self.setup.descriptor.schedule().round_at(now);
         let manifest = self.in_force(round)?;
-        let members = usize::try_from(manifest.members).unwrap_or(usize::MAX);
-        Some((manifest.epoch, members, manifest.neighbours()))
+        Some((
+            manifest.head().epoch,
+            manifest.members(),
+            manifest.neighbours(),
+        ))
     }
 
     /// The round sealed last.
     pub fn last_sealed(&self) -> Option<Round> {
         self.state.body.sealed.as_ref().map(|sealed| sealed.round)
+    }
+
+    /// Whether there is evidence against the provider; nothing of a reading leaves then.
+    pub fn is_distrusting(&self) -> bool {
+        self.state.body.distrusted
     }
 
     /// Whether the frame of the round sealed last was answered and needs not be sent again.
@@ -375,6 +417,15 @@ impl Gateway {
         Output::Persist(Persist {
             state: self.state.encode(),
             sending,
+            evidence: None,
+        })
+    }
+
+    fn persist_evidence(&self, round: Round, bytes: Vec<u8>) -> Output {
+        Output::Persist(Persist {
+            state: self.state.encode(),
+            sending: None,
+            evidence: Some(KeptEvidence { round, bytes }),
         })
     }
 
@@ -388,7 +439,7 @@ impl Gateway {
             transmission: false,
             epoch: self
                 .in_force(round)
-                .map_or(Epoch::default(), |manifest| manifest.epoch),
+                .map_or(Epoch::default(), |manifest| manifest.head().epoch),
             round,
         };
         let frame = Frame::control(header, body)?;

@@ -15,7 +15,8 @@ use crate::certificate::{CertificateError, Identity, TrustAnchor, Usage};
 use crate::codec::Wire;
 use crate::descriptor::DescriptorHash;
 use crate::names::{ClientId, NetId};
-use crate::round::{Epoch, UnixTime};
+use crate::round::{Epoch, Round, UnixTime};
+use crate::self_mask::{SEED_LENGTH, ShareKey, fill};
 use crate::signature::{BadSignature, Signature, SigningKey, Statement, VerifyingKey};
 
 /// A gateway's private X25519 key. `Debug` shows nothing of it; it is wiped when dropped.
@@ -313,6 +314,30 @@ impl PairSecret {
         }
     }
 
+    /// What the keys of shares of this end's seeds, held at the other end, come from in `epoch`:
+    /// `HKDF(salt = descriptor, ikm = secret, info = "dcnet/v1 share key" ‖ 0 ‖ dealer ‖ holder ‖
+    /// their package hashes ‖ epoch)`.
+    pub fn dealt_shares(&self, descriptor: &DescriptorHash, epoch: Epoch) -> ShareSecret {
+        self.shares(descriptor, epoch, &self.own, &self.peer)
+    }
+
+    /// The same for the shares of the other end's seeds that this end holds.
+    pub fn held_shares(&self, descriptor: &DescriptorHash, epoch: Epoch) -> ShareSecret {
+        self.shares(descriptor, epoch, &self.peer, &self.own)
+    }
+
+    fn shares(
+        &self,
+        descriptor: &DescriptorHash,
+        epoch: Epoch,
+        dealer: &Party,
+        holder: &Party,
+    ) -> ShareSecret {
+        let mut info = self.info(b"dcnet/v1 share key\0", dealer, holder);
+        info.extend(epoch.number().to_be_bytes());
+        ShareSecret(self.expand(descriptor, &info))
+    }
+
     /// The key of envelopes from this end to the other.
     pub fn sending_key(&self, descriptor: &DescriptorHash) -> Zeroizing<[u8; 32]> {
         self.expand(
@@ -399,6 +424,26 @@ impl EdgeKey {
 impl fmt::Debug for EdgeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EdgeKey({}, redacted)", self.peer)
+    }
+}
+
+/// What the keys of shares between a dealer and a holder come from, in one epoch. Wiped when dropped.
+#[derive(Clone)]
+pub struct ShareSecret(Zeroizing<[u8; 32]>);
+
+impl ShareSecret {
+    /// The key of the share of `round`: first 16 bytes of the ChaCha20 keystream (RFC 8439) under this
+    /// secret, counter from 0, nonce `0⁴ ‖ round` in little endian.
+    pub fn key(&self, round: Round) -> ShareKey {
+        let mut key = [0; SEED_LENGTH];
+        fill(&self.0, round, &mut key);
+        ShareKey::from_bytes(key)
+    }
+}
+
+impl fmt::Debug for ShareSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShareSecret(redacted)")
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod edge;
 pub mod entry;
+pub mod epoch_head;
 
 use std::fmt;
 

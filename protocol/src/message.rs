@@ -7,18 +7,65 @@ use std::io::{Read, Write};
 use sha2::{Digest as _, Sha256};
 use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerialize, TlsSize};
 
-use crate::descriptor::DescriptorHash;
+use crate::codec::{Wire as _, list32, malformed};
+use crate::descriptor::{DescriptorHash, NetDescriptor};
 use crate::envelope::Envelope;
 use crate::key_agreement::KeyPackageHash;
-use crate::membership::edge::EdgeSet;
+use crate::membership::edge::EdgeEnd;
 use crate::membership::entry::ExitStatement;
+use crate::membership::epoch_head::EpochHead;
+use crate::merkle::{MerkleRoot, Path, Tree, verify_inclusion};
 use crate::names::{ClientId, ClientSet, NetId};
 use crate::notification::Notification;
 use crate::round::{Epoch, Round};
-use crate::signature::{Signed, Statement};
+use crate::signature::{BadSignature, Signed, SigningKey, Statement};
+
+/// Between whom and whose seeds shares were dealt: what one end of an edge is for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Role {
+    /// The addressee has drawn the neighbour: it holds shares of the addressee's seeds.
+    pub holder: bool,
+    /// The neighbour has drawn the addressee: that holds shares of the neighbour's seeds.
+    pub dealer: bool,
+}
+
+impl Size for Role {
+    fn tls_serialized_len(&self) -> usize {
+        1
+    }
+}
+
+impl Serialize for Role {
+    fn tls_serialize<W: Write>(&self, writer: &mut W) -> Result<usize, Error> {
+        (u8::from(self.holder) | u8::from(self.dealer) << 1).tls_serialize(writer)
+    }
+}
+
+impl Deserialize for Role {
+    fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
+        match u8::tls_deserialize(reader)? {
+            bits @ 0..=3 => Ok(Self {
+                holder: bits & 1 == 1,
+                dealer: bits & 2 == 2,
+            }),
+            other => Err(Error::UnknownValue(other.into())),
+        }
+    }
+}
+
+/// An active edge of one member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct ManifestEdge {
+    /// The neighbour, with the key package in force.
+    pub end: EdgeEnd,
+    /// Its index in the member tree.
+    pub index: u32,
+    /// Who drew whom.
+    pub role: Role,
+}
 
 /// Which edges of one member are in force from a round on.
-#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// The net.
     pub net: NetId,
@@ -26,14 +73,56 @@ pub struct Manifest {
     pub descriptor: DescriptorHash,
     /// Whose edges.
     pub client: ClientId,
-    /// Number of the epoch; pads depend on it.
-    pub epoch: Epoch,
-    /// First round of the epoch.
-    pub first_round: Round,
-    /// Number of active members of the net.
-    pub members: u32,
-    /// This member's active neighbours. None: it is not active from `first_round` on.
-    pub neighbours: EdgeSet,
+    /// The epoch: pads depend on its number.
+    pub head: EpochHead,
+    /// This member's index in the member tree; 0 if it is not active.
+    pub index: u32,
+    /// This member's active edges, strictly ascending by neighbour. None: it is not active from the
+    /// epoch's first round on.
+    pub neighbours: Vec<ManifestEdge>,
+}
+
+impl Size for Manifest {
+    fn tls_serialized_len(&self) -> usize {
+        self.net.tls_serialized_len()
+            + self.descriptor.tls_serialized_len()
+            + self.client.tls_serialized_len()
+            + self.head.tls_serialized_len()
+            + self.index.tls_serialized_len()
+            + list32::tls_serialized_len(&self.neighbours)
+    }
+}
+
+impl Serialize for Manifest {
+    fn tls_serialize<W: Write>(&self, writer: &mut W) -> Result<usize, Error> {
+        Ok(self.net.tls_serialize(writer)?
+            + self.descriptor.tls_serialize(writer)?
+            + self.client.tls_serialize(writer)?
+            + self.head.tls_serialize(writer)?
+            + self.index.tls_serialize(writer)?
+            + list32::tls_serialize(&self.neighbours, writer)?)
+    }
+}
+
+impl Deserialize for Manifest {
+    fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
+        let manifest = Self {
+            net: NetId::tls_deserialize(reader)?,
+            descriptor: DescriptorHash::tls_deserialize(reader)?,
+            client: ClientId::tls_deserialize(reader)?,
+            head: EpochHead::tls_deserialize(reader)?,
+            index: u32::tls_deserialize(reader)?,
+            neighbours: list32::tls_deserialize(reader)?,
+        };
+        let ascending = |a: &ManifestEdge, b: &ManifestEdge| a.end.client < b.end.client;
+        if manifest.neighbours.is_sorted_by(ascending) {
+            Ok(manifest)
+        } else {
+            Err(malformed(
+                "the edges of a manifest are not strictly ascending",
+            ))
+        }
+    }
 }
 
 impl Statement for Manifest {
@@ -141,6 +230,8 @@ pub struct Inbox {
 pub struct Receipt {
     /// The net.
     pub net: NetId,
+    /// Its parameters.
+    pub descriptor: DescriptorHash,
     /// Whose frame.
     pub client: ClientId,
     /// Its epoch.
@@ -151,6 +242,86 @@ pub struct Receipt {
     pub notification: Notification,
     /// SHA-256 of its bytes.
     pub frame_hash: [u8; 32],
+}
+
+/// Root of a tree whose leaves are receipts: many receipts, one signature.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct ReceiptBatch {
+    /// The net.
+    pub net: NetId,
+    /// Its parameters.
+    pub descriptor: DescriptorHash,
+    /// Number of receipts.
+    pub size: u32,
+    /// Root over their encodings.
+    pub root: MerkleRoot,
+}
+
+impl Statement for ReceiptBatch {
+    const LABEL: &'static str = "dcnet/v1 receipts";
+}
+
+/// A receipt with the provider's signature, given in a batch.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct SignedReceipt {
+    receipt: Receipt,
+    batch: Signed<ReceiptBatch>,
+    index: u32,
+    path: Path,
+}
+
+impl SignedReceipt {
+    /// Signs `receipts`, all of one net, with one signature; they come back in the same order.
+    pub fn sign(receipts: Vec<Receipt>, descriptor: &NetDescriptor, key: &SigningKey) -> Vec<Self> {
+        let mut tree = Tree::default();
+        for receipt in &receipts {
+            tree.append(receipt.encode());
+        }
+        let batch = key.sign(ReceiptBatch {
+            net: descriptor.net(),
+            descriptor: descriptor.hash(),
+            size: u32::try_from(receipts.len()).unwrap_or(u32::MAX),
+            root: tree.root(),
+        });
+        let signed = receipts
+            .into_iter()
+            .zip(0_u32..)
+            .filter_map(|(receipt, index)| {
+                Some(Self {
+                    receipt,
+                    batch: batch.clone(),
+                    index,
+                    path: tree.inclusion(u64::from(index))?,
+                })
+            });
+        signed.collect()
+    }
+
+    /// The receipt without a check.
+    pub fn unverified(&self) -> &Receipt {
+        &self.receipt
+    }
+
+    /// The receipt, if the provider of this net signed it.
+    ///
+    /// # Errors
+    /// [`BadSignature`] otherwise.
+    pub fn verify(&self, descriptor: &NetDescriptor) -> Result<&Receipt, BadSignature> {
+        let batch = self.batch.verify(descriptor.provider_key())?;
+        let leaf = self.receipt.encode();
+        let (size, index) = (u64::from(batch.size), u64::from(self.index));
+        let ours = |net, hash| net == descriptor.net() && hash == descriptor.hash();
+        if ours(batch.net, batch.descriptor)
+            && ours(self.receipt.net, self.receipt.descriptor)
+            && verify_inclusion(&batch.root, size, index, &leaf, &self.path).is_ok()
+        {
+            Ok(&self.receipt)
+        } else {
+            Err(BadSignature {
+                label: ReceiptBatch::LABEL,
+            })
+        }
+    }
 }
 
 /// SHA-256 of a frame's bytes, as receipts carry it.
@@ -198,25 +369,23 @@ impl MemberList {
 
 impl Size for MemberList {
     fn tls_serialized_len(&self) -> usize {
-        crate::codec::list32::tls_serialized_len(&self.0)
+        list32::tls_serialized_len(&self.0)
     }
 }
 
 impl Serialize for MemberList {
     fn tls_serialize<W: Write>(&self, writer: &mut W) -> Result<usize, Error> {
-        crate::codec::list32::tls_serialize(&self.0, writer)
+        list32::tls_serialize(&self.0, writer)
     }
 }
 
 impl Deserialize for MemberList {
     fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
-        let members: Vec<MemberSummary> = crate::codec::list32::tls_deserialize(reader)?;
+        let members: Vec<MemberSummary> = list32::tls_deserialize(reader)?;
         if members.is_sorted_by(|left, right| left.client < right.client) {
             Ok(Self(members))
         } else {
-            Err(crate::codec::malformed(
-                "the member list is not strictly ascending",
-            ))
+            Err(malformed("the member list is not strictly ascending"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The five notifications of the thesis.
+//! The five notifications of the thesis, and two of the double-mask correction.
 
 use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 
@@ -18,15 +18,19 @@ pub enum Notification {
     Resend = 4,
     /// 5: its local superposition.
     Transmit = 5,
+    /// 6: the sum of its pads towards members outside a roster.
+    Pads = 6,
+    /// 7: keys of the shares that it holds for the members of a roster.
+    Reveal = 7,
 }
 
 impl Notification {
-    /// The number of the thesis.
+    /// Its number: 1 to 5 are those of the thesis.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// From the number of the thesis, if it is one.
+    /// From its number, if it is one.
     pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Register,
@@ -34,6 +38,8 @@ impl Notification {
             3 => Self::Exiting,
             4 => Self::Resend,
             5 => Self::Transmit,
+            6 => Self::Pads,
+            7 => Self::Reveal,
             _ => return None,
         })
     }

@@ -5,6 +5,7 @@
 //! [`Provider::restore`] if that fails: it is ahead of the store then.
 
 mod epochs;
+mod masked;
 mod members;
 mod presence;
 mod record;
@@ -15,23 +16,23 @@ use std::collections::BTreeMap;
 
 use presence::Presence;
 pub use record::{
-    CorrectionRecord, EpochMember, EpochRecord, FrameRecord, MemberRecord, Record, RoundOutcome,
-    RoundStatus, Snapshot,
+    Answer, AnswerRecord, CorrectionRecord, EpochMember, EpochRecord, FrameRecord, MemberRecord,
+    Record, RosterRecord, RoundOutcome, RoundStatus, Snapshot, WrongShare,
 };
 pub use refusal::Refusal;
 use rounds::RoundState;
 
 use crate::certificate::TrustAnchor;
 use crate::codec::Wire as _;
-use crate::descriptor::{CorrectionMode, NetDescriptor};
+use crate::descriptor::NetDescriptor;
 use crate::envelope::Envelope;
 use crate::frame::{Frame, FrameBody};
 use crate::key_agreement::SignedKeyPackage;
 use crate::key_graph::Adjacency;
 use crate::membership::MemberStatus;
-use crate::message::{MemberList, MemberSummary, Message, Receipt, frame_hash};
+use crate::message::{MemberList, MemberSummary, Message, Receipt, SignedReceipt, frame_hash};
 use crate::names::{ClientId, NetId};
-use crate::round::{Round, UnixTime};
+use crate::round::{Round, Schedule, UnixTime};
 use crate::signature::{SigningKey, VerifyingKey};
 
 /// What a provider is given for one net.
@@ -57,12 +58,6 @@ pub enum SetupError {
     /// Another authority.
     #[error("the gateway certification authority is not the one that net {net} was created with")]
     Authority {
-        /// The net.
-        net: NetId,
-    },
-    /// Not in this version.
-    #[error("net {net} corrects by double masks, which this version does not offer yet")]
-    CorrectionMode {
         /// The net.
         net: NetId,
     },
@@ -144,10 +139,8 @@ impl Provider {
         if setup.anchor.fingerprint() != setup.descriptor.parameters().ca_fingerprint {
             return Err(SetupError::Authority { net });
         }
-        if setup.descriptor.correction_mode() != CorrectionMode::Resend {
-            return Err(SetupError::CorrectionMode { net });
-        }
-        let mut epochs = snapshot.epochs;
+        let mut snapshot = snapshot;
+        let mut epochs = std::mem::take(&mut snapshot.epochs);
         epochs.sort_by_key(|epoch| epoch.first_round);
         let decided = epochs
             .last()
@@ -155,8 +148,7 @@ impl Provider {
             .max(snapshot.last_final);
         let mut provider = Self {
             setup,
-            members: snapshot
-                .members
+            members: std::mem::take(&mut snapshot.members)
                 .into_iter()
                 .map(|member| (member.client, member))
                 .collect(),
@@ -167,7 +159,7 @@ impl Provider {
             presence: Presence::default(),
             idle: (UnixTime::from_millis(0), UnixTime::from_millis(0)),
         };
-        provider.restore_rounds(snapshot.frames, snapshot.resent, snapshot.corrections);
+        provider.restore_rounds(snapshot);
         Ok(provider)
     }
 
@@ -214,12 +206,24 @@ impl Provider {
                     border,
                     border.plus_millis(schedule.submit_millis() / 2),
                     schedule.submit_deadline(round),
+                    self.step_deadline(round, 1),
+                    self.step_deadline(round, 2),
+                    self.step_deadline(round, 3),
                     schedule.correction_deadline(round),
                 ]
             })
             .filter(|deadline| *deadline > now)
             .min()
             .unwrap_or_else(|| schedule.border(current))
+    }
+
+    /// Signs receipts that are durable now, with one signature for all.
+    pub fn sign_receipts(&self, receipts: Vec<Receipt>) -> Vec<SignedReceipt> {
+        SignedReceipt::sign(receipts, &self.setup.descriptor, &self.setup.key)
+    }
+
+    pub(super) fn schedule(&self) -> Schedule {
+        self.setup.descriptor.schedule()
     }
 
     /// The net's parameters.
@@ -306,6 +310,7 @@ impl Provider {
         }
         let receipt = Receipt {
             net: header.net,
+            descriptor: header.descriptor,
             client: from,
             epoch: header.epoch,
             round: header.round,
@@ -321,7 +326,15 @@ impl Provider {
             FrameBody::Resend { missing, words } => {
                 self.resend(now, &header, &missing, words, hash)?
             }
-            FrameBody::Transmit(words) => self.transmit(now, &header, words, hash)?,
+            FrameBody::Transmit { words, mask } => {
+                self.transmit(now, &header, words, mask, hash)?
+            }
+            FrameBody::Pads { roster, words } => {
+                self.answer_to_roster(now, &header, roster, Answer::Pads(words), hash)?
+            }
+            FrameBody::Reveal { roster, keys } => {
+                self.answer_to_roster(now, &header, roster, Answer::Reveal(keys), hash)?
+            }
         };
         Ok((Reply::Receipt(receipt), records))
     }

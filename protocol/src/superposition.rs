@@ -110,6 +110,20 @@ impl Superposition {
         Self(words)
     }
 
+    /// Adds the words of a self-mask.
+    pub(crate) fn add_words(&mut self, words: &[Word]) {
+        for (word, more) in self.0.iter_mut().zip(words) {
+            *word += *more;
+        }
+    }
+
+    /// Takes the words of a self-mask off.
+    pub(crate) fn subtract_words(&mut self, words: &[Word]) {
+        for (word, less) in self.0.iter_mut().zip(words) {
+            *word -= *less;
+        }
+    }
+
     /// This superposition without the pads in `pad`.
     pub(crate) fn without(mut self, pad: &Pad) -> Self {
         for (word, pad) in self.0.iter_mut().zip(pad.words()) {

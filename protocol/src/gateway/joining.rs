@@ -2,14 +2,15 @@
 
 use rand_core::CryptoRng;
 
-use super::state::{EdgePhase, Membership, Wanted};
-use super::{Fault, Gateway, GatewayState, Output, Report, Request};
-use crate::descriptor::MIN_DEGREE;
+use super::state::{EdgePhase, InForce, Membership, Wanted};
+use super::{EpochKeys, Fault, Gateway, GatewayState, Output, Report, Request};
+use crate::descriptor::{CorrectionMode, MIN_DEGREE};
 use crate::envelope::EdgeReason;
 use crate::frame::FrameBody;
 use crate::key_agreement::{AgreementKey, KeyPackage, Party, SignedKeyPackage};
+use crate::membership::edge::EdgeSet;
 use crate::membership::entry::{ExitStatement, Neighbourhood};
-use crate::message::{MemberList, Receipt};
+use crate::message::{MemberList, SignedReceipt};
 use crate::names::{ClientId, ClientSet};
 use crate::notification::Notification;
 use crate::round::UnixTime;
@@ -17,8 +18,12 @@ use crate::signature::{Signed, VerifyingKey};
 
 /// Intervals to wait for stragglers among those drawn before entering with enough of them.
 const PATIENCE: u64 = 2;
-/// Intervals after which a draw that too few acknowledged is given up.
+/// Intervals after which offers that nobody took are given up, and in a `resend` net a draw that too
+/// few acknowledged.
 const DRAW_LIFETIME: u64 = 8;
+/// Intervals after which a draw that too few acknowledged is given up in a `double_mask` net. Whoever
+/// can withhold acknowledgements buys one more draw per so many intervals, and no more.
+const DRAW_LIFETIME_DOUBLE_MASK: u64 = 96;
 
 impl Gateway {
     /// Whatever is due at `now`.
@@ -46,9 +51,13 @@ impl Gateway {
     pub(super) fn accepted(
         &mut self,
         now: UnixTime,
-        receipt: &Receipt,
+        signed: &SignedReceipt,
         rng: &mut impl CryptoRng,
     ) -> Vec<Output> {
+        let receipt = match signed.verify(&self.setup.descriptor) {
+            Ok(receipt) => receipt,
+            Err(bad) => return vec![Output::Report(Fault::from(bad).into())],
+        };
         let known = |bytes: &[u8]| crate::message::frame_hash(bytes) == receipt.frame_hash;
         match receipt.notification {
             // A repetition (emergency) leads nowhere new; going on here would go round in circles.
@@ -89,13 +98,19 @@ impl Gateway {
                 Vec::new()
             }
             Notification::Transmit => {
-                self.frame_done |= self
-                    .state
-                    .body
-                    .sealed
-                    .as_ref()
-                    .is_some_and(|s| known(&s.bytes));
-                Vec::new()
+                let sealed = self.state.body.sealed.as_ref();
+                if !sealed.is_some_and(|s| known(&s.bytes)) {
+                    return Vec::new();
+                }
+                self.frame_done = true;
+                self.keep_receipt(signed);
+                let mut outputs = vec![self.persist(None)];
+                outputs.extend(self.ask_roster(now));
+                outputs
+            }
+            Notification::Pads | Notification::Reveal => {
+                self.answer_done |= self.is_answer(receipt.frame_hash);
+                self.ask_roster(now).into_iter().collect()
             }
         }
     }
@@ -127,7 +142,7 @@ impl Gateway {
                 self.frame_done |= slug != "too-early";
                 Vec::new()
             }
-            Notification::Resend => {
+            Notification::Resend | Notification::Pads | Notification::Reveal => {
                 self.answer_done = true;
                 Vec::new()
             }
@@ -233,17 +248,18 @@ impl Gateway {
                 .collect(),
             EdgeReason::Drawn | EdgeReason::Bridge => ClientSet::default(),
         };
+        // Whoever holds an edge already that others drew can still be drawn to hold shares.
+        let taken: ClientSet = if reason == EdgeReason::Emergency && self.is_double_mask() {
+            self.drawn_among(&kept)
+        } else {
+            kept.clone()
+        };
         let candidates: Vec<_> = list
             .as_slice()
             .iter()
-            .filter(|member| member.client != self.setup.client && !kept.contains(&member.client))
+            .filter(|member| member.client != self.setup.client && !taken.contains(&member.client))
             .collect();
-        let wanted = self
-            .setup
-            .descriptor
-            .out_degree()
-            .saturating_sub(kept.len());
-        let amount = wanted.max(MIN_DEGREE).min(candidates.len());
+        let amount = self.amount_to_draw(reason, &kept).min(candidates.len());
         let drawn: Vec<_> = rand::seq::index::sample(rng, candidates.len(), amount)
             .iter()
             .filter_map(|index| candidates.get(index).copied())
@@ -258,13 +274,17 @@ impl Gateway {
                 });
             }
         }
+        let all_drawn = self.drawn_among(&kept);
         let body = &mut self.state.body;
-        body.drawn = kept
+        body.drawn = all_drawn
             .iter()
             .copied()
             .chain(drawn.iter().map(|m| m.client))
             .collect();
         body.drawn_at = now.millis();
+        if reason == EdgeReason::Emergency {
+            self.statement_is_due(now);
+        }
         self.waiting_since = self.waiting_since.map(|_| now);
         let mut outputs = vec![
             self.persist(None),
@@ -276,6 +296,40 @@ impl Gateway {
         let wanted = self.state.body.wanted.iter();
         outputs.extend(wanted.map(|wanted| Output::Send(Request::Package(wanted.client))));
         outputs
+    }
+
+    /// How many neighbours to draw beside those `kept`. Holders of shares are never more than k: with
+    /// each that a provider could bring about, more of them would be corrupt.
+    fn amount_to_draw(&self, reason: EdgeReason, kept: &ClientSet) -> usize {
+        let out_degree = self.setup.descriptor.out_degree();
+        if reason == EdgeReason::Emergency && self.is_double_mask() {
+            return out_degree.saturating_sub(self.drawn_among(kept).len());
+        }
+        out_degree.saturating_sub(kept.len()).max(MIN_DEGREE)
+    }
+
+    fn drawn_among(&self, clients: &ClientSet) -> ClientSet {
+        let drawn = self.state.body.drawn.iter();
+        drawn.filter(|c| clients.contains(c)).copied().collect()
+    }
+
+    fn is_double_mask(&self) -> bool {
+        self.setup.descriptor.correction_mode() == CorrectionMode::DoubleMask
+    }
+
+    /// In a double-mask net: how many of its own draw this gateway has, and how many it should have
+    /// in a net of the size announced last. A net that grows, and neighbours that leave, make for
+    /// more draws; nothing that a provider could say alone does.
+    fn lacking_holders(&self) -> Option<(usize, usize)> {
+        if !self.is_double_mask() {
+            return None;
+        }
+        let members = self.state.body.manifests.last().map(InForce::members)?;
+        let wanted = self.setup.descriptor.drawn_of(members);
+        let have = self.holders_of(&self.edges_held()).len();
+        let offered = self.state.body.neighbours.iter();
+        let offered = offered.filter(|n| n.phase == EdgePhase::Offered).count();
+        (have + offered < wanted).then_some((have, wanted))
     }
 
     /// Offers that nobody took, and acceptances that the provider does not relay, for too long.
@@ -319,7 +373,12 @@ impl Gateway {
             outputs.extend(self.poll_entered(now));
             return outputs;
         }
-        if waited < DRAW_LIFETIME {
+        let lifetime = if self.is_double_mask() {
+            DRAW_LIFETIME_DOUBLE_MASK
+        } else {
+            DRAW_LIFETIME
+        };
+        if waited < lifetime {
             return self.register(now, false).into_iter().collect();
         }
         let body = &mut self.state.body;
@@ -365,11 +424,14 @@ impl Gateway {
             && self
                 .waiting_since
                 .is_some_and(|since| self.intervals_since(since.millis(), now) >= DRAW_LIFETIME);
-        if !alone && !left_out {
-            return Vec::new();
-        }
+        let lacking = self.lacking_holders().filter(|_| waited >= 1);
+        let report = match lacking {
+            Some((have, wanted)) if !alone && !left_out => Report::DrawsMore { have, wanted },
+            None if !alone && !left_out => return Vec::new(),
+            _ => Report::Emergency { left },
+        };
         self.drawing = Some(EdgeReason::Emergency);
-        let mut outputs = vec![Output::Report(Report::Emergency { left })];
+        let mut outputs = vec![Output::Report(report)];
         outputs.extend(self.register(now, true));
         outputs.push(Output::Send(Request::Members));
         outputs
@@ -378,19 +440,31 @@ impl Gateway {
     fn state_neighbourhood(&mut self, now: UnixTime) -> Vec<Output> {
         let serial = self.next_serial(now);
         self.changes_stated = self.changes;
+        let neighbours = self.edges_held();
+        let holders = self.holders_of(&neighbours);
         let statement = self.setup.key.sign(Neighbourhood {
             net: self.setup.descriptor.net(),
             descriptor: self.setup.descriptor.hash(),
             client: self.setup.client,
             package: self.own.package,
             serial,
-            neighbours: self.edges_held(),
+            neighbours,
+            holders,
         });
         let frame = self.control_frame(now, FrameBody::Entered(statement));
         if let Some(Output::Send(Request::Frame { bytes, .. })) = &frame {
             self.stated_hash = crate::message::frame_hash(bytes);
         }
         std::iter::once(self.persist(None)).chain(frame).collect()
+    }
+
+    /// Those drawn by this gateway itself among its edges.
+    fn holders_of(&self, edges: &EdgeSet) -> ClientSet {
+        let drawn = self.state.body.drawn.iter();
+        drawn
+            .filter(|client| edges.contains(client))
+            .copied()
+            .collect()
     }
 
     fn state_exit(&mut self, now: UnixTime) -> Vec<Output> {
@@ -464,6 +538,8 @@ impl Gateway {
         state.body.statement_serial = old.statement_serial.max(serial);
         state.body.sealed.clone_from(&old.sealed);
         state.body.answered.clone_from(&old.answered);
+        state.body.rosters.clone_from(&old.rosters);
+        state.body.distrusted = old.distrusted;
         state.body.inbox_position = old.inbox_position;
         let package = KeyPackage {
             net: self.setup.descriptor.net(),
@@ -477,6 +553,6 @@ impl Gateway {
         self.state = state;
         self.registered = false;
         self.stated = false;
-        self.edges = None;
+        self.keys = EpochKeys::default();
     }
 }

@@ -5,6 +5,7 @@ use crate::envelope::EnvelopeError;
 use crate::key_agreement::{KeyPackageError, WeakKey};
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Epoch, Round};
+use crate::self_mask::DealError;
 use crate::signature::BadSignature;
 use crate::superposition::ReadingError;
 
@@ -47,6 +48,16 @@ pub enum Report {
         /// How many are left.
         left: usize,
     },
+    /// The net has grown, or drawn neighbours have left.
+    #[error(
+        "shares keys with {have} neighbours of its own draw, {wanted} are wanted; drawing more"
+    )]
+    DrawsMore {
+        /// Own drawn neighbours.
+        have: usize,
+        /// As many as there should be.
+        wanted: usize,
+    },
     /// A manifest is accepted.
     #[error(
         "epoch {epoch} from round {first_round} on: {neighbours} neighbours, {members} members"
@@ -87,6 +98,32 @@ pub enum Report {
     /// A correction is refused.
     #[error("does not resend: {0}")]
     CorrectionRefused(#[source] correction::resend::Refusal),
+    /// A roster is answered.
+    #[error("answers the roster of round {round}: {present} of {members} members are in it")]
+    RosterAnswered {
+        /// The round.
+        round: Round,
+        /// Members in the roster.
+        present: usize,
+        /// Members of the epoch.
+        members: usize,
+    },
+    /// A roster is refused, which is final for the round.
+    #[error("does not answer the roster of round {round}: {refusal}")]
+    RosterRefused {
+        /// The round.
+        round: Round,
+        /// Why.
+        refusal: correction::double_mask::Refusal,
+    },
+    /// The provider was caught.
+    #[error(
+        "the provider's own signatures prove that it lied about round {round}; the evidence is kept, and nothing more is sent to this net"
+    )]
+    Evidence {
+        /// The round.
+        round: Round,
+    },
     /// No frame for a round.
     #[error("sends nothing for round {round}: {reason}")]
     RoundRefused {
@@ -129,6 +166,22 @@ pub enum RoundRefusal {
         /// Active neighbours.
         neighbours: usize,
     },
+    /// Too few of its own draw are active: shares of the self-mask would not suffice.
+    #[error(
+        "{holders} of this gateway's own drawn neighbours are active, at least {needed} are needed"
+    )]
+    TooFewHolders {
+        /// Own drawn neighbours that are active.
+        holders: usize,
+        /// Needed.
+        needed: usize,
+    },
+    /// There is evidence against the provider.
+    #[error("there is evidence that the provider lies; this gateway takes no part any more")]
+    Distrusted,
+    /// The self-mask cannot be shared.
+    #[error(transparent)]
+    Shares(DealError),
     /// The reading does not fit the net's slots.
     #[error(transparent)]
     Reading(ReadingError),
@@ -146,6 +199,9 @@ impl RoundRefusal {
             Self::NotActive => "not-active",
             Self::TooFewMembers { .. } => "too-few-members",
             Self::TooFewNeighbours { .. } => "too-few-neighbours",
+            Self::TooFewHolders { .. } => "too-few-holders",
+            Self::Distrusted => "distrusted",
+            Self::Shares(_) => "shares",
             Self::Reading(_) => "reading",
             Self::Key(_) => "key",
         }
@@ -199,6 +255,16 @@ pub enum Fault {
     /// A manifest with somebody with whom no key is shared.
     #[error("the manifest of epoch {epoch} names {client}, with whom no key is shared")]
     ForeignNeighbour {
+        /// Its epoch.
+        epoch: Epoch,
+        /// Who.
+        client: ClientId,
+    },
+    /// A manifest that calls somebody a holder who was not drawn, or the other way round.
+    #[error(
+        "the manifest of epoch {epoch} does not say rightly whether this gateway drew {client}"
+    )]
+    ForeignHolder {
         /// Its epoch.
         epoch: Epoch,
         /// Who.

@@ -6,14 +6,15 @@ use super::state::{Answered, EdgePhase, InForce, Membership, Sealed};
 use super::{Fault, Gateway, Outgoing, Output, Report, Request, RoundRefusal};
 use crate::codec::Wire as _;
 use crate::correction::resend::{self, Circumstances, Verdict};
-use crate::descriptor::MIN_DEGREE;
+use crate::descriptor::{CorrectionMode, MIN_DEGREE};
 use crate::frame::{ClearFrame, Frame};
-use crate::key_agreement::{EdgeKey, WeakKey};
+use crate::membership::epoch_head::EpochHead;
 use crate::message::{Correction, Manifest};
 use crate::names::ClientSet;
 use crate::notification::Notification;
 use crate::pad::Pad;
-use crate::round::{Epoch, Round, UnixTime};
+use crate::round::{Round, UnixTime};
+use crate::self_mask::{DealtMask, Place};
 use crate::signature::Signed;
 use crate::superposition::{Reading, ReadingError};
 
@@ -29,7 +30,9 @@ impl Gateway {
             Ok(manifest) => manifest,
             Err(fault) => return vec![Output::Report(fault.into())],
         };
-        let first_round = manifest.first_round;
+        let EpochHead {
+            epoch, first_round, ..
+        } = *manifest.head();
         if manifest.parties.is_empty() && self.state.body.membership == Membership::Leaving {
             return self.left(now, rng);
         }
@@ -40,10 +43,10 @@ impl Gateway {
             Report::Inactive { first_round }
         } else {
             Report::Manifest {
-                epoch: manifest.epoch,
+                epoch,
                 first_round,
                 neighbours: manifest.parties.len(),
-                members: usize::try_from(manifest.members).unwrap_or(usize::MAX),
+                members: manifest.members(),
             }
         };
         self.waiting_since = None;
@@ -63,7 +66,7 @@ impl Gateway {
         let in_force = body
             .manifests
             .iter()
-            .rposition(|m| m.first_round <= keep)
+            .rposition(|m| m.head().first_round <= keep)
             .unwrap_or(0);
         body.manifests.drain(..in_force);
         vec![self.persist(None), Output::Report(report)]
@@ -75,11 +78,12 @@ impl Gateway {
         now: UnixTime,
         round: Round,
         reading: Option<Reading>,
+        rng: &mut impl CryptoRng,
     ) -> Vec<Output> {
         if self.last_sealed() == Some(round) {
             return self.retry(now);
         }
-        match self.seal_frame(now, round, reading) {
+        match self.seal_frame(now, round, reading, rng) {
             Ok(sealed) => {
                 let (notification, bytes) = (Notification::Transmit, sealed.bytes.clone());
                 self.state.body.sealed = Some(sealed);
@@ -104,9 +108,11 @@ impl Gateway {
             .as_ref()
             .filter(|a| !self.answer_done && now < schedule.correction_deadline(a.round))
             .map(|answered| (Notification::Resend, answered.round, answered.bytes.clone()));
-        frame
+        let sends = frame
             .into_iter()
             .chain(answer)
+            .chain(self.unsent_answer(now));
+        sends
             .map(|(notification, round, bytes)| {
                 Output::Send(Request::Frame {
                     notification,
@@ -114,6 +120,7 @@ impl Gateway {
                     bytes,
                 })
             })
+            .chain(self.ask_roster(now))
             .collect()
     }
 
@@ -158,7 +165,7 @@ impl Gateway {
     }
 
     /// The one way by which a superposition leaves: on disk first, then on the wire.
-    fn persist_then_send(
+    pub(super) fn persist_then_send(
         &self,
         notification: Notification,
         round: Round,
@@ -185,44 +192,40 @@ impl Gateway {
             .manifests
             .iter()
             .rev()
-            .find(|manifest| manifest.first_round <= round)
+            .find(|manifest| manifest.head().first_round <= round)
     }
 
     fn check_manifest(&self, signed: &Signed<Manifest>) -> Result<InForce, Fault> {
         let manifest = signed.verify(self.setup.descriptor.provider_key())?;
-        let epoch = manifest.epoch;
-        let last = self.state.body.manifests.last();
-        let newer =
-            last.is_none_or(|last| last.epoch < epoch && last.first_round < manifest.first_round);
-        let ahead = self
-            .last_sealed()
-            .is_none_or(|sealed| sealed < manifest.first_round);
+        let EpochHead {
+            epoch, first_round, ..
+        } = manifest.head;
+        let last = self.state.body.manifests.last().map(InForce::head);
+        let newer = last.is_none_or(|last| last.epoch < epoch && last.first_round < first_round);
+        let ahead = self.last_sealed().is_none_or(|sealed| sealed < first_round);
         if manifest.net != self.setup.descriptor.net()
             || manifest.descriptor != self.setup.descriptor.hash()
             || manifest.client != self.setup.client
             || !newer
             || !ahead
+            || !has_sound_indices(manifest)
         {
             return Err(Fault::Manifest { epoch });
         }
         let mut parties = Vec::new();
-        for end in &manifest.neighbours {
-            let client = &end.client;
-            let known = self.neighbour(client).filter(|known| {
-                known.phase != EdgePhase::Offered && known.party.package == end.package
+        for edge in &manifest.neighbours {
+            let client = edge.end.client;
+            let known = self.neighbour(&client).filter(|known| {
+                known.phase != EdgePhase::Offered && known.party.package == edge.end.package
             });
-            let known = known.ok_or(Fault::ForeignNeighbour {
-                epoch,
-                client: *client,
-            })?;
+            let known = known.ok_or(Fault::ForeignNeighbour { epoch, client })?;
+            // Shares go to those whom this gateway drew itself, and to nobody else.
+            if edge.role.holder != self.state.body.drawn.contains(&client) {
+                return Err(Fault::ForeignHolder { epoch, client });
+            }
             parties.push(known.party.clone());
         }
-        Ok(InForce {
-            epoch,
-            first_round: manifest.first_round,
-            members: manifest.members,
-            parties,
-        })
+        Ok(InForce::new(signed.clone(), parties))
     }
 
     fn seal_frame(
@@ -230,9 +233,13 @@ impl Gateway {
         now: UnixTime,
         round: Round,
         reading: Option<Reading>,
+        rng: &mut impl CryptoRng,
     ) -> Result<Sealed, RoundRefusal> {
         let descriptor = &self.setup.descriptor;
         let schedule = descriptor.schedule();
+        if self.state.body.distrusted {
+            return Err(RoundRefusal::Distrusted);
+        }
         if now < schedule.border(round) || now >= schedule.last_call(round) {
             return Err(RoundRefusal::NotOpen);
         }
@@ -246,18 +253,7 @@ impl Gateway {
             .filter(|manifest| !manifest.parties.is_empty())
             .ok_or(RoundRefusal::NotActive)?
             .clone();
-        let members = usize::try_from(manifest.members).unwrap_or(usize::MAX);
-        if members < self.min_size() {
-            return Err(RoundRefusal::TooFewMembers {
-                members,
-                needed: self.min_size(),
-            });
-        }
-        if manifest.parties.len() < MIN_DEGREE {
-            return Err(RoundRefusal::TooFewNeighbours {
-                neighbours: manifest.parties.len(),
-            });
-        }
+        self.check_shape(&manifest)?;
         let slots = descriptor.slots().len();
         if let Some(reading) = &reading
             && reading.values().len() != slots
@@ -269,35 +265,60 @@ impl Gateway {
             }));
         }
         let (net, hash, client) = (descriptor.net(), descriptor.hash(), self.setup.client);
-        let epoch = manifest.epoch;
-        let pad = Pad::of(
-            self.edge_keys(&manifest).map_err(RoundRefusal::Key)?,
-            epoch,
-            round,
-            slots,
-        );
+        let mode = descriptor.correction_mode();
+        let threshold = descriptor.threshold(manifest.members());
+        let epoch = manifest.head().epoch;
+        let keys = self
+            .epoch_keys(Some(&manifest))
+            .map_err(RoundRefusal::Key)?;
+        let pad = Pad::of(&keys.edges, epoch, round, slots);
         let clear = ClearFrame::new(net, hash, client, epoch, round, reading);
+        let masked = match mode {
+            CorrectionMode::Resend => clear.mask(pad),
+            CorrectionMode::DoubleMask => {
+                let place = Place {
+                    descriptor: hash,
+                    client,
+                    epoch,
+                    round,
+                };
+                let shares: Vec<_> = keys.dealt.iter().map(|secret| secret.key(round)).collect();
+                let mask = DealtMask::deal(&place, slots, threshold, &shares, rng)
+                    .map_err(RoundRefusal::Shares)?;
+                clear.double_mask(pad, mask)
+            }
+        };
         // Round, epoch and slots are the same on both sides by construction.
-        let masked = clear.mask(pad).map_err(|_| RoundRefusal::NotActive)?;
+        let masked = masked.map_err(|_| RoundRefusal::NotActive)?;
         Ok(Sealed {
             round,
             epoch,
             bytes: masked.into_frame().encode(),
+            receipt: None,
         })
     }
 
-    fn edge_keys(&mut self, manifest: &InForce) -> Result<&[EdgeKey], WeakKey> {
-        let cached = self
-            .edges
-            .as_ref()
-            .is_some_and(|(epoch, _)| *epoch == manifest.epoch);
-        if !cached {
-            let hash = self.setup.descriptor.hash();
-            let derive = |party| Ok(self.pair(party)?.edge_key(&hash, manifest.epoch));
-            let keys: Result<Vec<EdgeKey>, WeakKey> = manifest.parties.iter().map(derive).collect();
-            self.edges = Some((manifest.epoch, keys?));
+    /// Whether a reading would be hidden well enough in this epoch.
+    fn check_shape(&self, manifest: &InForce) -> Result<(), RoundRefusal> {
+        let members = manifest.members();
+        if members < self.min_size() {
+            return Err(RoundRefusal::TooFewMembers {
+                members,
+                needed: self.min_size(),
+            });
         }
-        Ok(self.edges.as_ref().map_or(&[], |(_, keys)| keys.as_slice()))
+        let neighbours = manifest.parties.len();
+        if neighbours < MIN_DEGREE {
+            return Err(RoundRefusal::TooFewNeighbours { neighbours });
+        }
+        if self.setup.descriptor.correction_mode() == CorrectionMode::DoubleMask {
+            let holders = manifest.holders().len();
+            let needed = self.setup.descriptor.needed_holders(members);
+            if holders < needed {
+                return Err(RoundRefusal::TooFewHolders { holders, needed });
+            }
+        }
+        Ok(())
     }
 
     fn circumstances<'a>(
@@ -306,13 +327,9 @@ impl Gateway {
         request: &Correction,
         neighbours: &'a ClientSet,
     ) -> Circumstances<'a> {
-        let schedule = self.setup.descriptor.schedule();
         let body = &self.state.body;
         let manifest = self.in_force(request.round);
-        // The window as this gateway's clock sees it; the provider's may be a little ahead.
-        let current = schedule
-            .submitted_at(now)
-            .filter(|round| now < schedule.correction_deadline(*round));
+        let current = self.correctable(now);
         Circumstances {
             client: self.setup.client,
             net: self.setup.descriptor.net(),
@@ -324,7 +341,7 @@ impl Gateway {
                 .map(|sealed| (sealed.round, sealed.epoch)),
             answered: body.answered.as_ref().map(|a| (a.round, &a.missing)),
             neighbours,
-            members: manifest.map_or(0, |m| usize::try_from(m.members).unwrap_or(usize::MAX)),
+            members: manifest.map_or(0, InForce::members),
             min_size: self.min_size(),
             allowed: self.setup.policy.allow_resend,
         }
@@ -336,9 +353,9 @@ impl Gateway {
         let slots = self.setup.descriptor.slots().len();
         let sealed = self.state.body.sealed.clone()?;
         let masked = Frame::decode(&sealed.bytes).ok()?.into_masked()?;
-        let epoch: Epoch = manifest.epoch;
-        let keys = self.edge_keys(&manifest).ok()?;
-        let gone_keys = keys.iter().filter(|key| gone.contains(&key.peer()));
+        let epoch = manifest.head().epoch;
+        let keys = self.epoch_keys(Some(&manifest)).ok()?;
+        let gone_keys = keys.edges.iter().filter(|key| gone.contains(&key.peer()));
         let pad = Pad::of(gone_keys, epoch, request.round, slots);
         Some(
             masked
@@ -347,4 +364,15 @@ impl Gateway {
                 .encode(),
         )
     }
+}
+
+/// Whether indices are those of a tree: below its size, and nobody's twice.
+fn has_sound_indices(manifest: &Manifest) -> bool {
+    let members = manifest.head.members;
+    let mut indices: Vec<u32> = manifest.neighbours.iter().map(|edge| edge.index).collect();
+    if !indices.is_empty() {
+        indices.push(manifest.index);
+    }
+    indices.sort_unstable();
+    indices.is_sorted_by(|a, b| a < b) && indices.iter().all(|index| *index < members)
 }

@@ -10,8 +10,12 @@ use crate::codec::{DecodeError, Wire as _};
 use crate::descriptor::DescriptorHash;
 use crate::envelope::{EdgeReason, Envelope, EnvelopeKind};
 use crate::key_agreement::{AgreementKey, KeyPackageHash, Party, SecretBytes};
+use crate::membership::epoch_head::EpochHead;
+use crate::message::{Manifest, ManifestEdge, SignedReceipt};
 use crate::names::{ClientId, ClientSet};
+use crate::roster::Roster;
 use crate::round::{Epoch, Round, UnixTime};
+use crate::signature::Signed;
 
 /// Version of the encoding of [`GatewayState`].
 const VERSION: u8 = 1;
@@ -59,19 +63,59 @@ pub(super) struct Wanted {
 /// Edges in force from a round on.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
 pub(super) struct InForce {
-    pub(super) epoch: Epoch,
-    pub(super) first_round: Round,
-    pub(super) members: u32,
-    /// The active neighbours as they were when the manifest came: a neighbour that registers anew
-    /// must not change the pads of a round under way. None: not active.
+    /// As the provider signed it: evidence rests on it.
+    signed: Signed<Manifest>,
+    /// The active neighbours as they were when the manifest came, in its order: a neighbour that
+    /// registers anew must not change the pads of a round under way. None: not active.
     #[tls_codec(with = "crate::codec::list32")]
     pub(super) parties: Vec<Party>,
 }
 
 impl InForce {
+    /// A manifest that was checked, with the neighbours that it names.
+    pub(super) fn new(signed: Signed<Manifest>, parties: Vec<Party>) -> Self {
+        Self { signed, parties }
+    }
+
+    pub(super) fn signed(&self) -> &Signed<Manifest> {
+        &self.signed
+    }
+
+    pub(super) fn manifest(&self) -> &Manifest {
+        self.signed.unverified()
+    }
+
+    pub(super) fn head(&self) -> &EpochHead {
+        &self.manifest().head
+    }
+
+    /// Active members of the epoch.
+    pub(super) fn members(&self) -> usize {
+        usize::try_from(self.head().members).unwrap_or(usize::MAX)
+    }
+
+    /// Active edges, each with the neighbour at the other end.
+    pub(super) fn edges(&self) -> impl Iterator<Item = (&ManifestEdge, &Party)> {
+        self.manifest().neighbours.iter().zip(&self.parties)
+    }
+
     pub(super) fn neighbours(&self) -> ClientSet {
         self.parties.iter().map(|party| party.client).collect()
     }
+
+    /// Indices of those who hold shares of this gateway's seeds.
+    pub(super) fn holders(&self) -> Vec<usize> {
+        let edges = self.manifest().neighbours.iter();
+        edges
+            .filter(|edge| edge.role.holder)
+            .map(|edge| index_of(edge.index))
+            .collect()
+    }
+}
+
+/// An index in the member tree.
+pub(super) fn index_of(index: u32) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
 }
 
 /// The frame sealed last.
@@ -81,6 +125,33 @@ pub(super) struct Sealed {
     pub(super) epoch: Epoch,
     #[tls_codec(with = "crate::codec::bytes32")]
     pub(super) bytes: Vec<u8>,
+    /// The provider's word that it has it.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) receipt: Option<SignedReceipt>,
+}
+
+/// A roster that was shown.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct SeenRoster {
+    pub(super) roster: Signed<Roster>,
+    /// The frame that answers it; none if it was refused.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) answer: Option<AnswerBytes>,
+}
+
+/// An encoded frame of notification 6 or 7.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct AnswerBytes(#[tls_codec(with = "crate::codec::bytes32")] pub(super) Vec<u8>);
+
+/// The rosters of the latest round for which one was shown, ascending by step.
+#[derive(Debug, Clone, PartialEq, Eq, Default, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct Rosters {
+    pub(super) round: Round,
+    /// One was refused, which is final for the round.
+    #[tls_codec(with = "crate::codec::flag")]
+    pub(super) refused: bool,
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) seen: Vec<SeenRoster>,
 }
 
 /// The correction answered last.
@@ -140,6 +211,10 @@ pub(super) struct Body {
     pub(super) sealed: Option<Sealed>,
     #[tls_codec(with = "crate::codec::option")]
     pub(super) answered: Option<Answered>,
+    pub(super) rosters: Rosters,
+    /// There is evidence against the provider: nothing of a reading leaves any more.
+    #[tls_codec(with = "crate::codec::flag")]
+    pub(super) distrusted: bool,
     pub(super) inbox_position: u64,
 }
 
@@ -165,6 +240,8 @@ impl GatewayState {
             manifests: Vec::new(),
             sealed: None,
             answered: None,
+            rosters: Rosters::default(),
+            distrusted: false,
             inbox_position: 0,
         };
         Self { agreement, body }

@@ -26,6 +26,8 @@ pub struct Neighbourhood {
     pub serial: u64,
     /// The neighbours, each with the key package that it shares a key with.
     pub neighbours: EdgeSet,
+    /// Those of them that it drew itself: they hold the shares of its self-masks.
+    pub holders: ClientSet,
 }
 
 impl Statement for Neighbourhood {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{EpochMember, EpochRecord, MemberRecord, Provider, Record};
+use crate::descriptor::CorrectionMode;
 use crate::key_agreement::KeyPackageHash;
 use crate::key_graph::Adjacency;
 use crate::membership::MemberStatus;
-use crate::membership::edge::{EdgeEnd, EdgeSet};
-use crate::message::{Manifest, Message};
+use crate::membership::edge::EdgeEnd;
+use crate::message::{Manifest, ManifestEdge, Message, Role};
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Epoch, Round, UnixTime};
 
@@ -48,11 +49,7 @@ impl Provider {
         }
         let before = current.map(EpochRecord::clients).unwrap_or_default();
         let epoch = current.map_or(Epoch::new(1), |epoch| epoch.epoch.next());
-        let record = EpochRecord {
-            epoch,
-            first_round: round,
-            members,
-        };
+        let record = EpochRecord::new(epoch, round, members);
         records.extend(self.set_active(&record));
         records.extend(self.announce(&record, &before));
         self.epochs.push(record.clone());
@@ -89,31 +86,62 @@ impl Provider {
         })
     }
 
-    /// Those who have entered, are there, and form a sound graph of at least the minimum size.
+    /// Those who have entered, are there, and form a sound graph of at least the minimum size; in a
+    /// double-mask net those among them who would submit.
     fn desired_members(&self) -> Vec<EpochMember> {
-        let there = self.members.values().filter(|member| {
-            matches!(
-                member.status,
-                MemberStatus::Entered | MemberStatus::Active | MemberStatus::Exiting
-            )
-        });
-        let graph = self.edges_among(there).largest_sound_part();
-        graph
-            .filter(|graph| graph.size() >= self.setup.descriptor.min_size())
-            .map(|graph| {
-                let members = graph.adjacency().iter();
-                members
-                    .filter_map(|(client, neighbours)| {
-                        let package = self.members.get(&client)?.package_hash();
-                        Some(EpochMember {
-                            client,
-                            package,
-                            neighbours,
-                        })
-                    })
-                    .collect()
+        let mut there: Vec<&MemberRecord> = self
+            .members
+            .values()
+            .filter(|member| {
+                matches!(
+                    member.status,
+                    MemberStatus::Entered | MemberStatus::Active | MemberStatus::Exiting
+                )
             })
-            .unwrap_or_default()
+            .collect();
+        loop {
+            let graph = self.edges_among(there.iter().copied()).largest_sound_part();
+            let Some(graph) = graph.filter(|graph| graph.size() >= self.min_size()) else {
+                return Vec::new();
+            };
+            let members: Vec<EpochMember> = graph
+                .adjacency()
+                .iter()
+                .filter_map(|(client, neighbours)| {
+                    let member = self.members.get(&client)?;
+                    let drawn = member.holders().into_iter().flatten();
+                    let holders = drawn.filter(|holder| neighbours.contains(holder));
+                    Some(EpochMember {
+                        client,
+                        package: member.package_hash(),
+                        holders: holders.copied().collect(),
+                        neighbours,
+                    })
+                })
+                .collect();
+            let weak = self.short_of_holders(&members);
+            if weak.is_empty() {
+                return members;
+            }
+            there.retain(|member| !weak.contains(&member.client));
+        }
+    }
+
+    /// Members of a double-mask net with fewer active holders than they need to submit.
+    fn short_of_holders(&self, members: &[EpochMember]) -> ClientSet {
+        let descriptor = &self.setup.descriptor;
+        if descriptor.correction_mode() != CorrectionMode::DoubleMask {
+            return ClientSet::default();
+        }
+        let needed = descriptor.needed_holders(members.len());
+        let weak = members
+            .iter()
+            .filter(|member| member.holders.len() < needed);
+        weak.map(|member| member.client).collect()
+    }
+
+    fn min_size(&self) -> usize {
+        self.setup.descriptor.min_size()
     }
 
     /// The edges among `members` whose ends name each other with the key packages in force.
@@ -164,14 +192,14 @@ impl Provider {
     fn announce(&self, record: &EpochRecord, before: &ClientSet) -> Vec<Record> {
         let descriptor = &self.setup.descriptor;
         let everybody: ClientSet = record.clients().iter().chain(before).copied().collect();
+        let head = record.head();
         let manifest = |client: &ClientId| Manifest {
             net: descriptor.net(),
             descriptor: descriptor.hash(),
             client: *client,
-            epoch: record.epoch,
-            first_round: record.first_round,
-            members: u32::try_from(record.members.len()).unwrap_or(u32::MAX),
-            neighbours: ends_of(record, client),
+            head,
+            index: record.index(client).map_or(0, to_u32),
+            neighbours: edges_of(record, client),
         };
         everybody
             .iter()
@@ -196,14 +224,28 @@ impl Provider {
 }
 
 /// The active edges of `client`, none if it is not active.
-fn ends_of(record: &EpochRecord, client: &ClientId) -> EdgeSet {
-    let neighbours = record.get(client).map(|member| &member.neighbours);
-    let ends = neighbours.into_iter().flatten().filter_map(|peer| {
-        let package = record.get(peer)?.package;
-        Some(EdgeEnd {
-            client: *peer,
-            package,
+fn edges_of(record: &EpochRecord, client: &ClientId) -> Vec<ManifestEdge> {
+    let Some(member) = record.get(client) else {
+        return Vec::new();
+    };
+    let edges = member.neighbours.iter().filter_map(|peer| {
+        let index = record.index(peer)?;
+        let other = record.members.get(index)?;
+        Some(ManifestEdge {
+            end: EdgeEnd {
+                client: *peer,
+                package: other.package,
+            },
+            index: to_u32(index),
+            role: Role {
+                holder: member.holders.contains(peer),
+                dealer: other.holders.contains(client),
+            },
         })
     });
-    ends.collect()
+    edges.collect()
+}
+
+fn to_u32(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }

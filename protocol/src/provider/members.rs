@@ -75,6 +75,12 @@ impl Provider {
         let body = statement.verify(&key)?;
         self.check_net(body.net, body.descriptor.as_bytes())?;
         self.check_author(from, body.client, &body.neighbours.clients())?;
+        let most = self.setup.descriptor.out_degree();
+        let holders = &body.holders;
+        if holders.len() > most || holders.iter().any(|h| !body.neighbours.contains(h)) {
+            let got = holders.len();
+            return Err(Refusal::Holders { got, most });
+        }
         let Some(member) = self.members.get(&from) else {
             return Err(Refusal::NotRegistered { client: from });
         };

@@ -6,8 +6,12 @@ use crate::key_agreement::{KeyPackageHash, SignedKeyPackage};
 use crate::membership::MemberStatus;
 use crate::membership::edge::EdgeSet;
 use crate::membership::entry::{ExitStatement, Neighbourhood};
+use crate::membership::epoch_head::{EpochHead, MemberLeaf, member_tree};
+use crate::merkle::MerkleRoot;
 use crate::names::{ClientId, ClientSet};
+use crate::roster::Roster;
 use crate::round::{Epoch, Round};
+use crate::self_mask::{SelfMask, ShareKey};
 use crate::signature::{KeyError, Signed, VerifyingKey};
 use crate::superposition::Superposition;
 
@@ -24,9 +28,13 @@ pub enum Record {
     Resent(FrameRecord),
     /// Insert: one per round.
     CorrectionOpened(CorrectionRecord),
-    /// Insert, and erase every [`Record::Frame`], [`Record::Resent`] and
-    /// [`Record::CorrectionOpened`] of its round in the same transaction.
-    Outcome(RoundOutcome),
+    /// Insert: one per round and step.
+    Roster(RosterRecord),
+    /// Insert: one per round, step and client.
+    Answer(AnswerRecord),
+    /// Insert, and erase every [`Record::Frame`], [`Record::Resent`], [`Record::Answer`] and
+    /// [`Record::CorrectionOpened`] of its round in the same transaction. Rosters stay.
+    Outcome(Box<RoundOutcome>),
     /// Append to the inbox of `to`.
     Deliver {
         /// Addressee.
@@ -82,6 +90,12 @@ impl MemberRecord {
         self.package.unverified().hash()
     }
 
+    /// The neighbours that it drew itself, if it named them with the key package in force.
+    pub(crate) fn holders(&self) -> Option<&ClientSet> {
+        let named = self.neighbourhood.as_ref()?.unverified();
+        (named.package == self.package_hash()).then_some(&named.holders)
+    }
+
     /// Serial of its newest statement, 0 if there is none.
     pub(crate) fn last_serial(&self) -> u64 {
         let exit = self
@@ -102,6 +116,8 @@ pub struct EpochRecord {
     pub epoch: Epoch,
     /// Its first round.
     pub first_round: Round,
+    /// Root of the member tree.
+    pub member_root: MerkleRoot,
     /// Each active member with its active neighbours, ascending. Empty: the net does not operate.
     #[tls_codec(with = "crate::codec::list32")]
     pub members: Vec<EpochMember>,
@@ -116,16 +132,48 @@ pub struct EpochMember {
     pub package: KeyPackageHash,
     /// Its active neighbours.
     pub neighbours: ClientSet,
+    /// Those of them that it drew itself.
+    pub holders: ClientSet,
 }
 
 impl EpochRecord {
+    /// An epoch of these members, ascending.
+    pub fn new(epoch: Epoch, first_round: Round, members: Vec<EpochMember>) -> Self {
+        let leaves: Vec<MemberLeaf> = members
+            .iter()
+            .map(|member| MemberLeaf {
+                client: member.client,
+                package: member.package,
+            })
+            .collect();
+        Self {
+            epoch,
+            first_round,
+            member_root: member_tree(&leaves).root(),
+            members,
+        }
+    }
+
+    /// What manifests and rosters say of it.
+    pub fn head(&self) -> EpochHead {
+        EpochHead {
+            epoch: self.epoch,
+            first_round: self.first_round,
+            members: u32::try_from(self.members.len()).unwrap_or(u32::MAX),
+            member_root: self.member_root,
+        }
+    }
+
+    /// The index of `client` in the member tree, if it is active.
+    pub fn index(&self, client: &ClientId) -> Option<usize> {
+        self.members
+            .binary_search_by_key(client, |member| member.client)
+            .ok()
+    }
+
     /// The line for `client`, if it is active.
     pub fn get(&self, client: &ClientId) -> Option<&EpochMember> {
-        let index = self
-            .members
-            .binary_search_by_key(client, |member| member.client)
-            .ok()?;
-        self.members.get(index)
+        self.members.get(self.index(client)?)
     }
 
     /// All active members.
@@ -148,8 +196,58 @@ pub struct FrameRecord {
     pub transmission: bool,
     /// The words.
     pub words: Superposition,
+    /// What takes its self-mask off, in a net that corrects by double masks.
+    #[tls_codec(with = "crate::codec::option")]
+    pub mask: Option<SelfMask>,
     /// SHA-256 of the frame's bytes.
     pub hash: [u8; 32],
+}
+
+/// A roster that may be shown.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct RosterRecord {
+    /// The round.
+    pub round: Round,
+    /// Counts the rosters of a round, from 1.
+    pub step: u8,
+    /// The roster.
+    pub roster: Signed<Roster>,
+}
+
+/// A member's answer to a roster.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct AnswerRecord {
+    /// The round.
+    pub round: Round,
+    /// The roster's step.
+    pub step: u8,
+    /// Whose.
+    pub client: ClientId,
+    /// What it tells.
+    pub answer: Answer,
+    /// SHA-256 of the frame's bytes.
+    pub hash: [u8; 32],
+}
+
+/// What an answer to a roster tells.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+#[repr(u8)]
+pub enum Answer {
+    /// The sum of pads towards those left out.
+    #[tls_codec(discriminant = 1)]
+    Pads(Superposition),
+    /// Keys of shares.
+    #[tls_codec(discriminant = 2)]
+    Reveal(#[tls_codec(with = "crate::codec::list16")] Vec<ShareKey>),
+}
+
+/// A share that does not fit what its dealer said about it: one of the two is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct WrongShare {
+    /// Whose seed it is a share of.
+    pub dealer: ClientId,
+    /// Who told the key of it.
+    pub holder: ClientId,
 }
 
 /// A correction under way.
@@ -183,6 +281,11 @@ pub struct RoundOutcome {
     pub missing: ClientSet,
     /// Number of members active in the round.
     pub members: u32,
+    /// Shares that did not fit.
+    #[tls_codec(with = "crate::codec::list32")]
+    pub wrong_shares: Vec<WrongShare>,
+    /// Members whose self-mask was not recovered.
+    pub unrecovered: ClientSet,
 }
 
 /// Whether and how a round gave a sum.
@@ -203,6 +306,8 @@ pub enum RoundStatus {
     TooFewContributors = 6,
     /// The provider itself was not there during the submission window.
     Interrupted = 7,
+    /// The self-mask of a member could not be recovered.
+    SharesMissing = 8,
 }
 
 impl RoundStatus {
@@ -220,6 +325,7 @@ impl RoundStatus {
             Self::GraphBroken => "failed: key graph broken",
             Self::Unanswered => "failed: correction unanswered",
             Self::TooFewContributors => "failed: too few readings",
+            Self::SharesMissing => "failed: shares of a self-mask missing",
             Self::Interrupted => "failed: provider was interrupted",
         }
     }
@@ -238,6 +344,10 @@ pub struct Snapshot {
     pub resent: Vec<FrameRecord>,
     /// Corrections of rounds that are not final.
     pub corrections: Vec<CorrectionRecord>,
+    /// Rosters of rounds that are not final.
+    pub rosters: Vec<RosterRecord>,
+    /// Answers of rounds that are not final.
+    pub answers: Vec<AnswerRecord>,
     /// The latest round with an outcome.
     pub last_final: Option<Round>,
 }

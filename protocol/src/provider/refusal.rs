@@ -158,6 +158,36 @@ pub enum Refusal {
         /// The frame's round.
         round: Round,
     },
+    /// An answer to another roster than the last one.
+    #[error("the answer is not to the roster of round {round} that was shown last")]
+    DifferentRoster {
+        /// The frame's round.
+        round: Round,
+    },
+    /// Wrong number of shares in a frame.
+    #[error("the frame needs shares for {expected} holders, it has {got}")]
+    Shares {
+        /// Active holders; 0 in a net without self-masks.
+        expected: usize,
+        /// Found.
+        got: usize,
+    },
+    /// Wrong number of share keys in an answer.
+    #[error("keys of {expected} shares were asked for, {got} came")]
+    ShareKeys {
+        /// Members of the roster that drew the sender.
+        expected: usize,
+        /// Found.
+        got: usize,
+    },
+    /// More holders than the net's out-degree, or some that are no neighbours.
+    #[error("{got} holders are named: at most {most}, all of them neighbours")]
+    Holders {
+        /// Found.
+        got: usize,
+        /// The net's out-degree.
+        most: usize,
+    },
     /// An envelope for nobody.
     #[error("{client} is not in this net")]
     UnknownAddressee {
@@ -192,6 +222,10 @@ impl Refusal {
             Self::NoCorrection { .. } => "no-correction",
             Self::NotAsked { .. } => "not-asked",
             Self::DifferentCorrection { .. } => "different-correction",
+            Self::DifferentRoster { .. } => "different-roster",
+            Self::Shares { .. } => "shares",
+            Self::ShareKeys { .. } => "share-keys",
+            Self::Holders { .. } => "holders",
             Self::UnknownAddressee { .. } => "unknown-addressee",
         }
     }
@@ -199,7 +233,11 @@ impl Refusal {
     /// HTTP status that goes with it (RFC 9110).
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Malformed(_) | Self::Slots { .. } => 400,
+            Self::Malformed(_)
+            | Self::Slots { .. }
+            | Self::Shares { .. }
+            | Self::ShareKeys { .. }
+            | Self::Holders { .. } => 400,
             Self::WrongClient { .. }
             | Self::KeyPackage(_)
             | Self::Signature(_)
@@ -218,6 +256,7 @@ impl Refusal {
             | Self::WrongEpoch { .. }
             | Self::DifferentFrame { .. }
             | Self::NoCorrection { .. }
+            | Self::DifferentRoster { .. }
             | Self::DifferentCorrection { .. } => 409,
         }
     }

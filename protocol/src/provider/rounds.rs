@@ -1,37 +1,84 @@
 //! Notifications 4 and 5, and the windows: from frames to a sum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::masked::Steps;
 use super::{
     CorrectionRecord, EpochRecord, FrameRecord, Provider, Record, Refusal, RoundOutcome,
-    RoundStatus,
+    RoundStatus, Snapshot, WrongShare,
 };
+use crate::descriptor::CorrectionMode;
 use crate::frame::FrameHeader;
 use crate::key_graph::{Adjacency, KeyGraph};
 use crate::membership::MemberStatus;
 use crate::message::{Correction, Message};
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Round, UnixTime};
+use crate::self_mask::SelfMask;
 use crate::superposition::Superposition;
 
 /// A round that is not final yet, or whose frames may still be sent again.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RoundState {
-    frames: BTreeMap<ClientId, FrameRecord>,
+    pub(super) frames: BTreeMap<ClientId, FrameRecord>,
     resent: BTreeMap<ClientId, FrameRecord>,
     correction: Option<CorrectionRecord>,
-    /// Hashes of the frames, kept after the words are erased: a gateway that did not hear the
-    /// receipt sends the same bytes again.
-    finished: Option<BTreeMap<(ClientId, bool), [u8; 32]>>,
+    /// In a double-mask net: rosters, which stay until the next round is final, and answers.
+    pub(super) steps: Steps,
+    pub(super) finished: Option<Finished>,
+}
+
+/// Hashes of the frames of a final round, kept after the words are erased: a gateway that did not
+/// hear the receipt sends the same bytes again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Finished {
+    frames: BTreeMap<ClientId, [u8; 32]>,
+    resent: BTreeMap<ClientId, [u8; 32]>,
+    answers: BTreeSet<(ClientId, [u8; 32])>,
+}
+
+impl Finished {
+    fn of(state: &RoundState) -> Self {
+        let hashes = |frames: &BTreeMap<ClientId, FrameRecord>| {
+            let frames = frames.values();
+            frames.map(|frame| (frame.client, frame.hash)).collect()
+        };
+        let answers = state.steps.answers();
+        Self {
+            frames: hashes(&state.frames),
+            resent: hashes(&state.resent),
+            answers: answers.map(|answer| (answer.client, answer.hash)).collect(),
+        }
+    }
+
+    pub(super) fn has_answer(&self, client: ClientId, hash: [u8; 32]) -> bool {
+        self.answers.contains(&(client, hash))
+    }
 }
 
 impl Provider {
-    pub(super) fn restore_rounds(
-        &mut self,
-        frames: Vec<FrameRecord>,
-        resent: Vec<FrameRecord>,
-        corrections: Vec<CorrectionRecord>,
-    ) {
+    pub(super) fn restore_rounds(&mut self, snapshot: Snapshot) {
+        let Snapshot {
+            frames,
+            resent,
+            corrections,
+            rosters,
+            answers,
+            last_final,
+            ..
+        } = snapshot;
+        for roster in rosters {
+            let state = self.rounds.entry(roster.round).or_default();
+            // Rosters of a final round can still be asked for.
+            if last_final.is_some_and(|last| roster.round <= last) {
+                state.finished.get_or_insert_default();
+            }
+            state.steps.restore_roster(roster);
+        }
+        for answer in answers {
+            let state = self.rounds.entry(answer.round).or_default();
+            state.steps.restore_answer(answer);
+        }
         for frame in frames {
             self.rounds
                 .entry(frame.round)
@@ -72,7 +119,9 @@ impl Provider {
             if now >= schedule.submit_deadline(round) {
                 records.extend(self.close(now, round));
             }
-            if now >= schedule.correction_deadline(round) && self.is_open(round) {
+            if self.is_double_mask() {
+                records.extend(self.advance(now, round));
+            } else if now >= schedule.correction_deadline(round) && self.is_open(round) {
                 records.extend(self.finalise(round));
             }
         }
@@ -86,6 +135,7 @@ impl Provider {
         now: UnixTime,
         header: &FrameHeader,
         words: Superposition,
+        mask: Option<SelfMask>,
         hash: [u8; 32],
     ) -> Result<Vec<Record>, Refusal> {
         let (client, round) = (header.client, header.round);
@@ -105,7 +155,16 @@ impl Provider {
             let opens = opens.max(schedule.correction_deadline(round.previous()));
             return Err(Refusal::TooEarly { round, opens });
         }
-        let record = self.checked(header, words, hash)?;
+        let mut record = self.checked(header, words, hash)?;
+        self.check_mask(round, client, mask.as_ref())?;
+        record.mask = mask;
+        if self
+            .rounds
+            .get(&round)
+            .is_some_and(|state| state.steps.last().is_some())
+        {
+            return Err(Refusal::TooLate { round, deadline });
+        }
         let members = self.epoch_at(round).map_or(0, |epoch| epoch.members.len());
         let state = self.rounds.entry(round).or_default();
         state.frames.insert(client, record.clone());
@@ -116,9 +175,36 @@ impl Provider {
             records.extend(self.set_status(&client, MemberStatus::Active));
         }
         if complete && now >= schedule.border(round) {
-            records.extend(self.finalise(round));
+            records.extend(self.complete(round));
         }
         Ok(records)
+    }
+
+    /// Everybody is here.
+    fn complete(&mut self, round: Round) -> Vec<Record> {
+        match self.epoch_at(round).cloned() {
+            Some(epoch) if self.is_double_mask() => self.open_roster(round, &epoch),
+            _ => self.finalise(round),
+        }
+    }
+
+    /// A self-mask is there if and only if the net corrects by double masks, with a share for each
+    /// active holder.
+    fn check_mask(
+        &self,
+        round: Round,
+        client: ClientId,
+        mask: Option<&SelfMask>,
+    ) -> Result<(), Refusal> {
+        let member = self.epoch_at(round).and_then(|epoch| epoch.get(&client));
+        let holders = member.map_or(0, |member| member.holders.len());
+        let expected = if self.is_double_mask() { holders } else { 0 };
+        let got = mask.map_or(0, |mask| mask.shares.len());
+        if mask.is_some() == self.is_double_mask() && expected == got {
+            Ok(())
+        } else {
+            Err(Refusal::Shares { expected, got })
+        }
     }
 
     /// Notification 4.
@@ -177,10 +263,14 @@ impl Provider {
         };
         let frames = if resent { &state.resent } else { &state.frames };
         let known = frames.get(&client).map(|frame| frame.hash).or_else(|| {
-            state
-                .finished
-                .as_ref()
-                .and_then(|hashes| hashes.get(&(client, resent)).copied())
+            state.finished.as_ref().and_then(|finished| {
+                let hashes = if resent {
+                    &finished.resent
+                } else {
+                    &finished.frames
+                };
+                hashes.get(&client).copied()
+            })
         });
         match known {
             Some(known) if known == hash => Ok(true),
@@ -229,6 +319,7 @@ impl Provider {
             client,
             transmission,
             words,
+            mask: None,
             hash,
         })
     }
@@ -258,7 +349,7 @@ impl Provider {
             return Vec::new();
         };
         let state = self.rounds.entry(round).or_default();
-        if state.correction.is_some() || state.finished.is_some() {
+        if state.correction.is_some() || state.finished.is_some() || state.steps.last().is_some() {
             return Vec::new();
         }
         let present: ClientSet = state.frames.keys().copied().collect();
@@ -269,7 +360,7 @@ impl Provider {
             .copied()
             .collect();
         if missing.is_empty() {
-            return self.finalise(round);
+            return self.complete(round);
         }
         if !self.presence.was_there(round, &schedule) {
             // With no frame at all there is nothing to say about the round: a gap.
@@ -281,6 +372,16 @@ impl Provider {
         }
         if present.len() < self.setup.descriptor.min_size() {
             return self.end(round, RoundStatus::TooFewPresent, &epoch, missing);
+        }
+        if now >= schedule.correction_deadline(round) {
+            return self.end(round, RoundStatus::Unanswered, &epoch, missing);
+        }
+        if self.is_double_mask() {
+            return if holds_together(&epoch, &missing) {
+                self.open_roster(round, &epoch)
+            } else {
+                self.end(round, RoundStatus::GraphBroken, &epoch, missing)
+            };
         }
         let graph = graph_of(&epoch);
         if KeyGraph::new(graph.clone())
@@ -294,9 +395,6 @@ impl Provider {
             .flat_map(|gone| graph.neighbours(gone).iter().copied().collect::<Vec<_>>())
             .filter(|peer| present.contains(peer))
             .collect();
-        if now >= schedule.correction_deadline(round) {
-            return self.end(round, RoundStatus::Unanswered, &epoch, missing);
-        }
         self.open_correction(
             &epoch,
             CorrectionRecord {
@@ -329,10 +427,19 @@ impl Provider {
     }
 
     /// All that can come has come: forms the sum, or says why there is none.
-    fn finalise(&mut self, round: Round) -> Vec<Record> {
+    pub(super) fn finalise(&mut self, round: Round) -> Vec<Record> {
         let Some(epoch) = self.epoch_at(round).cloned() else {
             return Vec::new();
         };
+        if self.is_double_mask() {
+            let missing = self.missing(round, &epoch);
+            let status = if missing.is_empty() {
+                RoundStatus::Complete
+            } else {
+                RoundStatus::Corrected
+            };
+            return self.end(round, status, &epoch, missing);
+        }
         let Some(state) = self.rounds.get(&round) else {
             return Vec::new();
         };
@@ -356,21 +463,28 @@ impl Provider {
         self.end(round, status, &epoch, missing)
     }
 
-    fn end(
+    pub(super) fn end(
         &mut self,
         round: Round,
         status: RoundStatus,
         epoch: &EpochRecord,
         missing: ClientSet,
     ) -> Vec<Record> {
-        let state = self.rounds.remove(&round).unwrap_or_default();
+        let Summed {
+            status,
+            sum,
+            wrong_shares,
+            unrecovered,
+            at_fault,
+        } = self.summed(round, status, epoch);
+        let mut state = self.rounds.remove(&round).unwrap_or_default();
         let of = |transmission: bool| -> ClientSet {
-            let with = state
-                .frames
-                .values()
-                .filter(|frame| frame.transmission == transmission);
+            let with = state.frames.values().filter(|frame| {
+                frame.transmission == transmission && !missing.contains(&frame.client)
+            });
             with.map(|frame| frame.client).collect()
         };
+        let (with, without) = (of(true), of(false));
         let mut records = Vec::new();
         if status != RoundStatus::Interrupted {
             let unanswered = state
@@ -378,50 +492,94 @@ impl Provider {
                 .iter()
                 .flat_map(|correction| &correction.asked)
                 .filter(|asked| !state.resent.contains_key(asked));
-            let gone: ClientSet = missing.iter().chain(unanswered).copied().collect();
-            for client in &gone {
-                let status = match self.members.get(client).map(|member| member.status) {
-                    Some(MemberStatus::Active) => MemberStatus::Suspended,
-                    Some(MemberStatus::Exiting) => MemberStatus::Exited,
-                    _ => continue,
-                };
-                records.extend(self.set_status(client, status));
-            }
+            let gone: ClientSet = missing
+                .iter()
+                .chain(unanswered)
+                .chain(&at_fault)
+                .copied()
+                .collect();
+            records.extend(self.suspend(&gone));
         }
         let outcome = RoundOutcome {
             round,
             epoch: epoch.epoch,
             status,
-            sum: status.is_success().then(|| self.sum(&state)),
-            contributors: if status.is_success() {
-                of(true)
+            contributors: if sum.is_some() {
+                with
             } else {
                 ClientSet::default()
             },
-            silent: of(false),
+            sum,
+            silent: without,
             missing,
             members: u32::try_from(epoch.members.len()).unwrap_or(u32::MAX),
+            wrong_shares,
+            unrecovered,
         };
-        records.push(Record::Outcome(outcome));
-        let hashes = [(false, &state.frames), (true, &state.resent)].into_iter();
-        let finished = hashes
-            .flat_map(|(kind, frames)| {
-                frames
-                    .values()
-                    .map(move |frame| ((frame.client, kind), frame.hash))
-            })
-            .collect();
+        records.push(Record::Outcome(Box::new(outcome)));
+        let finished = Finished::of(&state);
         self.rounds
             .retain(|kept, state| state.finished.is_none() || kept.next() >= round);
+        state.steps.forget_answers();
         self.rounds.insert(
             round,
             RoundState {
                 finished: Some(finished),
+                steps: state.steps,
                 ..RoundState::default()
             },
         );
         self.last_final = self.last_final.max(Some(round));
         records
+    }
+
+    /// The sum, if the round is to have one, or why there is none after all.
+    fn summed(&self, round: Round, status: RoundStatus, epoch: &EpochRecord) -> Summed {
+        let mut summed = Summed {
+            status,
+            sum: None,
+            wrong_shares: Vec::new(),
+            unrecovered: ClientSet::default(),
+            at_fault: ClientSet::default(),
+        };
+        let Some(state) = self.rounds.get(&round).filter(|_| status.is_success()) else {
+            return summed;
+        };
+        if !self.is_double_mask() {
+            summed.sum = Some(self.sum(state));
+            return summed;
+        }
+        let unmasked = self.unmask(round, epoch);
+        summed.wrong_shares = unmasked.wrong;
+        match unmasked.sum {
+            Ok(sum) => summed.sum = Some(sum),
+            Err(unrecovered) => {
+                summed.status = RoundStatus::SharesMissing;
+                summed.unrecovered = unrecovered;
+                // Whoever was asked for share keys and did not tell them has let others down.
+                let silent = self.unanswered(round, epoch);
+                let at_fault = unmasked.at_fault.iter().chain(&silent);
+                summed.at_fault = at_fault.copied().collect();
+            }
+        }
+        summed
+    }
+
+    fn suspend(&mut self, gone: &ClientSet) -> Vec<Record> {
+        let mut records = Vec::new();
+        for client in gone {
+            let status = match self.members.get(client).map(|member| member.status) {
+                Some(MemberStatus::Active) => MemberStatus::Suspended,
+                Some(MemberStatus::Exiting) => MemberStatus::Exited,
+                _ => continue,
+            };
+            records.extend(self.set_status(client, status));
+        }
+        records
+    }
+
+    pub(super) fn is_double_mask(&self) -> bool {
+        self.setup.descriptor.correction_mode() == CorrectionMode::DoubleMask
     }
 
     /// The resent superposition of a member replaces its first one.
@@ -435,6 +593,42 @@ impl Provider {
         }
         sum
     }
+}
+
+/// What became of a round's frames.
+struct Summed {
+    status: RoundStatus,
+    sum: Option<Superposition>,
+    wrong_shares: Vec<WrongShare>,
+    unrecovered: ClientSet,
+    at_fault: ClientSet,
+}
+
+/// Whether those present are connected by edges among each other: otherwise each part would have a
+/// sum of its own. By index, without building a graph: this runs between deadline and roster.
+fn holds_together(epoch: &EpochRecord, missing: &ClientSet) -> bool {
+    let gone = |client: &ClientId| missing.contains(client);
+    let Some(start) = epoch
+        .members
+        .iter()
+        .position(|member| !gone(&member.client))
+    else {
+        return false;
+    };
+    let mut seen = vec![false; epoch.members.len()];
+    let mut ahead = vec![start];
+    let mut reached = 0;
+    while let Some(index) = ahead.pop() {
+        match seen.get_mut(index) {
+            Some(seen) if !*seen => *seen = true,
+            _ => continue,
+        }
+        reached += 1;
+        let neighbours = epoch.members.get(index).map(|member| &member.neighbours);
+        let there = neighbours.into_iter().flatten().filter(|peer| !gone(peer));
+        ahead.extend(there.filter_map(|peer| epoch.index(peer)));
+    }
+    reached == epoch.members.len() - missing.len()
 }
 
 fn graph_of(epoch: &EpochRecord) -> Adjacency {

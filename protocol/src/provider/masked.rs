@@ -1,0 +1,465 @@
+//! The double-mask correction at the provider: rosters, answers, and the sum under both masks.
+//!
+//! Sections 7.12 and 7.14 of `docs/spec/protocol.md`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Answer, AnswerRecord, EpochRecord, FrameRecord, Provider, Record, Refusal, RosterRecord,
+    RoundStatus, WrongShare,
+};
+use crate::frame::FrameHeader;
+use crate::names::{ClientId, ClientSet};
+use crate::roster::{MemberBits, Roster, RosterError, RosterHash};
+use crate::round::{Round, UnixTime};
+use crate::self_mask::{Place, RecoveryError, ShareKey};
+use crate::signature::Signed;
+use crate::superposition::Superposition;
+
+/// Rosters that ask for pads in one round at most.
+const PAD_STEPS: u8 = 3;
+
+/// Rosters and answers of one round.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Steps {
+    /// Ascending by step.
+    rosters: Vec<RosterRecord>,
+    answers: BTreeMap<(u8, ClientId), AnswerRecord>,
+}
+
+/// The sum of a round and what was noticed on the way.
+pub(super) struct Unmasked {
+    /// The sum, or whose masks were not recovered.
+    pub(super) sum: Result<Superposition, ClientSet>,
+    pub(super) wrong: Vec<WrongShare>,
+    /// Members whose own fault it is: what they have shared does not fit what they say of it.
+    pub(super) at_fault: ClientSet,
+}
+
+impl Steps {
+    pub(super) fn restore_roster(&mut self, record: RosterRecord) {
+        self.rosters.push(record);
+        self.rosters.sort_by_key(|record| record.step);
+    }
+
+    pub(super) fn restore_answer(&mut self, record: AnswerRecord) {
+        self.answers.insert((record.step, record.client), record);
+    }
+
+    pub(super) fn last(&self) -> Option<&RosterRecord> {
+        self.rosters.last()
+    }
+
+    /// The first roster behind `step`.
+    pub(super) fn behind(&self, step: u8) -> Option<&RosterRecord> {
+        self.rosters.iter().find(|record| record.step > step)
+    }
+
+    pub(super) fn answer(&self, step: u8, client: ClientId) -> Option<&AnswerRecord> {
+        self.answers.get(&(step, client))
+    }
+
+    pub(super) fn answers(&self) -> impl Iterator<Item = &AnswerRecord> {
+        self.answers.values()
+    }
+
+    pub(super) fn insert(&mut self, record: AnswerRecord) {
+        self.answers.insert((record.step, record.client), record);
+    }
+
+    /// Answers hold share keys: they go with the frames.
+    pub(super) fn forget_answers(&mut self) {
+        self.answers.clear();
+    }
+
+    fn answered(&self, step: u8) -> usize {
+        self.answers.keys().filter(|(of, _)| *of == step).count()
+    }
+
+    /// Those of the last roster; everybody before the first.
+    pub(super) fn members(&self, epoch: &EpochRecord) -> ClientSet {
+        match self.last() {
+            None => epoch.clients(),
+            Some(last) => {
+                let present = last.roster.unverified().present();
+                let members = epoch.members.iter().enumerate();
+                members
+                    .filter(|(index, _)| present.contains(*index))
+                    .map(|(_, member)| member.client)
+                    .collect()
+            }
+        }
+    }
+}
+
+impl Provider {
+    /// The first roster of `round` behind `step`, if there is one yet.
+    pub fn roster(&self, round: Round, step: u8) -> Option<&Signed<Roster>> {
+        let state = self.rounds.get(&round)?;
+        state.steps.behind(step).map(|record| &record.roster)
+    }
+
+    /// The submission window is over, or everybody is here: the first roster.
+    pub(super) fn open_roster(&mut self, round: Round, epoch: &EpochRecord) -> Vec<Record> {
+        let frames = self.rounds.get(&round).map(|state| &state.frames);
+        let mut present = MemberBits::none(epoch.members.len());
+        for index in frames
+            .into_iter()
+            .flatten()
+            .filter_map(|(client, _)| epoch.index(client))
+        {
+            present.insert(index);
+        }
+        let everybody = present.count() == epoch.members.len();
+        self.show(round, epoch, (1, everybody), present)
+    }
+
+    /// What is due about the rosters of `round` at `now`.
+    pub(super) fn advance(&mut self, now: UnixTime, round: Round) -> Vec<Record> {
+        let Some(epoch) = self.epoch_at(round).cloned() else {
+            return Vec::new();
+        };
+        let Some(state) = self.rounds.get(&round) else {
+            return Vec::new();
+        };
+        let Some(last) = state.steps.last() else {
+            return Vec::new();
+        };
+        let (step, roster) = (last.step, last.roster.unverified());
+        let all = state.steps.answered(step) == roster.present().count();
+        if roster.reveal() {
+            let over = now >= self.schedule().correction_deadline(round);
+            return if all || over {
+                self.finalise(round)
+            } else {
+                Vec::new()
+            };
+        }
+        if !all && now < self.step_deadline(round, step) {
+            return Vec::new();
+        }
+        if all {
+            let present = roster.present().clone();
+            return self.show(round, &epoch, (step + 1, true), present);
+        }
+        if step >= PAD_STEPS {
+            return self.fail(round, RoundStatus::Unanswered, &epoch);
+        }
+        let mut present = MemberBits::none(epoch.members.len());
+        for index in roster.present().iter() {
+            let member = epoch.members.get(index);
+            if member.is_some_and(|m| state.steps.answer(step, m.client).is_some()) {
+                present.insert(index);
+            }
+        }
+        self.show(round, &epoch, (step + 1, false), present)
+    }
+
+    /// Until when pads of `step` are awaited: quarters of the correction window.
+    pub(super) fn step_deadline(&self, round: Round, step: u8) -> UnixTime {
+        let schedule = self.schedule();
+        let quarter = schedule.correction_millis() / 4;
+        let past = quarter.saturating_mul(u64::from(step.min(PAD_STEPS)));
+        schedule.submit_deadline(round).plus_millis(past)
+    }
+
+    fn show(
+        &mut self,
+        round: Round,
+        epoch: &EpochRecord,
+        (step, reveal): (u8, bool),
+        present: MemberBits,
+    ) -> Vec<Record> {
+        let frames = self.rounds.get(&round).map(|state| &state.frames);
+        let contributors = epoch.members.iter().enumerate().filter(|(index, member)| {
+            let frame = frames.and_then(|frames| frames.get(&member.client));
+            present.contains(*index) && frame.is_some_and(|frame| frame.transmission)
+        });
+        let contributors = contributors.count();
+        let descriptor = &self.setup.descriptor;
+        let head = epoch.head();
+        match Roster::new(
+            descriptor,
+            &head,
+            round,
+            (step, reveal),
+            present,
+            contributors,
+        ) {
+            Ok(roster) => {
+                let roster = self.setup.key.sign(roster);
+                let record = RosterRecord {
+                    round,
+                    step,
+                    roster,
+                };
+                let state = self.rounds.entry(round).or_default();
+                state.steps.restore_roster(record.clone());
+                vec![Record::Roster(record)]
+            }
+            Err(RosterError::TooFewReadings { .. }) => {
+                self.fail(round, RoundStatus::TooFewContributors, epoch)
+            }
+            Err(RosterError::TooFewMembers { .. } | RosterError::Bits { .. }) => {
+                self.fail(round, RoundStatus::TooFewPresent, epoch)
+            }
+        }
+    }
+
+    /// The round ends without a sum; who is outside the last roster is missing.
+    fn fail(&mut self, round: Round, status: RoundStatus, epoch: &EpochRecord) -> Vec<Record> {
+        let missing = self.missing(round, epoch);
+        self.end(round, status, epoch, missing)
+    }
+
+    /// Those without a frame before the first roster, those outside the last one after it.
+    pub(super) fn missing(&self, round: Round, epoch: &EpochRecord) -> ClientSet {
+        let state = self.rounds.get(&round);
+        let shown = state.filter(|state| state.steps.last().is_some());
+        let present = shown.map(|state| state.steps.members(epoch));
+        let is_there = |client: &ClientId| match &present {
+            Some(present) => present.contains(client),
+            None => state.is_some_and(|state| state.frames.contains_key(client)),
+        };
+        let members = epoch.members.iter().map(|member| member.client);
+        members.filter(|client| !is_there(client)).collect()
+    }
+
+    /// Notifications 6 and 7.
+    pub(super) fn answer_to_roster(
+        &mut self,
+        now: UnixTime,
+        header: &FrameHeader,
+        roster: RosterHash,
+        answer: Answer,
+        hash: [u8; 32],
+    ) -> Result<Vec<Record>, Refusal> {
+        let (client, round) = (header.client, header.round);
+        if self.is_repeated_answer(round, client, hash) {
+            return Ok(Vec::new());
+        }
+        let deadline = self.schedule().correction_deadline(round);
+        if now >= deadline || self.last_final.is_some_and(|last| round <= last) {
+            return Err(Refusal::TooLate { round, deadline });
+        }
+        let state = self.rounds.get(&round);
+        let Some(shown) = state.and_then(|state| state.steps.last()) else {
+            return Err(Refusal::NoCorrection { round });
+        };
+        let (step, body) = (shown.step, shown.roster.unverified());
+        let epoch = self
+            .epoch_at(round)
+            .ok_or(Refusal::NotActive { client, round })?;
+        let index = epoch
+            .index(&client)
+            .ok_or(Refusal::NotActive { client, round })?;
+        if epoch.epoch != header.epoch {
+            return Err(Refusal::WrongEpoch {
+                round,
+                expected: epoch.epoch,
+                got: header.epoch,
+            });
+        }
+        if !body.present().contains(index) {
+            return Err(Refusal::NotAsked { client, round });
+        }
+        if body.hash() != roster || body.reveal() != matches!(answer, Answer::Reveal(_)) {
+            return Err(Refusal::DifferentRoster { round });
+        }
+        if state.is_some_and(|state| state.steps.answer(step, client).is_some()) {
+            return Err(Refusal::DifferentFrame { client, round });
+        }
+        self.check_answer(epoch, body.present(), client, &answer)?;
+        let record = AnswerRecord {
+            round,
+            step,
+            client,
+            answer,
+            hash,
+        };
+        let state = self.rounds.entry(round).or_default();
+        state.steps.insert(record.clone());
+        let mut records = vec![Record::Answer(record)];
+        records.extend(self.advance(now, round));
+        Ok(records)
+    }
+
+    fn is_repeated_answer(&self, round: Round, client: ClientId, hash: [u8; 32]) -> bool {
+        let Some(state) = self.rounds.get(&round) else {
+            return false;
+        };
+        let mut answers = state.steps.answers();
+        answers.any(|answer| answer.client == client && answer.hash == hash)
+            || state
+                .finished
+                .as_ref()
+                .is_some_and(|finished| finished.has_answer(client, hash))
+    }
+
+    fn check_answer(
+        &self,
+        epoch: &EpochRecord,
+        present: &MemberBits,
+        client: ClientId,
+        answer: &Answer,
+    ) -> Result<(), Refusal> {
+        match answer {
+            Answer::Pads(words) => {
+                let (expected, got) = (self.setup.descriptor.slots().len(), words.words().len());
+                if expected != got {
+                    return Err(Refusal::Slots { expected, got });
+                }
+            }
+            Answer::Reveal(keys) => {
+                let expected = dealers_of(epoch, client, present).count();
+                let got = keys.len();
+                if expected != got {
+                    return Err(Refusal::ShareKeys { expected, got });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all masks and pads off the frames of the last roster.
+    pub(super) fn unmask(&self, round: Round, epoch: &EpochRecord) -> Unmasked {
+        let slots = self.setup.descriptor.slots().len();
+        let mut sum = Superposition::zero(slots);
+        let (mut wrong, mut unrecovered, mut at_fault) = (Vec::new(), Vec::new(), Vec::new());
+        let Some(state) = self.rounds.get(&round) else {
+            return Unmasked {
+                sum: Err(ClientSet::default()),
+                wrong,
+                at_fault: ClientSet::default(),
+            };
+        };
+        let members = state.steps.members(epoch);
+        let told = self.told_keys(round, epoch, &members);
+        let nothing = Vec::new();
+        for client in &members {
+            let Some(frame) = state.frames.get(client) else {
+                continue;
+            };
+            let keys = told.get(client).unwrap_or(&nothing);
+            let before = wrong.len();
+            if let Err(error) = self.unmask_one(epoch, frame, keys, &mut sum, &mut wrong) {
+                unrecovered.push(*client);
+                if error == RecoveryError::Commitment || wrong.len() > before {
+                    at_fault.push(*client);
+                }
+            }
+        }
+        for answer in state.steps.answers() {
+            if let Answer::Pads(pads) = &answer.answer
+                && members.contains(&answer.client)
+            {
+                sum.subtract_words(pads.words());
+            }
+        }
+        let sum = if unrecovered.is_empty() {
+            Ok(sum)
+        } else {
+            Err(unrecovered.into_iter().collect())
+        };
+        let at_fault = at_fault.into_iter().collect();
+        Unmasked {
+            sum,
+            wrong,
+            at_fault,
+        }
+    }
+
+    fn unmask_one(
+        &self,
+        epoch: &EpochRecord,
+        frame: &FrameRecord,
+        keys: &[(usize, ShareKey)],
+        sum: &mut Superposition,
+        wrong: &mut Vec<WrongShare>,
+    ) -> Result<(), RecoveryError> {
+        let (Some(mask), Some(member)) = (&frame.mask, epoch.get(&frame.client)) else {
+            return Err(RecoveryError::Commitment);
+        };
+        let place = Place {
+            descriptor: self.setup.descriptor.hash(),
+            client: frame.client,
+            epoch: epoch.epoch,
+            round: frame.round,
+        };
+        let threshold = self.setup.descriptor.threshold(epoch.members.len());
+        let slots = self.setup.descriptor.slots().len();
+        let recovery = mask.recover(&place, slots, threshold, keys.iter().copied());
+        let holders = recovery.wrong.iter();
+        let holders = holders.filter_map(|position| member.holders.as_slice().get(*position));
+        wrong.extend(holders.map(|holder| WrongShare {
+            dealer: frame.client,
+            holder: *holder,
+        }));
+        let words = recovery.words?;
+        // `checked` has compared the number of words when the frame came in.
+        let added = sum.add(&frame.words);
+        debug_assert!(added.is_ok(), "{added:?}");
+        sum.subtract_words(&words);
+        Ok(())
+    }
+
+    /// The share keys that were told, by dealer, each with its holder's position.
+    fn told_keys(
+        &self,
+        round: Round,
+        epoch: &EpochRecord,
+        members: &ClientSet,
+    ) -> BTreeMap<ClientId, Vec<(usize, ShareKey)>> {
+        let mut told: BTreeMap<ClientId, Vec<(usize, ShareKey)>> = BTreeMap::new();
+        let state = self.rounds.get(&round);
+        let Some((state, last)) = state.and_then(|state| Some((state, state.steps.last()?))) else {
+            return told;
+        };
+        let present = last.roster.unverified().present();
+        for holder in members {
+            let answer = state.steps.answer(last.step, *holder);
+            let Some(Answer::Reveal(keys)) = answer.map(|answer| &answer.answer) else {
+                continue;
+            };
+            for (dealer, key) in dealers_of(epoch, *holder, present).zip(keys) {
+                let holders = epoch.get(&dealer).map(|member| &member.holders);
+                let position = holders.and_then(|h| h.as_slice().binary_search(holder).ok());
+                if let Some(position) = position {
+                    told.entry(dealer).or_default().push((position, *key));
+                }
+            }
+        }
+        told
+    }
+
+    /// Members of the last roster that have not answered it.
+    pub(super) fn unanswered(&self, round: Round, epoch: &EpochRecord) -> ClientSet {
+        let Some(state) = self.rounds.get(&round) else {
+            return ClientSet::default();
+        };
+        let Some(last) = state.steps.last() else {
+            return ClientSet::default();
+        };
+        let members = state.steps.members(epoch);
+        let silent = members
+            .iter()
+            .filter(|c| state.steps.answer(last.step, **c).is_none());
+        silent.copied().collect()
+    }
+}
+
+/// Those among `present` who drew `holder`, ascending.
+fn dealers_of<'a>(
+    epoch: &'a EpochRecord,
+    holder: ClientId,
+    present: &'a MemberBits,
+) -> impl Iterator<Item = ClientId> + 'a {
+    let neighbours = epoch.get(&holder).into_iter();
+    let neighbours = neighbours.flat_map(|member| member.neighbours.iter());
+    neighbours.copied().filter(move |peer| {
+        let index = epoch.index(peer);
+        let dealer = index.and_then(|index| epoch.members.get(index));
+        index.is_some_and(|index| present.contains(index))
+            && dealer.is_some_and(|dealer| dealer.holders.contains(&holder))
+    })
+}
