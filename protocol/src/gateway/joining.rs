@@ -274,7 +274,9 @@ impl Gateway {
                 });
             }
         }
-        let all_drawn = self.drawn_among(&kept);
+        // Leavers among them: a manifest that still names them is on its way.
+        let known = self.state.body.neighbours.iter();
+        let all_drawn = self.drawn_among(&known.map(|n| n.party.client).collect());
         let body = &mut self.state.body;
         body.drawn = all_drawn
             .iter()
@@ -318,15 +320,16 @@ impl Gateway {
     }
 
     /// In a double-mask net: how many of its own draw this gateway has, and how many it should have
-    /// in a net of the size announced last. A net that grows, and neighbours that leave, make for
-    /// more draws; nothing that a provider could say alone does.
+    /// in a net as large as it can see by its own edges and the size announced last. A net that grows,
+    /// and neighbours that leave, make for more draws, never for more than k.
     fn lacking_holders(&self) -> Option<(usize, usize)> {
         if !self.is_double_mask() {
             return None;
         }
-        let members = self.state.body.manifests.last().map(InForce::members)?;
-        let wanted = self.setup.descriptor.drawn_of(members);
-        let have = self.holders_of(&self.edges_held()).len();
+        let edges = self.edges_held();
+        let members = self.state.body.manifests.last().map_or(0, InForce::members);
+        let wanted = self.setup.descriptor.drawn_of(members.max(edges.len() + 1));
+        let have = self.holders_of(&edges).len();
         let offered = self.state.body.neighbours.iter();
         let offered = offered.filter(|n| n.phase == EdgePhase::Offered).count();
         (have + offered < wanted).then_some((have, wanted))
@@ -458,11 +461,12 @@ impl Gateway {
         std::iter::once(self.persist(None)).chain(frame).collect()
     }
 
-    /// Those drawn by this gateway itself among its edges.
+    /// Those drawn by this gateway itself among its edges, never more than k.
     fn holders_of(&self, edges: &EdgeSet) -> ClientSet {
         let drawn = self.state.body.drawn.iter();
         drawn
             .filter(|client| edges.contains(client))
+            .take(self.setup.descriptor.out_degree())
             .copied()
             .collect()
     }

@@ -219,8 +219,9 @@ impl Gateway {
                 known.phase != EdgePhase::Offered && known.party.package == edge.end.package
             });
             let known = known.ok_or(Fault::ForeignNeighbour { epoch, client })?;
-            // Shares go to those whom this gateway drew itself, and to nobody else.
-            if edge.role.holder != self.state.body.drawn.contains(&client) {
+            // Shares go to those whom this gateway drew itself, and to nobody else. A draw that is younger
+            // than the statement behind the manifest is not in it yet.
+            if edge.role.holder && !self.state.body.drawn.contains(&client) {
                 return Err(Fault::ForeignHolder { epoch, client });
             }
             parties.push(known.party.clone());

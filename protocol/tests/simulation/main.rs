@@ -13,6 +13,7 @@
 )]
 
 mod accidents;
+mod masked;
 mod pki;
 mod store;
 mod sweeps;

@@ -33,17 +33,25 @@ impl Store {
             Record::Frame(frame) => replace(&mut snapshot.frames, frame),
             Record::Resent(frame) => replace(&mut snapshot.resent, frame),
             Record::CorrectionOpened(opened) => snapshot.corrections.push(opened),
+            Record::Roster(roster) => snapshot.rosters.push(roster),
+            Record::Answer(answer) => snapshot.answers.push(answer),
             Record::Outcome(outcome) => {
                 snapshot.frames.retain(|frame| frame.round != outcome.round);
                 snapshot.resent.retain(|frame| frame.round != outcome.round);
                 snapshot
                     .corrections
                     .retain(|opened| opened.round != outcome.round);
+                snapshot
+                    .answers
+                    .retain(|answer| answer.round != outcome.round);
+                snapshot
+                    .rosters
+                    .retain(|roster| roster.round >= outcome.round);
                 snapshot.last_final = snapshot.last_final.max(Some(outcome.round));
                 if std::env::var_os("DCNET_SIMULATION_LOG").is_some() {
                     println!("{outcome:?}");
                 }
-                self.outcomes.push(outcome);
+                self.outcomes.push(*outcome);
             }
             Record::Deliver { to, message } => {
                 let (sequence, inbox) = self.inboxes.entry(to).or_default();

@@ -43,6 +43,9 @@ pub(crate) struct Params {
     pub(crate) epoch_length: u32,
     pub(crate) loss: u16,
     pub(crate) skew: i64,
+    pub(crate) mode: CorrectionMode,
+    /// Shares that recover a self-mask; of use in double-mask mode.
+    pub(crate) threshold: u16,
 }
 impl Default for Params {
     fn default() -> Self {
@@ -50,6 +53,8 @@ impl Default for Params {
             epoch_length: 1,
             loss: 300,
             skew: 0,
+            mode: CorrectionMode::Resend,
+            threshold: 0,
         }
     }
 }
@@ -114,9 +119,9 @@ impl World {
             slots: [1, 2, 16].map(slot).to_vec(),
             min_size,
             out_degree,
-            threshold: 0,
+            threshold: params.threshold,
             max_loss_permille: params.loss,
-            correction_mode: CorrectionMode::Resend,
+            correction_mode: params.mode,
             epoch_length: params.epoch_length,
             provider_key: key.verifying_key().to_sec1(),
             ca_fingerprint: authority.anchor().fingerprint(),
@@ -476,6 +481,10 @@ impl World {
             }
             match output {
                 Output::Persist(persist) => {
+                    assert_eq!(
+                        persist.evidence, None,
+                        "an honest provider was caught lying"
+                    );
                     self.nodes[member].disk = Some(persist.state.expose().to_vec());
                 }
                 Output::Send(request) => self.send(member, request),
@@ -538,7 +547,10 @@ impl World {
                     return;
                 }
                 match asked {
-                    Ok(Reply::Receipt(receipt)) => Some(gateway::Input::Accepted(receipt)),
+                    Ok(Reply::Receipt(receipt)) => {
+                        let signed = self.provider.sign_receipts(vec![receipt]).remove(0);
+                        Some(gateway::Input::Accepted(Box::new(signed)))
+                    }
                     Ok(Reply::Relayed) => panic!("an envelope's reply to a frame"),
                     Err(refusal) => {
                         let slug = refusal.slug().to_owned();
@@ -557,6 +569,10 @@ impl World {
                     .map(|_| gateway::Input::Relayed(envelope.header().clone()))
             }
             Request::Members => Some(gateway::Input::Members(self.provider.member_list())),
+            Request::Roster { round, after } => {
+                let roster = self.provider.roster(round, after).cloned();
+                roster.map(|roster| gateway::Input::Roster(Box::new(roster)))
+            }
             Request::Package(client) => {
                 let package = self.provider.package(&client).cloned();
                 package.map(|package| gateway::Input::Package(Box::new(package)))
