@@ -1,6 +1,6 @@
 //! Evidence: what proves to a third party that a provider has broken the protocol.
 //!
-//! Section 8 of `docs/spec/protocol.md`. Everything in it is signed by the provider itself; whoever
+//! Section 4.13 of `docs/spec/protocol.md`. Everything in it is signed by the provider itself; whoever
 //! checks it needs the net descriptor, which holds the provider's key, and trusts neither side.
 
 use std::io::{Read, Write};

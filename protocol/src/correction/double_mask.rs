@@ -1,6 +1,6 @@
 //! Answering rosters: of one member and round, either its self-mask or its pads become known.
 //!
-//! Section 7.13 of `docs/spec/protocol.md`. All that a gateway tells about a round follows from the
+//! Section 7.17 of `docs/spec/protocol.md`. All that a gateway tells about a round follows from the
 //! last roster that it answered: pads towards neighbours outside it, share keys of members inside it.
 //! The conditions checked here, each with a name, bound what a provider can gather that shows
 //! different rosters to different members.

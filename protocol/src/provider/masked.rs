@@ -1,6 +1,6 @@
 //! The double-mask correction at the provider: rosters, answers, and the sum under both masks.
 //!
-//! Sections 7.12 and 7.14 of `docs/spec/protocol.md`.
+//! Sections 7.16 and 7.18 of `docs/spec/protocol.md`.
 
 use std::collections::BTreeMap;
 
