@@ -48,6 +48,7 @@ pub mod gateway;
 pub mod key_agreement;
 pub mod key_graph;
 pub mod membership;
+pub mod merkle;
 pub mod message;
 pub mod names;
 pub mod notification;
