@@ -1,8 +1,10 @@
 //! Membership: who is in a net, in which state, and on whose word.
 
+pub mod checkpoint;
 pub mod edge;
 pub mod entry;
 pub mod epoch_head;
+pub mod log;
 
 use std::fmt;
 

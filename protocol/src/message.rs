@@ -273,9 +273,9 @@ pub struct SignedReceipt {
 impl SignedReceipt {
     /// Signs `receipts`, all of one net, with one signature; they come back in the same order.
     pub fn sign(receipts: Vec<Receipt>, descriptor: &NetDescriptor, key: &SigningKey) -> Vec<Self> {
-        let mut tree = Tree::default();
+        let mut tree = Tree::new();
         for receipt in &receipts {
-            tree.append(receipt.encode());
+            tree.push(receipt.encode());
         }
         let batch = key.sign(ReceiptBatch {
             net: descriptor.net(),

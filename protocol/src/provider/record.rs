@@ -6,7 +6,7 @@ use crate::key_agreement::{KeyPackageHash, SignedKeyPackage};
 use crate::membership::MemberStatus;
 use crate::membership::edge::EdgeSet;
 use crate::membership::entry::{ExitStatement, Neighbourhood};
-use crate::membership::epoch_head::{EpochHead, MemberLeaf, member_tree};
+use crate::membership::epoch_head::{EpochHead, MemberLeaf, MemberTree};
 use crate::merkle::MerkleRoot;
 use crate::names::{ClientId, ClientSet};
 use crate::roster::Roster;
@@ -139,7 +139,7 @@ pub struct EpochMember {
 impl EpochRecord {
     /// An epoch of these members, ascending.
     pub fn new(epoch: Epoch, first_round: Round, members: Vec<EpochMember>) -> Self {
-        let leaves: Vec<MemberLeaf> = members
+        let leaves = members
             .iter()
             .map(|member| MemberLeaf {
                 client: member.client,
@@ -149,7 +149,8 @@ impl EpochRecord {
         Self {
             epoch,
             first_round,
-            member_root: member_tree(&leaves).root(),
+            // In order by construction; an epoch that were not would have no members' tree.
+            member_root: MemberTree::new(leaves).map_or(MerkleRoot::empty(), |tree| tree.root()),
             members,
         }
     }

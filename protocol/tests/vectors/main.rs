@@ -14,6 +14,8 @@ mod derivations;
 mod fields;
 mod formats;
 mod group;
+mod log;
+mod merkle;
 mod net;
 mod statements;
 mod sums;
@@ -35,8 +37,10 @@ const CHECKED: &[&str] = &[
     "frames",
     "inbox",
     "key-packages",
+    "log",
     "manifests",
     "member-lists",
+    "merkle",
     "names",
     "neighbourhoods",
     "pads",

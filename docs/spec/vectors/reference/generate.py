@@ -11,6 +11,8 @@ sys.dont_write_bytecode = True
 import certificates
 import derivations
 import formats
+import logs
+import merkle
 import schedules
 import selftest
 import statements
@@ -21,7 +23,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent.parent
 
 
 def groups():
-    for module in (formats, certificates, statements, derivations, sums, schedules):
+    for module in (formats, certificates, statements, derivations, sums, schedules, merkle, logs):
         for make in module.GROUPS:
             yield make()
 
@@ -35,6 +37,7 @@ def main():
     arguments.add_argument("--check", action="store_true", help="write nothing; fail on any difference")
     check = arguments.parse_args().check
     selftest.run()
+    merkle.selftest()
     accepted = refused = 0
     different, made = [], set()
     for group in groups():
