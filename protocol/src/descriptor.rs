@@ -267,16 +267,11 @@ impl NetDescriptor {
         self.parameters.out_degree.into()
     }
 
-    /// Shares needed to recover a self-mask in an epoch of `members`: t, or its part of the
-    /// complete graph in a net in which nobody can draw k neighbours; never below 2.
-    pub fn threshold(&self, members: usize) -> usize {
+    /// Shares needed to recover the self-mask of a member that draws `drawn` neighbours: t, or the same
+    /// part of fewer in a net in which nobody can draw k; never below 2.
+    pub fn threshold_of(&self, drawn: usize) -> usize {
         let (t, k) = (usize::from(self.parameters.threshold), self.out_degree());
-        let others = members.saturating_sub(1);
-        if others >= k {
-            t
-        } else {
-            (t * others).div_ceil(k).max(MIN_THRESHOLD)
-        }
+        (t * drawn.min(k)).div_ceil(k).max(MIN_THRESHOLD)
     }
 
     /// Neighbours that a member draws in a net of `members`: k, or all others.
@@ -290,11 +285,11 @@ impl NetDescriptor {
         present.saturating_mul(1000) >= members.saturating_mul(alive)
     }
 
-    /// Fewest active holders with which a member submits in an epoch of `members`: the part 1−δ of
-    /// those that it is to draw, never below the threshold.
-    pub fn needed_holders(&self, members: usize) -> usize {
-        self.needed_acknowledgements(self.drawn_of(members))
-            .max(self.threshold(members))
+    /// Fewest active holders with which a member submits that draws `drawn` neighbours: the part 1−δ of
+    /// them, never below the threshold.
+    pub fn needed_holders(&self, drawn: usize) -> usize {
+        self.needed_acknowledgements(drawn)
+            .max(self.threshold_of(drawn))
     }
 
     /// Correction mode.

@@ -166,6 +166,8 @@ pub struct SealedShare {
 pub struct SelfMask {
     /// Hash of the seed at its place.
     pub commitment: [u8; 32],
+    /// Shares that recover the seed.
+    pub threshold: u8,
     /// One share for each active holder, in ascending order of their names.
     #[tls_codec(with = "crate::codec::list16")]
     pub shares: Vec<SealedShare>,
@@ -218,6 +220,8 @@ impl DealtMask {
             round: place.round,
             wire: SelfMask {
                 commitment: seed.commitment(place),
+                // At most the number of holders, which is at most 255.
+                threshold: u8::try_from(threshold).unwrap_or(u8::MAX),
                 shares: sealed,
             },
         })
@@ -295,7 +299,6 @@ impl SelfMask {
         &self,
         place: &Place,
         slots: usize,
-        threshold: usize,
         keys: impl IntoIterator<Item = (usize, ShareKey)>,
     ) -> Recovery {
         let checks = Checks::new(place);
@@ -314,7 +317,7 @@ impl SelfMask {
                 wrong.push(index);
             }
         }
-        let words = self.combine(place, slots, threshold, &mut good);
+        let words = self.combine(place, slots, &mut good);
         Recovery { words, wrong }
     }
 
@@ -322,9 +325,9 @@ impl SelfMask {
         &self,
         place: &Place,
         slots: usize,
-        threshold: usize,
         good: &mut Vec<Vec<u8>>,
     ) -> Result<Vec<Word>, RecoveryError> {
+        let threshold = usize::from(self.threshold);
         good.sort_unstable();
         good.dedup_by_key(|share| share.first().copied());
         let got = good.len();
@@ -404,7 +407,7 @@ mod tests {
             let told = (0..7)
                 .filter(|i| subset >> i & 1 == 1)
                 .map(|i| (i, keys[i]));
-            let recovery = dealt.wire.recover(&place(), 3, 4, told);
+            let recovery = dealt.wire.recover(&place(), 3, told);
             assert_eq!(recovery.wrong, []);
             if subset.count_ones() >= 4 {
                 assert_eq!(recovery.words.as_deref(), Ok(dealt.words()));
@@ -424,12 +427,12 @@ mod tests {
         let mut told: Vec<_> = keys(5).into_iter().enumerate().collect();
         told[1].1.0[0] ^= 1;
         told.push((5, ShareKey([0; 16])));
-        let recovery = dealt.wire.recover(&place(), 3, 3, told.clone());
+        let recovery = dealt.wire.recover(&place(), 3, told.clone());
         assert_eq!(recovery.wrong, [1, 5]);
         assert_eq!(recovery.words.as_deref(), Ok(dealt.words()));
         told[0].1.0[15] ^= 1;
         told[2].1.0[7] ^= 1;
-        let recovery = dealt.wire.recover(&place(), 3, 3, told);
+        let recovery = dealt.wire.recover(&place(), 3, told);
         assert_eq!(recovery.wrong, [0, 1, 2, 5]);
         assert_eq!(
             recovery.words,
@@ -442,7 +445,7 @@ mod tests {
         let mut dealt = dealt(3, 5);
         dealt.wire.commitment[0] ^= 1;
         let told = keys(5).into_iter().enumerate();
-        let recovery = dealt.wire.recover(&place(), 3, 3, told);
+        let recovery = dealt.wire.recover(&place(), 3, told);
         assert_eq!(recovery.words, Err(RecoveryError::Commitment));
     }
 
@@ -454,7 +457,7 @@ mod tests {
             ..place()
         };
         let told = keys(5).into_iter().enumerate();
-        assert_eq!(dealt.wire.recover(&elsewhere, 3, 3, told).wrong.len(), 5);
+        assert_eq!(dealt.wire.recover(&elsewhere, 3, told).wrong.len(), 5);
     }
 
     #[test]

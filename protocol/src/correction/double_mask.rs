@@ -27,6 +27,8 @@ pub struct Circumstances<'a> {
     pub index: usize,
     /// Indices of its active holders in that epoch.
     pub holders: &'a [usize],
+    /// Shares that recover the self-mask of the frame sealed last.
+    pub threshold: usize,
     /// The larger of the net's and the owner's minimum size.
     pub min_size: usize,
     /// Rosters of the same round that were seen before, with whether they were answered, ascending
@@ -164,7 +166,7 @@ fn sizes(roster: &Roster, known: &Circumstances<'_>) -> Result<(), Refusal> {
     let alive = alive
         .filter(|index| roster.present().contains(**index))
         .count();
-    let needed = known.descriptor.threshold(members);
+    let needed = known.threshold;
     if alive < needed {
         return Err(Refusal::TooFewHolders { alive, needed });
     }

@@ -145,6 +145,7 @@ impl Gateway {
                 head: manifest.map(InForce::head),
                 index: manifest.map_or(usize::MAX, |m| index_of(m.manifest().index)),
                 holders: &holders,
+                threshold: sealed.map_or(usize::MAX, |sealed| sealed.threshold.into()),
                 min_size: self.min_size(),
                 seen: &seen,
                 refused: body.distrusted || of_round.is_some_and(|rosters| rosters.refused),

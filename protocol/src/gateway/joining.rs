@@ -319,6 +319,13 @@ impl Gateway {
         self.setup.descriptor.correction_mode() == CorrectionMode::DoubleMask
     }
 
+    /// How many neighbours this gateway's own draw is to have in an epoch of so many members. A provider
+    /// that calls the net smaller than it is does not make that fewer than are there.
+    pub(super) fn to_be_drawn(&self, members: usize) -> usize {
+        let have = self.holders_of(&self.edges_held()).len();
+        self.setup.descriptor.drawn_of(members).max(have)
+    }
+
     /// In a double-mask net: how many of its own draw this gateway has, and how many it should have
     /// in a net as large as it can see by its own edges and the size announced last. A net that grows,
     /// and neighbours that leave, make for more draws, never for more than k.

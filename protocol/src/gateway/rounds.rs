@@ -267,7 +267,7 @@ impl Gateway {
         }
         let (net, hash, client) = (descriptor.net(), descriptor.hash(), self.setup.client);
         let mode = descriptor.correction_mode();
-        let threshold = descriptor.threshold(manifest.members());
+        let threshold = descriptor.threshold_of(self.to_be_drawn(manifest.members()));
         let epoch = manifest.head().epoch;
         let keys = self
             .epoch_keys(Some(&manifest))
@@ -295,6 +295,10 @@ impl Gateway {
             round,
             epoch,
             bytes: masked.into_frame().encode(),
+            threshold: match mode {
+                CorrectionMode::Resend => 0,
+                CorrectionMode::DoubleMask => u8::try_from(threshold).unwrap_or(u8::MAX),
+            },
             receipt: None,
         })
     }
@@ -314,7 +318,10 @@ impl Gateway {
         }
         if self.setup.descriptor.correction_mode() == CorrectionMode::DoubleMask {
             let holders = manifest.holders().len();
-            let needed = self.setup.descriptor.needed_holders(members);
+            let needed = self
+                .setup
+                .descriptor
+                .needed_holders(self.to_be_drawn(members));
             if holders < needed {
                 return Err(RoundRefusal::TooFewHolders { holders, needed });
             }

@@ -125,6 +125,8 @@ pub(super) struct Sealed {
     pub(super) epoch: Epoch,
     #[tls_codec(with = "crate::codec::bytes32")]
     pub(super) bytes: Vec<u8>,
+    /// Shares that recover its self-mask; 0 without one.
+    pub(super) threshold: u8,
     /// The provider's word that it has it.
     #[tls_codec(with = "crate::codec::option")]
     pub(super) receipt: Option<SignedReceipt>,

@@ -133,7 +133,7 @@ impl Provider {
         if descriptor.correction_mode() != CorrectionMode::DoubleMask {
             return ClientSet::default();
         }
-        let needed = descriptor.needed_holders(members.len());
+        let needed = descriptor.needed_holders(descriptor.drawn_of(members.len()));
         let weak = members
             .iter()
             .filter(|member| member.holders.len() < needed);

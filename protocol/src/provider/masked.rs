@@ -386,9 +386,8 @@ impl Provider {
             epoch: epoch.epoch,
             round: frame.round,
         };
-        let threshold = self.setup.descriptor.threshold(epoch.members.len());
         let slots = self.setup.descriptor.slots().len();
-        let recovery = mask.recover(&place, slots, threshold, keys.iter().copied());
+        let recovery = mask.recover(&place, slots, keys.iter().copied());
         let holders = recovery.wrong.iter();
         let holders = holders.filter_map(|position| member.holders.as_slice().get(*position));
         wrong.extend(holders.map(|holder| WrongShare {

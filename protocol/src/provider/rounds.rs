@@ -14,7 +14,7 @@ use crate::membership::MemberStatus;
 use crate::message::{Correction, Message};
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Round, UnixTime};
-use crate::self_mask::SelfMask;
+use crate::self_mask::{MIN_THRESHOLD, SelfMask};
 use crate::superposition::Superposition;
 
 /// A round that is not final yet, or whose frames may still be sent again.
@@ -189,7 +189,7 @@ impl Provider {
     }
 
     /// A self-mask is there if and only if the net corrects by double masks, with a share for each
-    /// active holder.
+    /// active holder, of which at least 2 and at most all recover it.
     fn check_mask(
         &self,
         round: Round,
@@ -200,7 +200,11 @@ impl Provider {
         let holders = member.map_or(0, |member| member.holders.len());
         let expected = if self.is_double_mask() { holders } else { 0 };
         let got = mask.map_or(0, |mask| mask.shares.len());
-        if mask.is_some() == self.is_double_mask() && expected == got {
+        let threshold = mask.is_none_or(|mask| {
+            let threshold = usize::from(mask.threshold);
+            (MIN_THRESHOLD..=got).contains(&threshold)
+        });
+        if mask.is_some() == self.is_double_mask() && expected == got && threshold {
             Ok(())
         } else {
             Err(Refusal::Shares { expected, got })

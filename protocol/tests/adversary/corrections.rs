@@ -3,7 +3,7 @@
 use dcnet_protocol::correction::resend::Refusal;
 use dcnet_protocol::frame::FrameBody;
 use dcnet_protocol::gateway::{Fault, Gateway, Input, Policy, Report, Setup, SetupError};
-use dcnet_protocol::message::{Correction, Manifest, Message};
+use dcnet_protocol::message::{Correction, Message};
 use dcnet_protocol::names::ClientId;
 
 use crate::world::{self, Net};
@@ -252,10 +252,8 @@ fn the_number_of_members_is_the_providers_word() {
     let mut net = Net::new();
     net.join(ROUND);
     let client = id("gw-1");
-    let manifest = Manifest {
-        members: 1_000_000,
-        ..net.manifest(client, EPOCH, ROUND)
-    };
+    let mut manifest = net.manifest(client, EPOCH, ROUND);
+    manifest.head.members = 1_000_000;
     net.announce(manifest);
     let now = net.schedule().border(ROUND);
     net.give(

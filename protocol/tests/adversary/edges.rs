@@ -101,7 +101,7 @@ fn manifests_name_the_packages_in_force() {
     assert_eq!(announced.len(), 5);
     for manifest in &announced {
         let others = fixture.net.others(manifest.client);
-        assert_eq!(manifest.neighbours, fixture.net.ends(&others));
+        assert_eq!(manifest.neighbours, fixture.net.edges(&others));
     }
     // One end has a new key, and says that all know it. Nobody does.
     let alice = id("a");
@@ -111,7 +111,12 @@ fn manifests_name_the_packages_in_force() {
     let announced = manifests(&mut fixture, &everybody);
     assert_eq!(announced.len(), 5, "one for whoever was there before, too");
     for manifest in &announced {
-        assert!(!manifest.neighbours.contains(&alice));
+        assert!(
+            manifest
+                .neighbours
+                .iter()
+                .all(|edge| edge.end.client != alice)
+        );
         let left = if manifest.client == alice { 0 } else { 3 };
         assert_eq!(manifest.neighbours.len(), left);
     }
@@ -124,7 +129,7 @@ fn manifests_name_the_packages_in_force() {
     assert_eq!(announced.len(), 5);
     for manifest in &announced {
         let others = fixture.net.others(manifest.client);
-        assert_eq!(manifest.neighbours, fixture.net.ends(&others));
+        assert_eq!(manifest.neighbours, fixture.net.edges(&others));
     }
 }
 
@@ -147,9 +152,9 @@ fn a_new_package_with_the_same_neighbours_is_a_new_epoch() {
     let again = manifests(&mut fixture, &everybody);
     assert_eq!(again.len(), 5);
     for manifest in &again {
-        assert!(manifest.epoch > first[0].epoch, "other pads");
+        assert!(manifest.head.epoch > first[0].head.epoch, "other pads");
         let others = fixture.net.others(manifest.client);
-        assert_eq!(manifest.neighbours, fixture.net.ends(&others));
+        assert_eq!(manifest.neighbours, fixture.net.edges(&others));
     }
 }
 

@@ -75,6 +75,7 @@ impl Fixture {
             package: self.net.packages[&client].unverified().hash(),
             serial,
             neighbours: self.net.ends(&self.net.others(client)),
+            holders: self.net.others(client),
         }
     }
 
@@ -160,6 +161,7 @@ impl Fixture {
         bytes.extend(header.encode());
         bytes.extend([5, 0, 24]);
         bytes.extend([0; 24]);
+        bytes.push(0); // no self-mask
         bytes
     }
 

@@ -83,7 +83,9 @@ fn faults(net: &mut Net) -> Vec<(ClientId, Fault)> {
 
 fn words(frame: &Frame) -> Vec<u64> {
     match frame.body() {
-        FrameBody::Transmit(words) | FrameBody::Resend { words, .. } => words.to_stored(),
+        FrameBody::Transmit { words, .. }
+        | FrameBody::Resend { words, .. }
+        | FrameBody::Pads { words, .. } => words.to_stored(),
         _ => panic!("not a frame with words"),
     }
 }

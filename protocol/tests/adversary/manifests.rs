@@ -2,8 +2,8 @@
 
 use dcnet_protocol::gateway::{Fault, Gateway, GatewayState, Input, Report, RoundRefusal};
 use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, KeyPackageHash, SignedKeyPackage};
-use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
-use dcnet_protocol::message::Manifest;
+use dcnet_protocol::membership::edge::EdgeEnd;
+use dcnet_protocol::message::{Manifest, ManifestEdge};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::round::Epoch;
 use rand_chacha::ChaCha20Rng;
@@ -30,9 +30,10 @@ fn refused(change: impl Fn(&mut Manifest)) -> Fault {
 }
 
 /// Those of the manifest's neighbours that are called so.
-fn some(manifest: &Manifest, names: &[&str]) -> EdgeSet {
-    let ends = manifest.neighbours.iter().copied();
-    ends.filter(|end| names.contains(&end.client.as_str()))
+fn some(manifest: &Manifest, names: &[&str]) -> Vec<ManifestEdge> {
+    let edges = manifest.neighbours.iter().copied();
+    edges
+        .filter(|edge| names.contains(&edge.end.client.as_str()))
         .collect()
 }
 
@@ -61,9 +62,12 @@ fn a_manifest_for_another_member_or_net_is_refused() {
 fn a_manifest_with_a_stranger_is_refused() {
     let with = |client: ClientId| {
         move |m: &mut Manifest| {
-            let package = m.neighbours.as_slice()[0].package;
-            let end = EdgeEnd { client, package };
-            m.neighbours = m.neighbours.iter().copied().chain([end]).collect();
+            let mut edge = m.neighbours[0];
+            edge.end.client = client;
+            edge.index = m.head.members;
+            m.head.members += 1;
+            m.neighbours.push(edge);
+            m.neighbours.sort_by_key(|edge| edge.end.client);
         }
     };
     let foreign =
@@ -78,14 +82,11 @@ fn a_manifest_with_a_stranger_is_refused() {
 fn a_manifest_with_another_package_of_a_neighbour_is_refused() {
     for name in ["Zwinger.3", "a", "gw-10", "gw-2"] {
         let other = |m: &mut Manifest| {
-            let change = |end: &EdgeEnd| {
-                if end.client == id(name) {
-                    another_package(*end)
-                } else {
-                    *end
+            for edge in &mut m.neighbours {
+                if edge.end.client == id(name) {
+                    edge.end = another_package(edge.end);
                 }
-            };
-            m.neighbours = m.neighbours.iter().map(change).collect();
+            }
         };
         let fault = refused(other);
         assert!(
@@ -94,10 +95,11 @@ fn a_manifest_with_another_package_of_a_neighbour_is_refused() {
         );
     }
     let exchanged = |m: &mut Manifest| {
-        let ends: Vec<_> = m.neighbours.iter().copied().collect();
-        let packages = ends.iter().map(|end| end.package).cycle().skip(1);
-        let turn = |(end, package): (&EdgeEnd, _)| EdgeEnd { package, ..*end };
-        m.neighbours = ends.iter().zip(packages).map(turn).collect();
+        let mut packages: Vec<_> = m.neighbours.iter().map(|edge| edge.end.package).collect();
+        packages.rotate_left(1);
+        for (edge, package) in m.neighbours.iter_mut().zip(packages) {
+            edge.end.package = package;
+        }
     };
     assert!(matches!(refused(exchanged), Fault::ForeignNeighbour { .. }));
 }
@@ -157,11 +159,11 @@ fn an_edge_with_a_package_that_was_replaced_is_in_no_manifest() {
 
 #[test]
 fn an_epoch_is_not_announced_twice() {
-    let again = |m: &mut Manifest| m.epoch = Epoch::new(EPOCH);
+    let again = |m: &mut Manifest| m.head.epoch = Epoch::new(EPOCH);
     assert!(matches!(refused(again), Fault::Manifest { .. }));
-    let older = |m: &mut Manifest| m.epoch = Epoch::new(EPOCH - 1);
+    let older = |m: &mut Manifest| m.head.epoch = Epoch::new(EPOCH - 1);
     assert!(matches!(refused(older), Fault::Manifest { .. }));
-    let same_round = |m: &mut Manifest| m.first_round = ROUND;
+    let same_round = |m: &mut Manifest| m.head.first_round = ROUND;
     assert!(matches!(refused(same_round), Fault::Manifest { .. }));
 }
 
@@ -197,7 +199,7 @@ fn nothing_is_sent_behind_too_few_pads_or_into_too_small_a_sum() {
             RoundRefusal::TooFewNeighbours { neighbours: 2 },
         ),
         (
-            &["Zwinger.3", "a", "gw-10"],
+            &["Zwinger.3", "a"],
             3,
             RoundRefusal::TooFewMembers {
                 members: 3,
@@ -209,11 +211,16 @@ fn nothing_is_sent_behind_too_few_pads_or_into_too_small_a_sum() {
         let mut net = Net::new();
         net.join(ROUND);
         let client = id("gw-1");
-        let manifest = Manifest {
-            neighbours: net.ends(&set(neighbours)),
-            members,
+        let mut manifest = Manifest {
+            neighbours: net.edges(&set(neighbours)),
             ..net.manifest(client, EPOCH, ROUND)
         };
+        // Indices within a tree of so few.
+        manifest.head.members = members;
+        for (edge, index) in manifest.neighbours.iter_mut().zip(1..) {
+            edge.index = index;
+        }
+        manifest.index = 0;
         net.announce(manifest);
         let now = net.schedule().border(ROUND);
         net.give(
@@ -274,7 +281,7 @@ fn the_provider_may_choose_three_of_the_edges() {
     net.join(ROUND);
     let client = id("gw-1");
     let chosen = Manifest {
-        neighbours: net.ends(&set(&["Zwinger.3", "a", "gw-10"])),
+        neighbours: net.edges(&set(&["Zwinger.3", "a", "gw-10"])),
         ..net.manifest(client, EPOCH, ROUND)
     };
     net.announce(chosen);

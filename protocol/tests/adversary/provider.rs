@@ -139,6 +139,7 @@ fn an_exit_reaches_those_who_name_the_leaver() {
     let without = fixture.net.ends(&set(&["Zwinger.3", "gw-1", "gw-10"]));
     let statement = Neighbourhood {
         neighbours: without,
+        holders: set(&["gw-1"]),
         ..fixture.neighbourhood(id("gw-2"), 5)
     };
     let frame = fixture.entered(id("gw-2"), id("gw-2"), statement);

@@ -14,8 +14,10 @@ use dcnet_protocol::gateway::{
 };
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
+use dcnet_protocol::membership::epoch_head::{EpochHead, MemberLeaf, MemberTree};
 use dcnet_protocol::message::{
-    Correction, Delivery, Manifest, MemberList, MemberSummary, Message, Receipt, frame_hash,
+    Correction, Delivery, Manifest, ManifestEdge, MemberList, MemberSummary, Message, Receipt,
+    Role, SignedReceipt, frame_hash,
 };
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::notification::Notification;
@@ -207,6 +209,8 @@ impl Net {
                     Input::Package(Box::new(self.packages[&client].clone())),
                 )]
             }
+            // Rosters are shown by the tests.
+            Request::Roster { .. } => Vec::new(),
             Request::Envelope(envelope) => {
                 let header = envelope.header().clone();
                 let relayed = (from, Input::Relayed(header.clone()));
@@ -225,6 +229,7 @@ impl Net {
                 let header = frame.header();
                 let receipt = Receipt {
                     net: header.net,
+                    descriptor: header.descriptor,
                     client: from,
                     epoch: header.epoch,
                     round: header.round,
@@ -235,10 +240,12 @@ impl Net {
                     let sent = package.unverified();
                     self.registered.insert(from, sent.clone());
                 }
-                if matches!(notification, Notification::Transmit | Notification::Resend) {
+                if notification >= Notification::Resend {
                     self.sent.push(frame);
                 }
-                vec![(from, Input::Accepted(receipt))]
+                let mut signed =
+                    SignedReceipt::sign(vec![receipt], &self.descriptor, &self.provider_key);
+                vec![(from, Input::Accepted(Box::new(signed.remove(0))))]
             }
         }
     }
@@ -268,11 +275,40 @@ impl Net {
             net: self.descriptor.net(),
             descriptor: self.descriptor.hash(),
             client,
-            epoch: Epoch::new(epoch),
-            first_round,
-            members: 5,
-            neighbours: self.ends(&self.others(client)),
+            head: self.head(epoch, first_round),
+            index: self.index(&client),
+            neighbours: self.edges(&self.others(client)),
         }
+    }
+
+    pub(crate) fn head(&self, epoch: u64, first_round: Round) -> EpochHead {
+        let leaf = |client: &ClientId| MemberLeaf {
+            client: *client,
+            package: self.packages[client].unverified().hash(),
+        };
+        let leaves = self.everybody().iter().map(leaf).collect();
+        let tree = MemberTree::new(leaves).unwrap();
+        tree.epoch_head(Epoch::new(epoch), first_round)
+    }
+
+    pub(crate) fn index(&self, client: &ClientId) -> u32 {
+        let everybody = self.everybody();
+        let index = everybody.iter().position(|other| other == client).unwrap();
+        u32::try_from(index).unwrap()
+    }
+
+    /// Edges to `clients`, all drawn at both ends.
+    pub(crate) fn edges(&self, clients: &ClientSet) -> Vec<ManifestEdge> {
+        let ends = self.ends(clients);
+        let edge = |end: &EdgeEnd| ManifestEdge {
+            end: *end,
+            index: self.index(&end.client),
+            role: Role {
+                holder: true,
+                dealer: true,
+            },
+        };
+        ends.iter().map(edge).collect()
     }
 
     pub(crate) fn announce(&mut self, manifest: Manifest) {
@@ -283,7 +319,7 @@ impl Net {
     pub(crate) fn announce_signed(&mut self, signed: Signed<Manifest>) {
         let Manifest {
             client,
-            first_round,
+            head: EpochHead { first_round, .. },
             ..
         } = *signed.unverified();
         let now = self.schedule().start(first_round);
