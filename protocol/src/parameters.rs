@@ -38,9 +38,9 @@
 //! |D(A) ∩ (S ∪ C)|  ≥  t − min(k − t, e)                                                    (*)
 //! ```
 //!
-//! For |S| = 1 that is also enough: A is shown a roster without k − t honest holders of its own,
-//! these are shown one with A, everybody else one without. So the threshold cannot be chosen lower
-//! than this by a better argument, only the union below may be.
+//! If anybody may be left out at all, that is also enough for |S| = 1: A is shown a roster without
+//! k − t honest holders of its own, these are shown one with A, everybody else one without. So no
+//! better argument allows a lower threshold; only the union below may be wasteful.
 //!
 //! **The bound.** For a fixed S of size s the draws of its members are independent, and in each
 //! s − 1 + c of the n − 1 others are in S ∪ C. The provider picks S after it has seen the graph:
