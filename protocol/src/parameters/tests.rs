@@ -71,8 +71,7 @@ fn a_complete_graph_leaves_nothing_to_chance() {
     // Of s = 5 the 20 pads to the 4 outside could all come, 2 from each: 8 + 10 < 20. They cannot.
     let by_pads = privacy_bits(net(10, 200, 6), sharing(9, 7), 1).unwrap();
     assert!(by_pads.is_infinite() && by_pads > 0.0, "{by_pads}");
-    // t = 5 of 9: 4 are left out at most, the loss allows 2; s − 1 + 1 + 2 >= 5 from s = 3 on,
-    // and 18 pads cannot come from 12 + 6 at once only if one more were needed: they can.
+    // t = 5 of 9: s − 1 + 1 + 2 >= 5 from s = 3 on, and of 18 pads 12 + 6 can come: all of them
     let unsafe_net = privacy_bits(net(10, 200, 4), sharing(9, 5), 1).unwrap();
     assert!(unsafe_net.abs() < 1e-9, "{unsafe_net}");
 }
@@ -198,4 +197,15 @@ fn a_net_bears_less_than_its_largest_loss() {
         (50_000..80_000).contains(&strength.bearable_ppm),
         "{strength:?}"
     );
+}
+
+/// A net keeps its k and t while it grows: those for a million members serve from 20 on.
+#[test]
+fn what_serves_a_large_net_serves_it_while_it_is_small() {
+    for members in (20..400).chain([1000, 5000, 20_000, 100_000, 1_000_000]) {
+        let strength = audit(net(members, 50, 10), sharing(73, 51), Levels::default()).unwrap();
+        let part = members / 20;
+        assert!(strength.corrupt >= Some(part), "{members}: {strength:?}");
+        assert!(strength.lost >= Some(part), "{members}: {strength:?}");
+    }
 }
