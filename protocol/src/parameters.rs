@@ -74,7 +74,8 @@
 //!   a gateway must take from the provider's count.
 //! - *Honest members.* m counts honest members, a gateway's minimum size all of them. So
 //!   n − e − c ≥ m is demanded here; and a gateway must not accept an epoch, nor draw from a list,
-//!   that is much smaller than the net: among m members all but one may be corrupt.
+//!   that is much smaller than the net: among m members all but one may be corrupt, and
+//!   [`Sharing::within`] gives them a smaller t.
 //! - *The list that was drawn from.* n is its size. Members that drew when the net was smaller are
 //!   bounded by the n of then: k and t must be sound for each size at which members draw.
 //! - *Draws that the provider has repeated.* If it can have each member draw R times and keep what
