@@ -54,6 +54,7 @@ pub mod message;
 pub mod names;
 pub mod notification;
 pub mod pad;
+pub mod parameters;
 pub mod provider;
 pub mod roster;
 pub mod round;
