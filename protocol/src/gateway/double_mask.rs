@@ -172,14 +172,20 @@ impl Gateway {
         ) {
             self.note(signed, None);
         }
-        let Some(evidence) = evidence else {
-            return vec![self.persist(None), report];
+        let mut outputs = match evidence {
+            None => vec![self.persist(None)],
+            Some(evidence) => self.keep_evidence(round, evidence),
         };
+        outputs.insert(1, report);
+        outputs
+    }
+
+    /// Keeps what proves that the provider lies; it is trusted no more.
+    pub(super) fn keep_evidence(&mut self, round: Round, evidence: Evidence) -> Vec<Output> {
         self.state.body.distrusted = true;
         let file = EvidenceFile::new(self.setup.descriptor.clone(), evidence);
         vec![
             self.persist_evidence(round, file.to_bytes()),
-            report,
             Output::Report(Report::Evidence { round }),
         ]
     }
