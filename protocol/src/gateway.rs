@@ -5,6 +5,7 @@
 //! nothing behind it happens. What must reach the provider is sent again at every
 //! [`Input::Poll`] until the provider's answer came in, so no answer is lost in a crash.
 
+mod compare;
 mod double_mask;
 mod drawing;
 mod edges;
@@ -27,7 +28,7 @@ use crate::key_agreement::{
     EdgeKey, KeyPackage, Party, SecretBytes, ShareSecret, SignedKeyPackage,
 };
 use crate::membership::edge::{EdgeEnd, EdgeSet};
-use crate::membership::proof::{DrawListView, ListedMembers, LogProof};
+use crate::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
 use crate::message::{Delivery, Message, SignedReceipt};
 use crate::names::{ClientId, ClientSet};
 use crate::notification::Notification;
@@ -114,6 +115,8 @@ pub enum Input {
     Listed(Box<ListedMembers>),
     /// The entry of the membership log that was asked for.
     LogProof(Box<LogProof>),
+    /// What shows that two checkpoints are of one log.
+    CommonLog(Box<CommonLog>),
     /// A key package that was asked for.
     Package(Box<SignedKeyPackage>),
     /// A roster that was asked for.
@@ -200,6 +203,13 @@ pub enum Request {
         list: u64,
         /// Indices in the list.
         at: Vec<u32>,
+    },
+    /// Get what shows that two sizes are of one membership log.
+    CommonLog {
+        /// The smaller size.
+        small: u64,
+        /// The larger size.
+        large: u64,
     },
     /// Get an entry of the membership log.
     LogProof {
@@ -348,6 +358,7 @@ impl Gateway {
             Input::DrawList(view) => self.draw(now, &view, rng),
             Input::Listed(members) => self.listed(now, *members, rng),
             Input::LogProof(proof) => self.proved(now, &proof, rng),
+            Input::CommonLog(common) => self.compared(&common),
             Input::Package(package) => self.package(now, &package, rng),
             Input::Delivery(delivery) => self.delivery(now, delivery, rng),
             Input::Roster(roster) => self.roster(now, &roster),

@@ -79,7 +79,10 @@ impl Gateway {
         let client = neighbour.party.client;
         for envelope in envelopes {
             match self.open(&envelope, &neighbour.party) {
-                Ok(_) => outputs.extend(self.opened(now, &envelope, neighbour.clone())),
+                Ok(notice) => {
+                    outputs.extend(self.opened(now, &envelope, neighbour.clone()));
+                    outputs.extend(self.compare(now, client, notice.checkpoint));
+                }
                 Err(fault) => outputs.push(Output::Report(fault.into())),
             }
         }
@@ -121,9 +124,10 @@ impl Gateway {
         }
         let known = self.neighbour(&client).cloned();
         if let Some(known) = known
-            && self.open(&envelope, &known.party).is_ok()
+            && let Ok(notice) = self.open(&envelope, &known.party)
         {
             let mut outputs = self.opened(now, &envelope, known);
+            outputs.extend(self.compare(now, client, notice.checkpoint));
             outputs.insert(0, self.persist(None));
             outputs.extend(self.send_owed(Some(client), rng));
             outputs.extend(self.poll(now, rng));
@@ -180,6 +184,7 @@ impl Gateway {
             // An acceptance of nothing that was offered.
             EnvelopeKind::EdgeAccept if was.is_none() => return Vec::new(),
             EnvelopeKind::EdgeAccept => offered.filter(|kind| *kind == EnvelopeKind::EdgeAccept),
+            EnvelopeKind::Checkpoint => return Vec::new(),
         };
         let phase = match was {
             Some(EdgePhase::Leaving) => EdgePhase::Leaving,
@@ -236,7 +241,7 @@ impl Gateway {
         }
     }
 
-    fn seal(
+    pub(super) fn seal(
         &self,
         neighbour: &Neighbour,
         kind: EnvelopeKind,
@@ -249,7 +254,9 @@ impl Gateway {
             to: neighbour.party.client,
             kind,
         };
-        let notice = EdgeNotice::new(neighbour.reason, &self.own, &neighbour.party);
+        let checkpoint = self.state.body.follower.last().cloned();
+        let (own, peer) = (&self.own, &neighbour.party);
+        let notice = EdgeNotice::new(neighbour.reason, own, peer, checkpoint);
         Ok(Envelope::seal(
             header,
             &notice,

@@ -40,6 +40,7 @@ impl Gateway {
         outputs.extend(wanted.map(|wanted| Output::Send(Request::Package(wanted.client))));
         outputs.extend(self.ask_listed());
         outputs.extend(self.ask_proof());
+        outputs.extend(self.ask_common());
         outputs.extend(match self.state.body.membership {
             Membership::Joining => self.poll_joining(now),
             Membership::Entered => self.poll_entered(now),

@@ -178,6 +178,11 @@ pub enum RoundRefusal {
         /// Needed.
         needed: usize,
     },
+    /// A neighbour was shown another membership log.
+    #[error(
+        "a neighbour was shown a membership log that the provider has not shown to be this one"
+    )]
+    SplitView,
     /// A manifest of the epoch is here, and not the proof that the epoch is in the membership log.
     #[error("the provider has not proved yet that the epoch is in the membership log")]
     Unproved,
@@ -205,6 +210,7 @@ impl RoundRefusal {
             Self::TooFewMembers { .. } => "too-few-members",
             Self::TooFewNeighbours { .. } => "too-few-neighbours",
             Self::TooFewHolders { .. } => "too-few-holders",
+            Self::SplitView => "split-view",
             Self::Unproved => "unproved",
             Self::Distrusted => "distrusted",
             Self::Shares(_) => "shares",
@@ -252,6 +258,20 @@ pub enum Fault {
     /// The membership log.
     #[error("the provider's membership log: {0}")]
     Log(#[source] LogProofError),
+    /// A checkpoint that a neighbour shows and that is not the provider's.
+    #[error("{client} shows a checkpoint that is not the provider's")]
+    ForeignCheckpoint {
+        /// The neighbour.
+        client: ClientId,
+    },
+    /// A neighbour's log and this gateway's are not shown to be one.
+    #[error("the provider does not show that {client} and this gateway see the same log: {source}")]
+    SplitView {
+        /// The neighbour.
+        client: ClientId,
+        /// What is wrong with what it shows.
+        source: LogProofError,
+    },
     /// An entry of the log that is another than the manifest says.
     #[error("the manifest of epoch {epoch} is not what the membership log says of it")]
     OtherEpoch {

@@ -134,7 +134,9 @@ impl Gateway {
             .rposition(|m| m.head().first_round <= keep)
             .unwrap_or(0);
         body.manifests.drain(..in_force);
-        vec![self.persist(None), Output::Report(report)]
+        let mut outputs = vec![self.persist(None), Output::Report(report)];
+        outputs.extend(self.show_checkpoint(rng));
+        outputs
     }
 
     /// Seals the frame of `round` and sends it.
@@ -305,6 +307,9 @@ impl Gateway {
         let schedule = descriptor.schedule();
         if self.state.body.distrusted {
             return Err(RoundRefusal::Distrusted);
+        }
+        if self.is_view_split(now) {
+            return Err(RoundRefusal::SplitView);
         }
         if self.waits_for_proof(round) {
             return Err(RoundRefusal::Unproved);

@@ -10,7 +10,7 @@ use crate::codec::{DecodeError, Wire as _};
 use crate::descriptor::DescriptorHash;
 use crate::envelope::{EdgeReason, Envelope, EnvelopeKind};
 use crate::key_agreement::{AgreementKey, Party, SecretBytes};
-use crate::membership::checkpoint::LogFollower;
+use crate::membership::checkpoint::{Checkpoint, LogFollower};
 use crate::membership::epoch_head::EpochHead;
 use crate::membership::log::DrawList;
 use crate::message::{Manifest, ManifestEdge, SignedReceipt};
@@ -75,6 +75,16 @@ pub(super) struct Draw {
     pub(super) indices: Vec<u32>,
     /// Members that were found under the indices before.
     pub(super) seen: ClientSet,
+}
+
+/// Two checkpoints, a neighbour's and this gateway's, whose log is to be shown to be one.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct Compare {
+    pub(super) client: ClientId,
+    pub(super) small: Signed<Checkpoint>,
+    pub(super) large: Signed<Checkpoint>,
+    /// Since when, in milliseconds.
+    pub(super) since: u64,
 }
 
 /// Edges in force from a round on.
@@ -223,6 +233,9 @@ pub(super) struct Body {
     pub(super) draw: Option<Draw>,
     /// What is known of the membership log.
     pub(super) follower: LogFollower,
+    /// What neighbours were shown is not yet shown to be of the same log.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) compare: Option<Compare>,
     /// A manifest whose epoch is not yet proved to be in the log.
     #[tls_codec(with = "crate::codec::option")]
     pub(super) announced: Option<Signed<Manifest>>,
@@ -263,6 +276,7 @@ impl GatewayState {
             drawn: ClientSet::default(),
             draw: None,
             follower: LogFollower::new(),
+            compare: None,
             announced: None,
             neighbours: Vec::new(),
             wanted: Vec::new(),

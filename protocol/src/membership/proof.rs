@@ -10,7 +10,7 @@ use super::epoch_head::MemberLeaf;
 use super::log::LogEntry;
 use crate::descriptor::NetDescriptor;
 use crate::key_agreement::SignedKeyPackage;
-use crate::merkle::{Path, ProofError};
+use crate::merkle::{Path, ProofError, verify_consistency};
 use crate::signature::Signed;
 
 /// An entry of the log with its proofs.
@@ -36,8 +36,8 @@ pub enum LogProofError {
     /// The checkpoint.
     #[error(transparent)]
     Log(#[from] LogFault),
-    /// The entry is not in the log.
-    #[error("the entry is not in the log: {0}")]
+    /// The entry is not in the log, or the logs are two.
+    #[error("what is shown does not follow from the log: {0}")]
     Entry(#[from] ProofError),
     /// For another number of known entries, or older than what is known: to be asked for again.
     #[error("the answer does not start from what is known by now")]
@@ -69,6 +69,58 @@ impl LogProof {
         checkpoint.verify_entry(self.index, &self.entry, &self.inclusion)?;
         *follower = next;
         Ok(&self.entry)
+    }
+}
+
+/// That the log as it is extends it at two earlier sizes: so these are two sizes of one log.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct CommonLog {
+    /// Of the log as it is.
+    pub checkpoint: Signed<Checkpoint>,
+    /// The smaller size.
+    pub small: u64,
+    /// Leads from there to the checkpoint.
+    pub small_path: Path,
+    /// The larger size.
+    pub large: u64,
+    /// Leads from there to the checkpoint.
+    pub large_path: Path,
+}
+
+impl CommonLog {
+    /// Whether two checkpoints are of the log that this is about.
+    ///
+    /// # Errors
+    /// [`LogProofError`] if they are not, or if this is about other sizes.
+    pub fn verify(
+        &self,
+        small: &Checkpoint,
+        large: &Checkpoint,
+        descriptor: &NetDescriptor,
+    ) -> Result<(), LogProofError> {
+        if (self.small, self.large) != (small.size, large.size) {
+            return Err(LogProofError::Crossed);
+        }
+        let now = self.checkpoint.verify(descriptor.provider_key());
+        let now = now.map_err(LogFault::from)?;
+        if now.net != descriptor.net() || now.descriptor != descriptor.hash() {
+            return Err(LogFault::WrongNet { got: now.net }.into());
+        }
+        verify_consistency(
+            &small.root,
+            small.size,
+            &now.root,
+            now.size,
+            &self.small_path,
+        )?;
+        verify_consistency(
+            &large.root,
+            large.size,
+            &now.root,
+            now.size,
+            &self.large_path,
+        )?;
+        Ok(())
     }
 }
 

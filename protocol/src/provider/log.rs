@@ -11,7 +11,7 @@ use crate::membership::MemberStatus;
 use crate::membership::checkpoint::Checkpoint;
 use crate::membership::epoch_head::{MemberLeaf, MemberTree};
 use crate::membership::log::{Log, LogEntry};
-use crate::membership::proof::{DrawListView, ListedMember, ListedMembers, LogProof};
+use crate::membership::proof::{CommonLog, DrawListView, ListedMember, ListedMembers, LogProof};
 use crate::names::ClientId;
 use crate::round::Round;
 use crate::signature::Signed;
@@ -214,6 +214,26 @@ impl Provider {
             index,
             entry: LogEntry::decode(entry)?,
             inclusion: log.inclusion(index).ok_or_else(missing)?,
+        })
+    }
+
+    /// That two earlier sizes are of one log, in ascending order.
+    ///
+    /// # Errors
+    /// [`Refusal::LogIndex`] if the log has never had so many entries.
+    pub fn common_log(&self, small: u64, large: u64) -> Result<CommonLog, Refusal> {
+        let log = &self.membership.log;
+        let path = |index| {
+            let size = log.len();
+            log.consistency(index)
+                .ok_or(Refusal::LogIndex { index, size })
+        };
+        Ok(CommonLog {
+            checkpoint: self.checkpoint(),
+            small,
+            small_path: path(small)?,
+            large,
+            large_path: path(large)?,
         })
     }
 

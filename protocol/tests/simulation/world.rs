@@ -576,6 +576,10 @@ impl World {
                 let members = self.provider.listed(list, &at).ok();
                 members.map(|members| gateway::Input::Listed(Box::new(members)))
             }
+            Request::CommonLog { small, large } => {
+                let common = self.provider.common_log(small, large).ok();
+                common.map(|common| gateway::Input::CommonLog(Box::new(common)))
+            }
             Request::LogProof { index, from } => {
                 let proof = self.provider.log_proof(index, from).ok();
                 proof.map(|proof| gateway::Input::LogProof(Box::new(proof)))

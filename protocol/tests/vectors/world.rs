@@ -16,7 +16,9 @@ use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::membership::epoch_head::{EpochHead, MemberLeaf, MemberTree};
 use dcnet_protocol::membership::log::{Log, LogEntry};
-use dcnet_protocol::membership::proof::{DrawListView, ListedMember, ListedMembers, LogProof};
+use dcnet_protocol::membership::proof::{
+    CommonLog, DrawListView, ListedMember, ListedMembers, LogProof,
+};
 use dcnet_protocol::message::{
     Correction, Delivery, Manifest, ManifestEdge, MemberList, MemberSummary, Message, Receipt,
     Role, SignedReceipt, frame_hash,
@@ -221,6 +223,17 @@ impl Net {
             Request::Listed { list, at } => {
                 let members = self.listed(list, &at);
                 vec![(from, Input::Listed(Box::new(members)))]
+            }
+            Request::CommonLog { small, large } => {
+                let path = |size| self.log.consistency(size).unwrap();
+                let common = CommonLog {
+                    checkpoint: self.log.head(&self.provider_key),
+                    small,
+                    small_path: path(small),
+                    large,
+                    large_path: path(large),
+                };
+                vec![(from, Input::CommonLog(Box::new(common)))]
             }
             Request::LogProof { index, from: size } => {
                 let proof = self.log_proof(index, size);
