@@ -34,6 +34,11 @@ impl Session {
                     Reply::Relayed(header) => self.step(Input::Relayed(header)),
                     Reply::Members(list) => self.step(Input::Members(list)),
                     Reply::Package(package) => self.step(Input::Package(package)),
+                    Reply::Roster(Some(roster)) => self.step(Input::Roster(roster)),
+                    Reply::Roster(None) => {
+                        self.has_no_roster();
+                        Ok(())
+                    }
                     Reply::Descriptor(shown) => self.confirm(&shown),
                 }
             }
@@ -81,8 +86,9 @@ impl Session {
             }
         };
         self.is_reached();
+        self.has_looked();
         let pause = if !self.is_busy(now) {
-            Duration::from_millis((self.schedule.interval_millis() / 8).clamp(1_000, 120_000))
+            self.inbox_pause()
         } else if answer.value.deliveries.is_empty() {
             // A provider that does not hold answers back is not asked without a pause.
             Duration::from_millis(200)
@@ -103,7 +109,7 @@ impl Session {
     }
 
     /// Seals the frame of a round, if the clock can be believed.
-    fn seal(&mut self, waiting: Waiting) -> Result<(), LedgerError> {
+    pub(super) fn seal(&mut self, waiting: Waiting) -> Result<(), LedgerError> {
         let Waiting { round, reading, .. } = waiting;
         if let Err(fault) = self.judge() {
             self.missed(round, &fault.to_string());
@@ -196,7 +202,9 @@ impl Session {
                 notification = number,
                 "the provider has the frame of round {round} (notification {number})"
             );
-        } else if notification == Notification::Transmit {
+        } else if notification == Notification::Transmit && self.missed_frame != Some(round) {
+            // Sent again and given up again, it is still one round.
+            self.missed_frame = Some(round);
             self.status.rounds_missed += 1;
         }
         self.parts.machine.commit(&changes)
@@ -219,7 +227,8 @@ impl Session {
     fn is_in_trouble(&mut self, error: &SubmitError) {
         let text = error.to_string();
         let mut pause = self.trouble.pause(random());
-        if self.plan.due(self.now()).is_some() {
+        let now = self.now();
+        if self.plan.due(now).is_some() || self.awaits_roster(now) {
             pause = pause.min(Duration::from_secs(1)); // a window is open, and not for long
         }
         self.not_before = Instant::now() + pause;
