@@ -9,14 +9,16 @@ use std::collections::BTreeMap;
 use dcnet_gateway::daemon::{Effect, Machine};
 use dcnet_gateway::ledger::Ledger;
 use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::descriptor::CorrectionMode;
 use dcnet_protocol::gateway::{Input, Policy, Request, Setup};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider;
-use dcnet_protocol::round::{Round, UnixTime};
+use dcnet_protocol::round::UnixTime;
 use dcnet_protocol::superposition::Reading;
+use support::bench::{Once, once};
 use support::disk::{Disk, Fault};
-use support::net::{Net, rng};
+use support::net::{Net, Shape, rng};
 use support::pki::{Authority, Issued, signing_key};
 
 struct House {
@@ -26,16 +28,20 @@ struct House {
     net: Net,
     disk: Disk,
     machine: Option<Machine>,
-    /// Frames that left, by round and notification.
-    left: BTreeMap<(Round, u8), Vec<u8>>,
+    /// Frames that left, by round, notification and roster.
+    left: BTreeMap<Once, Vec<u8>>,
     restarts: u32,
     reading: i64,
 }
 
 impl House {
-    fn new(disk: Disk) -> Self {
+    fn new(disk: Disk, mode: CorrectionMode) -> Self {
         let authority = Authority::new();
-        let net = Net::at(&authority, 4, [900, 60, 60], START);
+        let shape = Shape {
+            mode,
+            ..Shape::resend(4, [900, 60, 60])
+        };
+        let net = Net::at(&authority, shape, START);
         let issued = authority.statement("house");
         Self {
             client: "house".parse().unwrap(),
@@ -116,17 +122,19 @@ impl House {
             round,
             bytes,
         } = &request
-            && matches!(notification, Notification::Transmit | Notification::Resend)
+            && notification.number() >= Notification::Resend.number()
         {
-            let first = self
-                .left
-                .entry((*round, notification.number()))
-                .or_insert(bytes.clone());
+            let once = once(*round, bytes);
+            let roster = once.2.clone().try_into().unwrap_or([0; 32]);
+            let first = self.left.entry(once).or_insert(bytes.clone());
             assert_eq!(first, bytes, "a second frame of round {round}");
             // What leaves is on the disk: it is still there after a loss of power.
             let ledger = Ledger::with_backend(self.disk.after_power_loss()).unwrap();
             let stored = match notification {
                 Notification::Resend => ledger.answered(*round),
+                Notification::Pads | Notification::Reveal => {
+                    ledger.answered_roster(*round, *notification, &roster)
+                }
                 _ => ledger.sealed(*round),
             };
             assert_eq!(
@@ -142,7 +150,9 @@ impl House {
                 bytes,
                 ..
             } => match self.net.post(provider::Input::Frame { from, bytes }) {
-                Ok(provider::Reply::Receipt(receipt)) => Some(Input::Accepted(receipt)),
+                Ok(provider::Reply::Receipt(receipt)) => {
+                    Some(Input::Accepted(Box::new(self.net.sign(receipt))))
+                }
                 Ok(provider::Reply::Relayed) => None,
                 Err(refusal) => Some(Input::Refused {
                     notification,
@@ -161,6 +171,10 @@ impl House {
                 let package = self.net.provider().package(&client)?.clone();
                 Some(Input::Package(Box::new(package)))
             }
+            Request::Roster { round, after } => {
+                let roster = self.net.roster(from, round, after)?;
+                Some(Input::Roster(Box::new(roster)))
+            }
         }
     }
 
@@ -177,6 +191,7 @@ impl House {
             self.step(Input::Delivery(delivery));
         }
         self.step(Input::Poll);
+        self.step(Input::Retry);
         let now = self.net.now();
         let schedule = self.net.schedule;
         if let Some(round) = schedule.submitted_at(now)
@@ -199,8 +214,8 @@ impl House {
 const START: UnixTime = UnixTime::from_secs(1_800_000_000);
 
 /// Long enough for joining, a few rounds, and a correction.
-fn story(disk: Disk) -> House {
-    let mut house = House::new(disk);
+fn story(disk: Disk, mode: CorrectionMode) -> House {
+    let mut house = House::new(disk, mode);
     house.live_rounds(4);
     house.net.dead.push(0);
     house.live_rounds(2);
@@ -211,13 +226,22 @@ fn story(disk: Disk) -> House {
 
 #[test]
 fn at_every_sync_and_in_both_ways() {
-    let calm = story(Disk::default());
+    fail_everywhere(CorrectionMode::Resend);
+}
+
+#[test]
+fn at_every_sync_and_in_both_ways_under_double_masks() {
+    fail_everywhere(CorrectionMode::DoubleMask);
+}
+
+fn fail_everywhere(mode: CorrectionMode) {
+    let calm = story(Disk::default(), mode);
     assert_eq!(calm.restarts, 0);
     let transmitted = |house: &House| {
         house
             .left
             .keys()
-            .filter(|(_, n)| *n == Notification::Transmit.number())
+            .filter(|(_, n, _)| *n == Notification::Transmit.number())
             .count()
     };
     let resent = |house: &House| house.left.len() - transmitted(house);
@@ -233,7 +257,7 @@ fn at_every_sync_and_in_both_ways() {
         for number in first..=last {
             let disk = Disk::default();
             disk.fail_at(number, fault);
-            let house = story(disk);
+            let house = story(disk, mode);
             assert!(house.restarts >= 1, "{fault} at {number}");
             // One failure costs at most the round it happened in.
             let (got, all) = (transmitted(&house), transmitted(&calm));
