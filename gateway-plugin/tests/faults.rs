@@ -10,6 +10,7 @@ use dcnet_gateway::daemon::{Effect, Machine};
 use dcnet_gateway::ledger::Ledger;
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::CorrectionMode;
+use dcnet_protocol::evidence::EvidenceFile;
 use dcnet_protocol::gateway::{Input, Policy, Request, Setup};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
@@ -18,7 +19,7 @@ use dcnet_protocol::round::UnixTime;
 use dcnet_protocol::superposition::Reading;
 use support::bench::{Once, once};
 use support::disk::{Disk, Fault};
-use support::net::{Net, Shape, rng};
+use support::net::{Lie, Net, Shape, rng};
 use support::pki::{Authority, Issued, signing_key};
 
 struct House {
@@ -32,6 +33,9 @@ struct House {
     left: BTreeMap<Once, Vec<u8>>,
     restarts: u32,
     reading: i64,
+    /// The next frame of this notification is lost with the power, after it is durable.
+    cut: Option<Notification>,
+    lost: Vec<u8>,
 }
 
 impl House {
@@ -53,6 +57,8 @@ impl House {
             left: BTreeMap::new(),
             restarts: 0,
             reading: 0,
+            cut: None,
+            lost: Vec::new(),
         }
     }
 
@@ -111,6 +117,18 @@ impl House {
                 let Effect::Send(request) = effect else {
                     continue;
                 };
+                if let Request::Frame {
+                    notification,
+                    bytes,
+                    ..
+                } = &request
+                    && self.cut == Some(*notification)
+                {
+                    self.cut = None;
+                    self.lost.clone_from(bytes);
+                    self.power_loss();
+                    return;
+                }
                 inputs.extend(self.send(request));
             }
         }
@@ -204,6 +222,18 @@ impl House {
         }
     }
 
+    /// Whether there is evidence, which is sound, and nothing else is believed.
+    fn distrusts(&self) -> bool {
+        let machine = self.machine.as_ref().unwrap();
+        let evidence = machine.ledger().evidence().unwrap();
+        for (_, bytes) in &evidence {
+            EvidenceFile::from_bytes(bytes).unwrap().verify().unwrap();
+        }
+        let distrusts = machine.gateway().is_distrusting();
+        assert_eq!(distrusts, !evidence.is_empty());
+        distrusts
+    }
+
     fn live_rounds(&mut self, rounds: u64) {
         for _ in 0..rounds * 90 {
             self.live();
@@ -247,6 +277,12 @@ fn fail_everywhere(mode: CorrectionMode) {
     let resent = |house: &House| house.left.len() - transmitted(house);
     assert!(transmitted(&calm) >= 6, "{:?}", calm.left.keys());
     assert!(resent(&calm) >= 1, "the story holds a correction");
+    if mode == CorrectionMode::DoubleMask {
+        for kind in [Notification::Pads, Notification::Reveal] {
+            let mut kinds = calm.left.keys().map(|(_, number, _)| *number);
+            assert!(kinds.any(|number| number == kind.number()), "{kind:?}");
+        }
+    }
     // A ledger that was never whole has no name yet (see the ledger's own tests).
     let disk = Disk::default();
     drop(Ledger::with_backend(disk.clone()).unwrap());
@@ -266,4 +302,64 @@ fn fail_everywhere(mode: CorrectionMode) {
         }
     }
     assert!(answered > 0);
+}
+
+#[test]
+fn an_answer_that_was_durable_and_not_sent_is_sent_after_the_restart() {
+    for kind in [
+        Notification::Transmit,
+        Notification::Pads,
+        Notification::Reveal,
+    ] {
+        let mut house = House::new(Disk::default(), CorrectionMode::DoubleMask);
+        house.live_rounds(4);
+        house.cut = Some(kind);
+        house.net.dead.push(0);
+        house.live_rounds(1);
+        assert_eq!(house.restarts, 1, "{kind:?}");
+        let sent = house.left.values().filter(|bytes| **bytes == house.lost);
+        assert_eq!(sent.count(), 1, "{kind:?}: the same bytes, and once each");
+        let outcome = house.net.outcomes.last().unwrap();
+        assert!(outcome.sum.is_some(), "{kind:?}: {outcome:?}");
+        assert!(outcome.contributors.contains(&house.client), "{kind:?}");
+    }
+}
+
+/// Evidence and the distrust that follows from it are durable together or not at all, and a gateway
+/// that has it sends nothing of a reading.
+#[test]
+fn evidence_and_distrust_are_one_at_every_sync_and_in_both_ways() {
+    let joined = |disk: Disk| {
+        let mut house = House::new(disk, CorrectionMode::DoubleMask);
+        house.live_rounds(4);
+        house
+    };
+    let caught = |mut house: House, lie: Lie| {
+        house.net.lie = Some(lie);
+        house.live_rounds(2);
+        house
+    };
+    for lie in [Lie::TwoRosters, Lie::WithoutTheHouse] {
+        let calm = joined(Disk::default());
+        let first = calm.disk.syncs() + 1;
+        let calm = caught(calm, lie);
+        let last = calm.disk.syncs();
+        assert!(calm.distrusts(), "{lie:?}");
+        for fault in [Fault::Failed, Fault::FailedButPersisted] {
+            for number in first..=last {
+                let house = joined(Disk::default());
+                house.disk.fail_at(number, fault);
+                let mut house = caught(house, lie);
+                assert!(house.distrusts(), "{lie:?}, {fault} at {number}");
+                let transmitted = |house: &House| {
+                    let mut keys = house.left.keys();
+                    keys.rfind(|(_, n, _)| *n == Notification::Transmit.number())
+                        .cloned()
+                };
+                let before = transmitted(&house);
+                house.live_rounds(1);
+                assert_eq!(transmitted(&house), before, "{lie:?}, {fault} at {number}");
+            }
+        }
+    }
 }
