@@ -144,6 +144,25 @@ fn kill_dash_nine_never_brings_a_second_answer() {
 }
 
 #[test]
+fn a_receipt_that_the_provider_has_not_signed_is_none() {
+    let bench = Bench::double_mask(1);
+    let daemon = Daemon::start(&bench.household);
+    bench.contribution_after(Round::new(0));
+    bench.server.net().lie = Some(Lie::ForeignReceipts);
+    daemon.wait_for("provider.fault");
+    let round = bench.server.net().seen.last().unwrap().2;
+    bench.server.wait("the round's end", |net| {
+        (net.outcomes.last()?.round >= round).then_some(())
+    });
+    let (_, json, _) = status(&bench);
+    assert_eq!(json["last_round_acknowledged"], false, "{json}");
+    assert_eq!(json["evidence"], serde_json::json!([]));
+    bench.server.net().lie = None;
+    bench.contribution_after(bench.last_round());
+    assert_no_round_twice(&bench.server.net());
+}
+
+#[test]
 fn a_provider_that_shows_two_rosters_is_caught_for_good() {
     let proof = |round| Proof::Rosters { round };
     caught(Lie::TwoRosters, "two-rosters", proof);

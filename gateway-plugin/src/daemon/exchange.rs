@@ -172,9 +172,10 @@ impl Session {
         let number = notification.number();
         let time = self.now();
         let outcome = match outcome {
-            Ok(_) => Outcome::Acknowledged,
+            // The log claims nothing that the provider could deny.
+            Ok(answer) if self.is_genuine(&answer.value) => Outcome::Acknowledged,
             Err(SubmitError::Refused { .. }) => Outcome::Refused,
-            Err(_) => Outcome::Unanswered,
+            Ok(_) | Err(_) => Outcome::Unanswered,
         };
         let recipient = self.parts.profile.communication.provider.to_string();
         let entry = SentEntry {
@@ -208,6 +209,12 @@ impl Session {
             self.status.rounds_missed += 1;
         }
         self.parts.machine.commit(&changes)
+    }
+
+    /// Whether this is a receipt, signed by the provider of this net.
+    fn is_genuine(&self, reply: &Reply) -> bool {
+        let descriptor = self.parts.machine.gateway().descriptor();
+        matches!(reply, Reply::Receipt(receipt) if receipt.verify(descriptor).is_ok())
     }
 
     fn compare(&mut self, exchange: Option<Exchange>) {

@@ -51,6 +51,8 @@ impl Shape {
 pub enum Lie {
     /// Shows it a first roster without companion 0, then the one that everybody sees.
     TwoRosters,
+    /// Gives it receipts that somebody else has signed.
+    ForeignReceipts,
     /// Shows it a first roster without itself, for whose frame it has given a receipt.
     WithoutTheHouse,
 }
@@ -183,11 +185,21 @@ impl Net {
         self.provider.sign_receipts(vec![receipt]).pop().unwrap()
     }
 
+    /// A receipt as the house is given it.
+    pub fn sign_for_the_house(&self, receipt: Receipt) -> SignedReceipt {
+        if self.lie == Some(Lie::ForeignReceipts) {
+            let key = signing_key(&new_key());
+            let mut signed = SignedReceipt::sign(vec![receipt], &self.descriptor, &key);
+            return signed.pop().unwrap();
+        }
+        self.sign(receipt)
+    }
+
     /// The first roster of `round` behind step `after`, as `client` is shown it.
     pub fn roster(&self, client: ClientId, round: Round, after: u8) -> Option<Signed<Roster>> {
         let genuine = self.provider.roster(round, after).cloned();
         match self.lie.filter(|_| client.as_str() == "house") {
-            None => genuine,
+            None | Some(Lie::ForeignReceipts) => genuine,
             Some(lie) if after == 0 => genuine.map(|genuine| self.forged(lie, &genuine)),
             Some(_) => self.provider.roster(round, 0).cloned(),
         }
@@ -199,7 +211,7 @@ impl Net {
         let epoch = self.provider.epoch_at(roster.round()).unwrap();
         let without = match lie {
             Lie::TwoRosters => companion(0),
-            Lie::WithoutTheHouse => "house".parse().unwrap(),
+            Lie::WithoutTheHouse | Lie::ForeignReceipts => "house".parse().unwrap(),
         };
         let mut present = MemberBits::none(epoch.members.len());
         for (index, member) in epoch.members.iter().enumerate() {

@@ -305,7 +305,7 @@ fn frame(client: ClientId, bytes: Vec<u8>, shared: &Shared) -> Response<Full<Byt
 
 fn reply(net: &Net, outcome: Result<Reply, Refusal>) -> Response<Full<Bytes>> {
     match outcome {
-        Ok(Reply::Receipt(receipt)) => ok(net.sign(receipt).encode()),
+        Ok(Reply::Receipt(receipt)) => ok(net.sign_for_the_house(receipt).encode()),
         Ok(Reply::Relayed) => nothing(),
         Err(refusal) => problem(refusal.status(), refusal.slug(), &refusal.to_string()),
     }
