@@ -72,8 +72,9 @@ impl Gateway {
             .sealed
             .as_ref()
             .filter(|sealed| sealed.round == round)?;
-        // Before the frame is there, there is nothing to be asked.
-        if !self.frame_done && sealed.receipt.is_none() {
+        // Before the frame is there, there is nothing to be asked; a lost receipt must not cost more.
+        let last_call = self.setup.descriptor.schedule().last_call(round);
+        if !self.frame_done && sealed.receipt.is_none() && now < last_call {
             return None;
         }
         let rosters = Some(&body.rosters).filter(|rosters| rosters.round == round);
