@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use super::state::{EdgePhase, Membership, Wanted};
+use super::state::{Draw, EdgePhase, Membership, Wanted};
 use super::{EpochKeys, Fault, Gateway, GatewayState, Output, Report, Request};
 use crate::descriptor::MIN_DEGREE;
 use crate::envelope::EdgeReason;
@@ -244,7 +244,7 @@ impl Gateway {
             outputs.push(self.ask_draw_list());
             return outputs;
         }
-        let open = body.draw.as_ref().map_or(0, |draw| draw.open());
+        let open = body.draw.as_ref().map_or(0, Draw::open);
         let drawn = body.drawn.len() + open;
         let acknowledged = self
             .confirmed()
@@ -314,7 +314,7 @@ impl Gateway {
                 .is_some_and(|since| self.intervals_since(since.millis(), now) >= DRAW_LIFETIME);
         let lacking = self.lacking_holders().filter(|_| waited >= 1);
         let report = match lacking {
-            Some((have, wanted)) if !alone && !left_out => Report::DrawsMore { have, wanted },
+            Some((have, due)) if !alone && !left_out => Report::DrawsMore { have, wanted: due },
             None if !alone && !left_out => return Vec::new(),
             _ => Report::Emergency { left },
         };

@@ -58,16 +58,16 @@ impl LogProof {
         if self.from != follower.size() && size != follower.size() {
             return Err(LogProofError::Crossed);
         }
-        let mut next = follower.clone();
+        let mut ahead = follower.clone();
         let key = descriptor.provider_key();
         let (net, hash) = (descriptor.net(), descriptor.hash());
-        match next.accept(&self.checkpoint, &self.consistency, key, net, hash)? {
+        match ahead.accept(&self.checkpoint, &self.consistency, key, net, hash)? {
             Step::First | Step::Extended { .. } | Step::Same => {}
             Step::Older => return Err(LogProofError::Crossed),
         }
         let checkpoint = self.checkpoint.unverified();
         checkpoint.verify_entry(self.index, &self.entry, &self.inclusion)?;
-        *follower = next;
+        *follower = ahead;
         Ok(&self.entry)
     }
 }
