@@ -129,6 +129,7 @@ async fn a_commit_that_failed_and_reached_the_disk_all_the_same_does_no_harm() {
         "it is on disk all the same"
     );
     let receipt = net.frame(client, frame.clone()).await.unwrap();
+    let receipt = receipt.verify(&net.setup.descriptor).unwrap();
     assert_eq!(receipt.client, client);
     assert_eq!(store.members(net.id).await.unwrap().len(), 1);
     assert!(net.package(client).await.unwrap().is_some());
