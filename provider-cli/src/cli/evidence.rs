@@ -27,7 +27,7 @@ hash that `dcnet net show` prints and every gateway knows.
 
 Examples:
   dcnet verify-evidence evidence-1984023.bin
-  dcnet verify-evidence evidence-1984023.bin --json --descriptor-hash 5f0c[..]";
+  dcnet verify-evidence evidence-1984023.bin --json --descriptor-hash \"$HASH\"";
 
 /// Arguments of `dcnet verify-evidence`.
 #[derive(Debug, Args)]
