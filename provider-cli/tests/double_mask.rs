@@ -27,14 +27,13 @@ fn round_shown(lab: &Lab, round: Round) -> serde_json::Value {
 
 /// Lets all machines go on until there is a roster behind `after`.
 async fn until_roster(
-    server: &Server,
-    net: &Net,
+    (server, net): (&Server, &Net),
+    asker: &Gateway,
     machines: &mut [Machine],
     (round, after): (Round, u8),
 ) -> (Roster, Vec<u8>) {
     let started = Instant::now();
     loop {
-        let asker = &machines[0].gateway;
         if let Some(roster) = asker.roster(server, net, (round, after), 0).await {
             return roster;
         }
@@ -110,9 +109,9 @@ async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal() {
         machine.last_step = 1;
         machine.submit(&server, &net, round, [value, value]).await;
     }
-    let (pads, first) = until_roster(&server, &net, &mut machines, (round, 0)).await;
+    let (pads, first) = until_roster((&server, &net), &asker, &mut machines, (round, 0)).await;
     assert_eq!((pads.step(), pads.reveal()), (1, false));
-    let (reveal, second) = until_roster(&server, &net, &mut machines, (round, 1)).await;
+    let (reveal, second) = until_roster((&server, &net), &asker, &mut machines, (round, 1)).await;
     assert_eq!((reveal.step(), reveal.reveal()), (2, true));
     assert_eq!(reveal.present(), pads.present());
     assert_eq!(reveal.present().count(), 4);
@@ -227,13 +226,12 @@ async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named() {
     send(0, stale).await.problem(409, "different-roster");
     let few = net.reveal(first.id, &reveal, keys(0, 2));
     send(0, few).await.problem(400, "share-keys");
-    for index in 0..4 {
-        if index == 3 {
+    for (gateway, number) in gateways.iter().zip(0..4) {
+        if number == 3 {
             assert!(holds(&lab.everything_on_disk(), mark(2, 0)));
         }
-        let number = u64::try_from(index).unwrap();
-        let told = net.reveal(gateways[index].id, &reveal, keys(number, 3));
-        send(index, told).await.ok();
+        let told = net.reveal(gateway.id, &reveal, keys(number, 3));
+        gateway.frame(&server, &net, &told).await.ok();
     }
     let shown = round_shown(&lab, round);
     assert_eq!(shown["status"], "failed", "{shown}");
