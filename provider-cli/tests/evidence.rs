@@ -59,7 +59,8 @@ impl World {
     }
 
     fn receipt_against_roster(&self, missing: usize) -> Evidence {
-        let (member, neighbour) = (&self.epoch.members[2], &self.epoch.members[0]);
+        let member = self.epoch.members.get(2).unwrap();
+        let neighbour = self.epoch.members.first().unwrap();
         let receipt = Receipt {
             net: self.descriptor.net(),
             descriptor: self.descriptor.hash(),
@@ -92,10 +93,6 @@ impl World {
         }))
     }
 
-    fn rosters(&self, one: Signed<Roster>, other: Signed<Roster>) -> Evidence {
-        Evidence::Rosters(Box::new((one, other)))
-    }
-
     /// Exit code, standard output and standard error of `dcnet verify-evidence`.
     fn verify(&self, evidence: Evidence, args: &[&str]) -> (i32, String, String) {
         let file = EvidenceFile::new(self.descriptor.clone(), evidence);
@@ -117,6 +114,10 @@ impl World {
     }
 }
 
+fn rosters(one: Signed<Roster>, other: Signed<Roster>) -> Evidence {
+    Evidence::Rosters(Box::new((one, other)))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lies_are_proved_and_nothing_else_is() {
     let world = World::new().await;
@@ -124,7 +125,7 @@ async fn lies_are_proved_and_nothing_else_is() {
     let one = || world.roster(&world.key, 1, 4);
 
     // Two rosters of one step.
-    let two = || world.rosters(one(), world.roster(&world.key, 1, 5));
+    let two = || rosters(one(), world.roster(&world.key, 1, 5));
     let (code, text, _) = world.verify(two(), &[]);
     assert_eq!(code, 0, "{text}");
     assert!(
@@ -148,9 +149,9 @@ async fn lies_are_proved_and_nothing_else_is() {
     assert_eq!(json["kind"], "receipt-against-roster", "{text}");
 
     // What can be true: the same roster twice, a smaller one later, a roster with the owner in it.
-    let smaller = world.rosters(one(), world.roster(&world.key, 2, 4));
+    let smaller = rosters(one(), world.roster(&world.key, 2, 4));
     for harmless in [
-        world.rosters(one(), one()),
+        rosters(one(), one()),
         smaller,
         world.receipt_against_roster(3),
     ] {
@@ -164,7 +165,7 @@ async fn lies_are_proved_and_nothing_else_is() {
 
     // What the provider has not said.
     let stranger = SigningKey::from_scalar(&[3; 32]).unwrap();
-    let forged = world.rosters(one(), world.roster(&stranger, 1, 5));
+    let forged = rosters(one(), world.roster(&stranger, 1, 5));
     let (code, text, _) = world.verify(forged, &["--json"]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((code, &json["proves"]), (1, &false.into()), "{text}");

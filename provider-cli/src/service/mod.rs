@@ -7,6 +7,7 @@ pub mod bench;
 mod committer;
 mod convert;
 mod inbox;
+mod log;
 mod net;
 mod rosters;
 mod signer;

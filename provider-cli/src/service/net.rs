@@ -17,9 +17,7 @@ use dcnet_protocol::codec::Wire;
 use dcnet_protocol::envelope::Envelope;
 use dcnet_protocol::message::SignedReceipt;
 use dcnet_protocol::names::{ClientId, NetId};
-use dcnet_protocol::provider::{
-    Handled, Input, Provider, Record, Refusal, Reply, RoundOutcome, Setup,
-};
+use dcnet_protocol::provider::{Handled, Input, Provider, Record, Refusal, Reply, Setup};
 use dcnet_protocol::round::Round;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::yield_now;
@@ -29,7 +27,7 @@ use super::committer::{Answer, Committer, Incarnation, Publish};
 use super::inbox::{Board, CAPACITY};
 use super::rosters::Rosters;
 use super::signer::{self, Signer};
-use super::{ServiceError, convert, now};
+use super::{ServiceError, convert, log, now};
 use crate::store::{Batch, ForgetRow, Store};
 
 /// Requests that may wait for one net.
@@ -302,7 +300,7 @@ impl Net {
     fn keep(&self, machine: &mut Machine, records: Vec<Record>) -> (Batch, Option<Publish>) {
         let mut batch = Batch::default();
         for record in records {
-            log(self.id, &record);
+            log::record(self.id, &record);
             convert::add(&mut batch, self.id, record, |to| {
                 let last = machine.heads.entry(to).or_default();
                 *last += 1;
@@ -379,41 +377,6 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// One line per change that a person may ask about; never contents.
-fn log(net: NetId, record: &Record) {
-    match record {
-        Record::Member(member) => {
-            tracing::info!(%net, client = %member.client, status = %member.status, "member");
-        }
-        Record::Epoch(epoch) => {
-            let (epoch, first, members) = (epoch.epoch, epoch.first_round, epoch.members.len());
-            tracing::info!(%net, %epoch, first_round = %first, members, "epoch");
-        }
-        Record::CorrectionOpened(correction) => {
-            let (round, missing) = (correction.round, correction.missing.len());
-            tracing::info!(%net, %round, missing, asked = correction.asked.len(), "correction");
-        }
-        Record::Roster(roster) => {
-            let (round, step) = (roster.round, roster.step);
-            let body = roster.roster.unverified();
-            let (present, reveal) = (body.present().count(), body.reveal());
-            tracing::info!(%net, %round, step, present, reveal, "roster");
-        }
-        Record::Outcome(outcome) => log_outcome(net, outcome),
-        Record::Frame(_) | Record::Resent(_) | Record::Answer(_) | Record::Deliver { .. } => {}
-    }
-}
-
-fn log_outcome(net: NetId, outcome: &RoundOutcome) {
-    let (round, status) = (outcome.round, outcome.status.as_str());
-    let contributors = outcome.contributors.len();
-    tracing::info!(%net, %round, status, contributors, "round is final");
-    let (wrong, unrecovered) = (outcome.wrong_shares.len(), outcome.unrecovered.len());
-    if wrong + unrecovered > 0 {
-        tracing::warn!(%net, %round, wrong, unrecovered, "shares of self-masks did not fit or were missing");
     }
 }
 
