@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::ServiceError;
 use super::inbox::Board;
 use super::rosters::Rosters;
-use super::signer::{Pending, Signer};
+use super::signer::{Given, Pending, Signer};
 use crate::store::{Batch, StoreError, Writer};
 
 /// Jobs in one transaction at most.
@@ -93,10 +93,10 @@ enum Done {
 
 impl Done {
     /// Whoever asked may have gone; the batch is as durable without it.
-    fn tell(self, result: Result<(), ServiceError>) {
+    fn tell(self, result: Result<(), ServiceError>, given: &mut Given) {
         match (self, result) {
             (Self::Asker(asker), result) => drop(asker.send(result)),
-            (Self::Receipt(signer, pending), Ok(())) => signer.sign(pending),
+            (Self::Receipt(signer, pending), Ok(())) => given.add(signer, pending),
             (Self::Receipt(_, pending), Err(error)) => drop(pending.done.send(Err(error))),
         }
     }
@@ -184,7 +184,7 @@ pub(super) fn start_lying(mut writer: Writer, mut lies: u32) -> Committer {
             if lies > 0 && !job.is_orphan() && !job.batch.is_empty() {
                 lies -= 1;
                 writer.commit(&[&job.batch]).await.unwrap();
-                answer(job, Err(&StoreError::Range(0)));
+                answer(job, Err(&StoreError::Range(0)), &mut Given::default());
             } else {
                 commit(&mut writer, &mut vec![job]).await;
             }
@@ -231,25 +231,28 @@ async fn commit(writer: &mut Writer, group: &mut Vec<Job>) {
         writer.commit(&batches).await
     };
     let single = batches.len() == 1;
+    let mut given = Given::default();
     for job in group.drain(..) {
         if job.is_orphan() {
-            job.done.tell(Err(ServiceError::StoreUnavailable));
+            let refused = Err(ServiceError::StoreUnavailable);
+            job.done.tell(refused, &mut given);
         } else if job.batch.is_empty() {
-            answer(job, Ok(()));
+            answer(job, Ok(()), &mut given);
         } else {
             match &together {
-                Ok(()) => answer(job, Ok(())),
-                Err(error) if single => answer(job, Err(error)),
+                Ok(()) => answer(job, Ok(()), &mut given),
+                Err(error) if single => answer(job, Err(error), &mut given),
                 Err(_) => {
                     let alone = writer.commit(&[&job.batch]).await;
-                    answer(job, alone.as_ref().copied());
+                    answer(job, alone.as_ref().copied(), &mut given);
                 }
             }
         }
     }
+    given.hand_over();
 }
 
-fn answer(job: Job, result: Result<(), &StoreError>) {
+fn answer(job: Job, result: Result<(), &StoreError>, given: &mut Given) {
     match result {
         Ok(()) => {
             if let Some(publish) = job.publish {
@@ -263,8 +266,8 @@ fn answer(job: Job, result: Result<(), &StoreError>) {
             }
         }
     }
-    job.done
-        .tell(result.map_err(|_| ServiceError::StoreUnavailable));
+    let told = result.map_err(|_| ServiceError::StoreUnavailable);
+    job.done.tell(told, given);
 }
 
 /// Empties the write-ahead log; when to try again if that did not work.
