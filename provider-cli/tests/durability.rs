@@ -7,7 +7,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Lab, Net, four, now, receipt};
+use common::{Lab, Net, four, holds, now, receipt};
 use dcnet_protocol::round::Round;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -24,27 +24,6 @@ async fn execute(lab: &Lab, statement: &'static str) {
         .await
         .unwrap();
     connection.close().await.unwrap();
-}
-
-/// Bytes of everything that belongs to the store.
-fn everything_on_disk(lab: &Lab) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for entry in std::fs::read_dir(lab.folder.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("store.sqlite3")
-        {
-            bytes.extend(std::fs::read(path).unwrap());
-        }
-    }
-    bytes
-}
-
-fn holds(bytes: &[u8], word: u64) -> bool {
-    bytes.windows(8).any(|window| window == word.to_be_bytes())
 }
 
 /// Words that do not occur by chance.
@@ -65,18 +44,18 @@ async fn an_acknowledged_frame_survives_kill_9() {
     let net = Net::fetch(&server, first, "elbe-4").await;
     net.enter_all(&server, &gateways).await;
     let manifest = first.manifest(&server, &net).await;
-    let (epoch, round) = (manifest.epoch.number(), manifest.first_round);
+    let (epoch, round) = (manifest.head.epoch.number(), manifest.head.first_round);
     let frames: Vec<_> = gateways
         .iter()
         .zip(0..)
         .map(|(gateway, index)| net.transmit(gateway.id, epoch, round, &words(index)))
         .collect();
-    let before = receipt(first.frame(&server, &net, &frames[0]).await);
+    let before = receipt(&net, first.frame(&server, &net, &frames[0]).await);
     server.end("-KILL");
 
     // The same window, another process.
     let server = lab.serve();
-    let again = receipt(first.frame(&server, &net, &frames[0]).await);
+    let again = receipt(&net, first.frame(&server, &net, &frames[0]).await);
     assert_eq!(again, before);
     let other = net.transmit(first.id, epoch, round, &words(9));
     first
@@ -110,14 +89,14 @@ async fn frames_are_erased_from_every_file_when_their_round_is_final() {
     let net = Net::fetch(&server, &gateways[0], "elbe-4").await;
     net.enter_all(&server, &gateways).await;
     let manifest = gateways[0].manifest(&server, &net).await;
-    let (epoch, round) = (manifest.epoch.number(), manifest.first_round);
+    let (epoch, round) = (manifest.head.epoch.number(), manifest.head.first_round);
     net.wait_for(round).await;
     for (gateway, index) in gateways.iter().zip(0..3_u64) {
         let frame = net.transmit(gateway.id, epoch, round, &words(index));
         gateway.frame(&server, &net, &frame).await.ok();
     }
     assert!(
-        holds(&everything_on_disk(&lab), words(0)[0]),
+        holds(&lab.everything_on_disk(), words(0)[0]),
         "the test looks in the right place"
     );
     let frame = net.transmit(gateways[3].id, epoch, round, &words(3));
@@ -126,7 +105,7 @@ async fn frames_are_erased_from_every_file_when_their_round_is_final() {
 
     let shown = lab.dcnet_json(&["round", "show", "elbe-4", &round.to_string(), "--json"]);
     assert_eq!(shown["status"], "complete", "{shown}");
-    let bytes = everything_on_disk(&lab);
+    let bytes = lab.everything_on_disk();
     for index in 0..4 {
         for word in words(index) {
             assert!(
@@ -148,7 +127,7 @@ async fn frames_left_in_the_log_by_a_kill_are_erased_at_the_next_start() {
     let net = Net::fetch(&server, &gateways[0], "elbe-4").await;
     net.enter_all(&server, &gateways).await;
     let manifest = gateways[0].manifest(&server, &net).await;
-    let (epoch, round) = (manifest.epoch.number(), manifest.first_round);
+    let (epoch, round) = (manifest.head.epoch.number(), manifest.head.first_round);
     net.wait_for(round).await;
     for (gateway, index) in gateways.iter().zip(0_u64..) {
         let frame = net.transmit(gateway.id, epoch, round, &words(index));
@@ -156,13 +135,13 @@ async fn frames_left_in_the_log_by_a_kill_are_erased_at_the_next_start() {
     }
     server.end("-KILL");
     assert!(
-        holds(&everything_on_disk(&lab), words(0)[0]),
+        holds(&lab.everything_on_disk(), words(0)[0]),
         "killed before the log was emptied"
     );
     let server = lab.serve();
     gateways[0].get(&server, "/healthz").await.ok();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let bytes = everything_on_disk(&lab);
+    let bytes = lab.everything_on_disk();
     for index in 0..4 {
         assert!(!holds(&bytes, words(index)[0]), "gateway {index}");
     }
@@ -195,10 +174,10 @@ async fn a_store_that_fails_acknowledges_nothing_and_recovers() {
     execute(&lab, "DROP TRIGGER fault").await;
     net.enter_all(&server, &gateways).await;
     let manifest = first.manifest(&server, &net).await;
-    let round = manifest.first_round;
+    let round = manifest.head.first_round;
 
-    let frame = net.transmit(first.id, manifest.epoch.number(), round, &words(1));
-    let other = net.transmit(first.id, manifest.epoch.number(), round, &words(2));
+    let frame = net.transmit(first.id, manifest.head.epoch.number(), round, &words(1));
+    let other = net.transmit(first.id, manifest.head.epoch.number(), round, &words(2));
     execute(
         &lab,
         "CREATE TRIGGER fault BEFORE INSERT ON frames BEGIN SELECT RAISE(ABORT, 'disk'); END",
@@ -210,14 +189,17 @@ async fn a_store_that_fails_acknowledges_nothing_and_recovers() {
             .await
             .problem(503, "store-unavailable");
     }
-    assert!(!holds(&everything_on_disk(&lab), words(1)[0]));
+    assert!(!holds(&lab.everything_on_disk(), words(1)[0]));
     execute(&lab, "DROP TRIGGER fault").await;
-    let given = receipt(first.frame(&server, &net, &frame).await);
+    let given = receipt(&net, first.frame(&server, &net, &frame).await);
     first
         .frame(&server, &net, &other)
         .await
         .problem(409, "different-frame");
-    assert_eq!(receipt(first.frame(&server, &net, &frame).await), given);
+    assert_eq!(
+        receipt(&net, first.frame(&server, &net, &frame).await),
+        given
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -360,7 +342,7 @@ async fn migrations_run_once_and_a_newer_store_is_not_touched() {
         .fetch_one(&mut connection)
         .await
         .unwrap();
-    assert_eq!(count, 1);
+    assert_eq!(count, 2);
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
          VALUES (9999, 'of tomorrow', TRUE, x'00', 0)",
@@ -397,7 +379,7 @@ async fn missing_members_show_in_audit_rounds_and_exports() {
         "{audit}"
     );
 
-    let (epoch, round) = (manifest.epoch.number(), manifest.first_round);
+    let (epoch, round) = (manifest.head.epoch.number(), manifest.head.first_round);
     net.wait_for(round).await;
     for (gateway, readings) in gateways
         .iter()

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Lab, MEDIA_TYPE, Net, four, now};
+use common::{Lab, MEDIA_TYPE, Net, four, now, receipt};
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::envelope::Envelope;
 use dcnet_protocol::frame::{Frame, FrameBody};
@@ -278,7 +278,7 @@ async fn what_a_round_refuses() {
     let net = Net::fetch(&server, first, "elbe-4").await;
     net.enter_all(&server, &gateways).await;
     let manifest = first.manifest(&server, &net).await;
-    let (epoch, round) = (manifest.epoch.number(), manifest.first_round);
+    let (epoch, round) = (manifest.head.epoch.number(), manifest.head.first_round);
     net.wait_for(round).await;
     let send = async |frame: Vec<u8>| first.frame(&server, &net, &frame).await;
 
@@ -297,16 +297,16 @@ async fn what_a_round_refuses() {
         .await
         .problem(409, "wrong-epoch");
     let good = net.transmit(first.id, epoch, round, &[1, 2]);
-    let receipt = send(good.clone()).await.ok();
+    let given = receipt(&net, send(good.clone()).await);
     assert_eq!(
-        send(good.clone()).await.ok(),
-        receipt,
+        receipt(&net, send(good.clone()).await),
+        given,
         "same bytes, same receipt"
     );
     send(net.transmit(first.id, epoch, round, &[1, 3]))
         .await
         .problem(409, "different-frame");
-    assert_eq!(send(good).await.ok(), receipt);
+    assert_eq!(receipt(&net, send(good).await), given);
 
     let stale = first.entered_frame(&net, 1, EdgeSet::default());
     send(stale).await.problem(409, "stale-statement");
@@ -450,7 +450,7 @@ async fn a_correction_is_taken_from_those_who_were_asked_as_it_was_asked() {
     let net = Net::fetch(&server, &gateways[0], "elbe-4").await;
     net.enter_ring(&server, &gateways, 2).await;
     let manifest = gateways[0].manifest(&server, &net).await;
-    let (epoch, round) = (manifest.epoch.number(), manifest.first_round);
+    let (epoch, round) = (manifest.head.epoch.number(), manifest.head.first_round);
     net.wait_for(round).await;
     // gw-1 is missing; it has no edge with gw-4.
     let frame = |index: usize, value| net.transmit(gateways[index].id, epoch, round, &[value, 1]);
@@ -481,8 +481,8 @@ async fn a_correction_is_taken_from_those_who_were_asked_as_it_was_asked() {
         .await
         .problem(409, "different-correction");
     for index in [1, 2, 4, 5] {
-        let receipt = resend(index, &missing).await.ok();
-        assert_eq!(resend(index, &missing).await.ok(), receipt);
+        let given = receipt(&net, resend(index, &missing).await);
+        assert_eq!(receipt(&net, resend(index, &missing).await), given);
     }
     let shown = lab.dcnet_json(&["round", "show", "elbe-4", &round.to_string(), "--json"]);
     assert_eq!(shown["status"], "corrected", "{shown}");

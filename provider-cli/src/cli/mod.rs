@@ -1,5 +1,6 @@
 //! The command line. Texts are pinned by the snapshots in `tests/cmd/`.
 
+mod evidence;
 mod export;
 mod net;
 mod output;
@@ -24,6 +25,8 @@ enum Outcome {
     Done,
     /// 3: `net audit` found problems.
     Problems,
+    /// 1: `verify-evidence` found no proof.
+    ProvesNothing,
 }
 
 /// Why a command failed, as its user is told.
@@ -41,6 +44,8 @@ enum CliError {
     Net(#[from] net::CreateError),
     #[error(transparent)]
     Create(#[from] crate::files::CreateFileError),
+    #[error(transparent)]
+    Evidence(#[from] evidence::UnreadableError),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error("cannot write CSV: {0}")]
@@ -52,10 +57,11 @@ enum CliError {
 }
 
 impl CliError {
-    /// 4 for what is not there, 1 for everything else.
+    /// 4 for what is not there, 2 for evidence that cannot be read, 1 for everything else.
     fn code(&self) -> u8 {
         match self {
             Self::Admin(AdminError::UnknownNet(_) | AdminError::UnknownRound { .. }) => 4,
+            Self::Evidence(_) => 2,
             _ => 1,
         }
     }
@@ -80,6 +86,7 @@ Exit codes:
   2  the command line is wrong
   3  `net audit` found problems
   4  there is no such net or round
+`verify-evidence` has its own.
 
 Times are UTC. `dcnet help COMMAND` explains a command with examples.";
 
@@ -113,6 +120,12 @@ enum Command {
     /// Write sums for other programs.
     #[command(subcommand)]
     Export(export::Export),
+    /// Check a file that is to prove that a provider lied.
+    ///
+    /// Gateways keep such files: two rosters of one round that contradict each other, or a receipt
+    /// for a frame with a roster that calls its sender missing. Everything in a file is signed by the
+    /// provider itself, so that whoever checks it need not trust the gateway.
+    VerifyEvidence(evidence::VerifyEvidence),
 }
 
 /// Where the store is.
@@ -155,6 +168,7 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(cli.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Problems) => ExitCode::from(3),
+        Ok(Outcome::ProvesNothing) => ExitCode::FAILURE,
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dcnet: {error}");
@@ -166,6 +180,7 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command) -> Result<Outcome, CliError> {
     let runtime = match &command {
         Command::Pki(pki) => return pki.run(),
+        Command::VerifyEvidence(evidence) => return evidence.run(),
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build(),
@@ -176,6 +191,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
     runtime.map_err(CliError::Runtime)?.block_on(async {
         match command {
             Command::Pki(pki) => pki.run(),
+            Command::VerifyEvidence(evidence) => evidence.run(),
             Command::Serve(serve) => serve.run().await,
             Command::Net(net) => net.run().await,
             Command::Round(round) => round.run().await,

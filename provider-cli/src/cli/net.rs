@@ -23,7 +23,9 @@ pub(super) enum Net {
     ///
     /// Looks at the key graph in force: number of members against the net's minimum size, degrees
     /// against the minimum of 3, whether the graph is connected, and whose loss alone would split
-    /// it (articulation points). Warnings do not change the exit code.
+    /// it (articulation points). In a double-mask net it also looks at each member's holders, the
+    /// active neighbours that the member drew itself: whoever has fewer than needed is left out.
+    /// Warnings do not change the exit code.
     #[command(after_help = "Example:\n  dcnet net audit elbe-4 || echo 'look at elbe-4'")]
     Audit(One),
 }
@@ -185,6 +187,7 @@ fn print_net(net: &NetView) -> Result<(), CliError> {
 fn print_audit(audit: &Audit) -> Result<(), CliError> {
     output::pairs(&[
         ("net", audit.net.clone()),
+        ("correction mode", audit.mode.to_owned()),
         (
             "epoch",
             match (audit.epoch, audit.first_round) {
@@ -208,16 +211,38 @@ fn print_audit(audit: &Audit) -> Result<(), CliError> {
             "articulation points",
             few(&audit.articulation_points, usize::MAX),
         ),
+        (
+            "threshold in force",
+            audit
+                .threshold_in_force
+                .map_or("-".to_owned(), |number| number.to_string()),
+        ),
+        (
+            "needed holders",
+            audit
+                .needed_holders
+                .map_or("-".to_owned(), |number| number.to_string()),
+        ),
     ])?;
     if !audit.members.is_empty() {
         output::table(
-            ["member", "status", "degree", "named", "articulation point"],
+            [
+                "member",
+                "status",
+                "degree",
+                "named",
+                "holders",
+                "articulation point",
+            ],
             audit.members.iter().map(|member| {
                 [
                     member.client.clone(),
                     member.status.to_owned(),
                     member.degree.to_string(),
                     member.named.to_string(),
+                    member
+                        .holders
+                        .map_or("-".to_owned(), |holders| holders.to_string()),
                     if member.articulation_point { "yes" } else { "" }.to_owned(),
                 ]
             }),

@@ -15,6 +15,9 @@ pub(super) enum Round {
         dcnet round list elbe-4 --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --json")]
     List(List),
     /// Show one round: its sum, who contributed, who was missing.
+    ///
+    /// In a double-mask net also whose self-masks were not recovered, and shares that did not fit,
+    /// each with the member that dealt it and the one that holds it: one of the two is at fault.
     #[command(after_help = "Example:\n  dcnet round show elbe-4 1984023")]
     Show(Show),
 }
@@ -120,9 +123,25 @@ impl Show {
             ("contributors", few(&round.contributors, usize::MAX)),
             ("silent", few(&round.silent, usize::MAX)),
             ("missing", few(&round.missing, usize::MAX)),
+            ("wrong shares", wrong_shares(&round)),
+            ("not recovered", few(&round.unrecovered, usize::MAX)),
             ("sum", sum(&round)),
         ])?;
         Ok(Outcome::Done)
+    }
+}
+
+/// All shares that did not fit in one line.
+fn wrong_shares(round: &RoundView) -> String {
+    let shares: Vec<String> = round
+        .wrong_shares
+        .iter()
+        .map(|share| format!("dealer {} holder {}", share.dealer, share.holder))
+        .collect();
+    if shares.is_empty() {
+        "-".to_owned()
+    } else {
+        shares.join("; ")
     }
 }
 

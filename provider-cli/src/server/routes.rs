@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::names::{ClientId, NameError, NetId};
+use dcnet_protocol::round::Round;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use serde::Deserialize;
@@ -24,7 +25,7 @@ use super::problem::Problem;
 use super::{MEDIA_TYPE, plain};
 use crate::service::{Client, Service, ServiceError};
 
-/// Longest that a look into the inbox may wait, in seconds.
+/// Longest that a look into the inbox or for a roster may wait, in seconds.
 const LONGEST_WAIT: u64 = 25;
 
 /// What every handler is given.
@@ -44,7 +45,8 @@ pub(super) fn router(service: Arc<Service>, limits: Limits, plain_readings: bool
         .route("/v1/nets/{net}/members/{client}", get(package))
         .route("/v1/nets/{net}/frames", post(frame))
         .route("/v1/nets/{net}/envelopes", post(envelope))
-        .route("/v1/nets/{net}/inbox", get(inbox));
+        .route("/v1/nets/{net}/inbox", get(inbox))
+        .route("/v1/nets/{net}/rounds/{round}/roster", get(roster));
     if plain_readings {
         router = router.route("/bench/nets/{net}/readings", post(plain::reading));
     }
@@ -157,18 +159,50 @@ async fn inbox(
 ) -> Result<Message, Problem> {
     let net = name(&net)?;
     let Query(look) = look.map_err(|error| Problem::bad_request(error.body_text()))?;
-    if look.wait > LONGEST_WAIT {
-        let detail = format!(
-            "wait is {} s, at most {LONGEST_WAIT} s are offered",
-            look.wait
-        );
-        return Err(Problem::bad_request(detail));
-    }
-    let wait = Duration::from_secs(look.wait);
+    let wait = patience(look.wait)?;
     let inbox = api
         .in_time(wait, api.service.inbox(client, net, look.after, wait))
         .await?;
     Ok(Message(inbox.into()))
+}
+
+/// The query of a roster.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    #[serde(default)]
+    after: u8,
+    #[serde(default)]
+    wait: u64,
+}
+
+async fn roster(
+    State(api): Shared,
+    Extension(client): Extension<Client>,
+    Path((net, round)): Path<(String, String)>,
+    step: Result<Query<Step>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let net = name(&net)?;
+    let Ok(round) = round.parse().map(Round::new) else {
+        return Err(Problem::bad_request("a round is a number below 2^64"));
+    };
+    let Query(step) = step.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let wait = patience(step.wait)?;
+    let roster = api.service.roster(client, net, round, step.after, wait);
+    Ok(match api.in_time(wait, roster).await? {
+        Some(roster) => Message(roster).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+/// For how long a request may be held.
+fn patience(seconds: u64) -> Result<Duration, Problem> {
+    if seconds <= LONGEST_WAIT {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        let detail = format!("wait is {seconds} s, at most {LONGEST_WAIT} s are offered");
+        Err(Problem::bad_request(detail))
+    }
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

@@ -34,11 +34,6 @@ pub(crate) enum AdminError {
     UnknownRound { net: NetId, round: u64 },
     #[error("the net cannot be created: {0}")]
     Descriptor(#[from] DescriptorError),
-    #[error(
-        "the net cannot be created: correction mode double-mask is not available in this version; \
-         use --mode resend, which withstands a curious provider but not a lying one"
-    )]
-    DoubleMask,
 }
 
 /// A net to be created.
@@ -130,6 +125,17 @@ pub(crate) struct RoundView {
     pub(crate) contributors: Vec<String>,
     pub(crate) silent: Vec<String>,
     pub(crate) missing: Vec<String>,
+    /// Shares of self-masks that did not fit.
+    pub(crate) wrong_shares: Vec<WrongShareView>,
+    /// Members whose self-mask was not recovered.
+    pub(crate) unrecovered: Vec<String>,
+}
+
+/// A share that did not fit: its dealer or its holder is at fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct WrongShareView {
+    pub(crate) dealer: String,
+    pub(crate) holder: String,
 }
 
 /// The sum of one slot.
@@ -158,9 +164,6 @@ impl Admin {
 
     /// Creates a net. A running server serves it with the first request for it.
     pub(crate) async fn create_net(&self, new: NewNet) -> Result<NetView, AdminError> {
-        if new.parameters.correction_mode == CorrectionMode::DoubleMask {
-            return Err(AdminError::DoubleMask);
-        }
         let descriptor = NetDescriptor::new(new.parameters)?;
         let row = NetRow {
             net: descriptor.net(),
@@ -288,10 +291,7 @@ impl Admin {
             degree: p.out_degree,
             threshold: p.threshold,
             max_loss_permille: p.max_loss_permille,
-            mode: match p.correction_mode {
-                CorrectionMode::Resend => "resend",
-                CorrectionMode::DoubleMask => "double-mask",
-            },
+            mode: mode(&descriptor),
             epoch_length: p.epoch_length,
             provider_key: hex(&p.provider_key),
             gateway_ca_sha256: hex(&p.ca_fingerprint),
@@ -305,6 +305,14 @@ impl Admin {
 
 fn decode_descriptor(row: &NetRow) -> Result<NetDescriptor, StoreError> {
     NetDescriptor::decode(&row.descriptor).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// The correction mode as the command line names it.
+pub(super) fn mode(descriptor: &NetDescriptor) -> &'static str {
+    match descriptor.correction_mode() {
+        CorrectionMode::Resend => "resend",
+        CorrectionMode::DoubleMask => "double-mask",
+    }
 }
 
 fn slots(descriptor: &NetDescriptor) -> Vec<SlotText> {
@@ -351,6 +359,15 @@ fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> RoundView {
         contributors: names(&outcome.contributors),
         silent: names(&outcome.silent),
         missing: names(&outcome.missing),
+        wrong_shares: outcome
+            .wrong_shares
+            .iter()
+            .map(|share| WrongShareView {
+                dealer: share.dealer.to_string(),
+                holder: share.holder.to_string(),
+            })
+            .collect(),
+        unrecovered: names(&outcome.unrecovered),
     }
 }
 
@@ -366,7 +383,8 @@ fn rfc3339(time: UnixTime) -> String {
         .map_or_else(|| time.secs().to_string(), |time| time.to_string())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

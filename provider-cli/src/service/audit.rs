@@ -1,13 +1,16 @@
-//! Audit of a net: whether the key graph in force keeps what the protocol promises.
+//! Audit of a net: whether the key graph in force, and in a double-mask net the holders of shares,
+//! keep what the protocol promises.
 
 use std::collections::BTreeMap;
 
-use dcnet_protocol::descriptor::{MIN_DEGREE, NetDescriptor};
+use dcnet_protocol::descriptor::{CorrectionMode, MIN_DEGREE, NetDescriptor};
 use dcnet_protocol::key_graph::Adjacency;
 use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::provider::{EpochRecord, MemberRecord};
 use serde::Serialize;
+
+use super::admin::mode;
 
 /// Below this many members a sum of 15-minute values tells too much about one household.
 pub(crate) const RECOMMENDED_SIZE: u32 = 100;
@@ -16,6 +19,7 @@ pub(crate) const RECOMMENDED_SIZE: u32 = 100;
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Audit {
     pub(crate) net: String,
+    pub(crate) mode: &'static str,
     pub(crate) min_size: u32,
     pub(crate) degree: u16,
     /// Epoch in force, none before the first manifest.
@@ -29,6 +33,11 @@ pub(crate) struct Audit {
     pub(crate) smallest_degree: Option<usize>,
     /// Members whose loss alone would split the graph.
     pub(crate) articulation_points: Vec<String>,
+    /// Shares that recover a self-mask in an epoch of this size; none in a net without self-masks,
+    /// or without active members.
+    pub(crate) threshold_in_force: Option<usize>,
+    /// Active holders that a member needs in an epoch of this size.
+    pub(crate) needed_holders: Option<usize>,
     pub(crate) members: Vec<MemberAudit>,
     /// What is not as it should be. Empty: the net is sound.
     pub(crate) problems: Vec<Finding>,
@@ -45,6 +54,9 @@ pub(crate) struct MemberAudit {
     pub(crate) degree: usize,
     /// Neighbours that it named last, whether or not they named it.
     pub(crate) named: usize,
+    /// Its holders: neighbours that it drew itself and that are active, or would be with it. None in a
+    /// net without self-masks.
+    pub(crate) holders: Option<usize>,
     pub(crate) articulation_point: bool,
 }
 
@@ -67,25 +79,33 @@ impl Audit {
         let parameters = descriptor.parameters();
         let graph = graph(epoch);
         let cut = graph.articulation_points();
+        let active = graph.members().len();
+        let masked = descriptor.correction_mode() == CorrectionMode::DoubleMask;
+        let in_force = masked && active > 0;
+        let holders = |member| masked.then(|| holders_of(member, members, epoch));
         let mut audit = Self {
             net: descriptor.net().to_string(),
+            mode: mode(descriptor),
             min_size: parameters.min_size,
             degree: parameters.out_degree,
             epoch: epoch.map(|epoch| epoch.epoch.number()),
             first_round: epoch.map(|epoch| epoch.first_round.number()),
-            active: graph.members().len(),
+            active,
             edges: graph.edges(),
             components: graph.components().len(),
             smallest_degree: graph.degrees().map(|(_, degree)| degree).min(),
             articulation_points: cut.iter().map(ClientId::to_string).collect(),
             members: members
                 .iter()
-                .map(|member| line(member, &graph, &cut))
+                .map(|member| line(member, &graph, &cut, holders(member)))
                 .collect(),
+            threshold_in_force: in_force.then(|| descriptor.threshold(active)),
+            needed_holders: in_force.then(|| descriptor.needed_holders(active)),
             problems: Vec::new(),
             warnings: Vec::new(),
         };
         audit.find_problems(&graph);
+        audit.find_short_of_holders(members);
         audit.find_warnings(descriptor, members, &graph);
         audit
     }
@@ -142,6 +162,34 @@ impl Audit {
                     "the loss of any one of these splits the key graph: {}; more neighbours per \
                      member (--degree of a new net) prevent it",
                     self.articulation_points.join(" ")
+                ),
+            );
+        }
+    }
+
+    /// Members of which the net will take no frame, or take one and not recover its mask.
+    fn find_short_of_holders(&mut self, members: &[MemberRecord]) {
+        let (Some(needed), Some(threshold)) = (self.needed_holders, self.threshold_in_force) else {
+            return;
+        };
+        let lines = self.members.iter().zip(members);
+        let short: Vec<String> = lines
+            .filter(|(_, member)| {
+                matches!(
+                    member.status,
+                    MemberStatus::Entered | MemberStatus::Active | MemberStatus::Exiting
+                )
+            })
+            .filter_map(|(line, _)| Some((line, line.holders.filter(|held| *held < needed)?)))
+            .map(|(line, held)| format!("{} ({held})", line.client))
+            .collect();
+        if !short.is_empty() {
+            self.problem(
+                "short-of-holders",
+                format!(
+                    "fewer than {needed} active holders, of whom {threshold} recover a self-mask: {}; \
+                     such members are left out until they have drawn anew",
+                    short.join(", ")
                 ),
             );
         }
@@ -220,12 +268,45 @@ fn graph(epoch: Option<&EpochRecord>) -> Adjacency {
     Adjacency::mutual(&named)
 }
 
-fn line(member: &MemberRecord, graph: &Adjacency, cut: &ClientSet) -> MemberAudit {
+/// The holders of `member`: those of the epoch in force, or, if it is not active, those it named
+/// that have entered and name it, too.
+fn holders_of(
+    member: &MemberRecord,
+    members: &[MemberRecord],
+    epoch: Option<&EpochRecord>,
+) -> usize {
+    if let Some(active) = epoch.and_then(|epoch| epoch.get(&member.client)) {
+        return active.holders.len();
+    }
+    let Some(named) = &member.neighbourhood else {
+        return 0;
+    };
+    let drawn = &named.unverified().holders;
+    members
+        .iter()
+        .filter(|other| {
+            drawn.contains(&other.client)
+                && matches!(
+                    other.status,
+                    MemberStatus::Entered | MemberStatus::Active | MemberStatus::Exiting
+                )
+                && other.neighbours().contains(&member.client)
+        })
+        .count()
+}
+
+fn line(
+    member: &MemberRecord,
+    graph: &Adjacency,
+    cut: &ClientSet,
+    holders: Option<usize>,
+) -> MemberAudit {
     MemberAudit {
         client: member.client.to_string(),
         status: member.status.as_str(),
         degree: graph.neighbours(&member.client).len(),
         named: member.neighbours().len(),
+        holders,
         articulation_point: cut.contains(&member.client),
     }
 }

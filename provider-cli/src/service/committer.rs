@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use dcnet_protocol::message::{Receipt, SignedReceipt};
 use dcnet_protocol::names::ClientId;
+use dcnet_protocol::round::Round;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::ServiceError;
 use super::inbox::Board;
+use super::rosters::Rosters;
+use super::signer::{Given, Pending, Signer};
 use crate::store::{Batch, StoreError, Writer};
 
 /// Jobs in one transaction at most.
@@ -45,11 +50,25 @@ impl Incarnation {
     }
 }
 
-/// What the deliveries of a batch do once they are durable.
+/// What the deliveries and rosters of a batch do once they are durable.
 pub(super) struct Publish {
     pub(super) inboxes: Arc<Board>,
     /// Addressees and sequence numbers, ascending per addressee.
     pub(super) heads: Vec<(ClientId, u64)>,
+    pub(super) shown: Arc<Rosters>,
+    /// Round, step and encoding of each, ascending.
+    pub(super) rosters: Vec<(Round, u8, Bytes)>,
+}
+
+impl Publish {
+    fn carry_out(self) {
+        for (client, last) in self.heads {
+            self.inboxes.publish(client, last);
+        }
+        for (round, step, roster) in self.rosters {
+            self.shown.publish(round, step, roster);
+        }
+    }
 }
 
 /// A way to the task that commits; cheap to clone.
@@ -61,7 +80,35 @@ struct Job {
     publish: Option<Publish>,
     /// Whose failure fails this job, and the other way round.
     incarnation: Option<Arc<Incarnation>>,
-    done: oneshot::Sender<Result<(), ServiceError>>,
+    done: Done,
+}
+
+/// Who is told that a batch is durable.
+enum Done {
+    /// Whoever asked.
+    Asker(oneshot::Sender<Result<(), ServiceError>>),
+    /// Whoever asked, by way of the net's signer.
+    Receipt(Signer, Pending),
+}
+
+impl Done {
+    /// Whoever asked may have gone; the batch is as durable without it.
+    fn tell(self, result: Result<(), ServiceError>, given: &mut Given) {
+        match (self, result) {
+            (Self::Asker(asker), result) => drop(asker.send(result)),
+            (Self::Receipt(signer, pending), Ok(())) => given.add(signer, pending),
+            (Self::Receipt(_, pending), Err(error)) => drop(pending.done.send(Err(error))),
+        }
+    }
+}
+
+/// An answer that comes when a batch is durable.
+pub(super) struct Answer<T>(oneshot::Receiver<Result<T, ServiceError>>);
+
+impl<T> Answer<T> {
+    pub(super) async fn wait(self) -> Result<T, ServiceError> {
+        self.0.await.unwrap_or(Err(ServiceError::ShuttingDown))
+    }
 }
 
 impl Job {
@@ -73,8 +120,8 @@ impl Job {
 }
 
 impl Committer {
-    /// Queues a batch behind everything queued before; the future returns when it is durable. The
-    /// batch is written whether or not anybody waits for the future.
+    /// Queues a batch behind everything queued before; the answer comes when it is durable. The
+    /// batch is written whether or not anybody waits for the answer.
     ///
     /// The queue has no limit of its own: the number of requests that wait is limited per net.
     pub(super) fn queue(
@@ -82,19 +129,42 @@ impl Committer {
         batch: Batch,
         publish: Option<Publish>,
         incarnation: Option<&Arc<Incarnation>>,
-    ) -> impl Future<Output = Result<(), ServiceError>> + use<> {
+    ) -> Answer<()> {
         let (done, answer) = oneshot::channel();
-        let incarnation = incarnation.cloned();
-        let sent = self.0.send(Job {
+        self.send(batch, publish, incarnation, Done::Asker(done));
+        Answer(answer)
+    }
+
+    /// As [`Committer::queue`]; the answer is `receipt`, which `signer` signs when the batch is
+    /// durable.
+    pub(super) fn queue_receipt(
+        &self,
+        batch: Batch,
+        publish: Option<Publish>,
+        incarnation: Option<&Arc<Incarnation>>,
+        signer: &Signer,
+        receipt: Receipt,
+    ) -> Answer<SignedReceipt> {
+        let (done, answer) = oneshot::channel();
+        let done = Done::Receipt(signer.clone(), Pending { receipt, done });
+        self.send(batch, publish, incarnation, done);
+        Answer(answer)
+    }
+
+    fn send(
+        &self,
+        batch: Batch,
+        publish: Option<Publish>,
+        incarnation: Option<&Arc<Incarnation>>,
+        done: Done,
+    ) {
+        // If the task is gone, the job is dropped here, and its answer is that of a server that stops.
+        let _ = self.0.send(Job {
             batch,
             publish,
-            incarnation,
+            incarnation: incarnation.cloned(),
             done,
         });
-        async move {
-            sent.map_err(|_| ServiceError::ShuttingDown)?;
-            answer.await.unwrap_or(Err(ServiceError::ShuttingDown))
-        }
     }
 }
 
@@ -114,7 +184,7 @@ pub(super) fn start_lying(mut writer: Writer, mut lies: u32) -> Committer {
             if lies > 0 && !job.is_orphan() && !job.batch.is_empty() {
                 lies -= 1;
                 writer.commit(&[&job.batch]).await.unwrap();
-                answer(job, Err(&StoreError::Range(0)));
+                answer(job, Err(&StoreError::Range(0)), &mut Given::default());
             } else {
                 commit(&mut writer, &mut vec![job]).await;
             }
@@ -161,31 +231,32 @@ async fn commit(writer: &mut Writer, group: &mut Vec<Job>) {
         writer.commit(&batches).await
     };
     let single = batches.len() == 1;
+    let mut given = Given::default();
     for job in group.drain(..) {
         if job.is_orphan() {
-            let _ = job.done.send(Err(ServiceError::StoreUnavailable));
+            let refused = Err(ServiceError::StoreUnavailable);
+            job.done.tell(refused, &mut given);
         } else if job.batch.is_empty() {
-            answer(job, Ok(()));
+            answer(job, Ok(()), &mut given);
         } else {
             match &together {
-                Ok(()) => answer(job, Ok(())),
-                Err(error) if single => answer(job, Err(error)),
+                Ok(()) => answer(job, Ok(()), &mut given),
+                Err(error) if single => answer(job, Err(error), &mut given),
                 Err(_) => {
                     let alone = writer.commit(&[&job.batch]).await;
-                    answer(job, alone.as_ref().copied());
+                    answer(job, alone.as_ref().copied(), &mut given);
                 }
             }
         }
     }
+    given.hand_over();
 }
 
-fn answer(job: Job, result: Result<(), &StoreError>) {
+fn answer(job: Job, result: Result<(), &StoreError>, given: &mut Given) {
     match result {
         Ok(()) => {
-            if let Some(Publish { inboxes, heads }) = job.publish {
-                for (client, last) in heads {
-                    inboxes.publish(client, last);
-                }
+            if let Some(publish) = job.publish {
+                publish.carry_out();
             }
         }
         Err(error) => {
@@ -195,10 +266,8 @@ fn answer(job: Job, result: Result<(), &StoreError>) {
             }
         }
     }
-    // Whoever asked may have gone; the batch is as durable without it.
-    let _ = job
-        .done
-        .send(result.map_err(|_| ServiceError::StoreUnavailable));
+    let told = result.map_err(|_| ServiceError::StoreUnavailable);
+    job.done.tell(told, given);
 }
 
 /// Empties the write-ahead log; when to try again if that did not work.

@@ -3,14 +3,15 @@
 use dcnet_protocol::codec::{DecodeError, Wire};
 use dcnet_protocol::names::NetId;
 use dcnet_protocol::provider::{
-    CorrectionRecord, EpochRecord, FrameRecord, MemberRecord, Record, RoundOutcome, Snapshot,
+    AnswerRecord, CorrectionRecord, EpochRecord, FrameRecord, MemberRecord, Record, RosterRecord,
+    Snapshot,
 };
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::superposition::Superposition;
 
 use crate::store::{
-    Batch, CorrectionRow, DeliveryRow, EpochRow, FrameRow, MemberRow, OutcomeRow, Restored,
-    StoreError,
+    AnswerRow, Batch, CorrectionRow, DeliveryRow, EpochRow, FrameRow, MemberRow, OutcomeRow,
+    Restored, RosterRow, StoreError,
 };
 
 /// Adds `record` to `batch`; `sequence` gives the next number in an addressee's inbox.
@@ -42,6 +43,20 @@ pub(super) fn add(
             missing: correction.missing.encode(),
             asked: correction.asked.encode(),
         }),
+        Record::Roster(roster) => batch.rosters.push(RosterRow {
+            net,
+            round: roster.round.number(),
+            step: roster.step,
+            roster: roster.roster.encode(),
+        }),
+        Record::Answer(answer) => batch.answers.push(AnswerRow {
+            net,
+            round: answer.round.number(),
+            step: answer.step,
+            client: answer.client,
+            answer: answer.answer.encode(),
+            hash: answer.hash,
+        }),
         Record::Outcome(outcome) => batch.outcomes.push(OutcomeRow {
             net,
             round: outcome.round.number(),
@@ -58,7 +73,6 @@ pub(super) fn add(
 
 /// What the core needs to go on from where the store is.
 pub(super) fn snapshot(restored: &Restored) -> Result<Snapshot, StoreError> {
-    let last: Option<RoundOutcome> = restored.last_outcome.as_deref().map(decode).transpose()?;
     Ok(Snapshot {
         members: restored
             .members
@@ -70,8 +84,8 @@ pub(super) fn snapshot(restored: &Restored) -> Result<Snapshot, StoreError> {
             .iter()
             .map(|row| decode::<EpochRecord>(&row.record))
             .collect::<Result<_, _>>()?,
-        frames: restored.frames.iter().map(frame_record).collect(),
-        resent: restored.resent.iter().map(frame_record).collect(),
+        frames: frame_records(&restored.frames)?,
+        resent: frame_records(&restored.resent)?,
         corrections: restored
             .corrections
             .iter()
@@ -83,7 +97,31 @@ pub(super) fn snapshot(restored: &Restored) -> Result<Snapshot, StoreError> {
                 })
             })
             .collect::<Result<_, StoreError>>()?,
-        last_final: last.map(|outcome| outcome.round),
+        rosters: restored
+            .rosters
+            .iter()
+            .map(|row| {
+                Ok(RosterRecord {
+                    round: Round::new(row.round),
+                    step: row.step,
+                    roster: decode(&row.roster)?,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?,
+        answers: restored
+            .answers
+            .iter()
+            .map(|row| {
+                Ok(AnswerRecord {
+                    round: Round::new(row.round),
+                    step: row.step,
+                    client: row.client,
+                    answer: decode(&row.answer)?,
+                    hash: row.hash,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?,
+        last_final: restored.last_final.map(Round::new),
     })
 }
 
@@ -100,17 +138,23 @@ fn frame_row(net: NetId, frame: &FrameRecord) -> FrameRow {
         epoch: frame.epoch.number(),
         transmission: frame.transmission,
         words: frame.words.words().iter().map(|word| word.get()).collect(),
+        mask: frame.mask.as_ref().map(Wire::encode),
         hash: frame.hash,
     }
 }
 
-fn frame_record(row: &FrameRow) -> FrameRecord {
-    FrameRecord {
+fn frame_records(rows: &[FrameRow]) -> Result<Vec<FrameRecord>, StoreError> {
+    rows.iter().map(frame_record).collect()
+}
+
+fn frame_record(row: &FrameRow) -> Result<FrameRecord, StoreError> {
+    Ok(FrameRecord {
         round: Round::new(row.round),
         epoch: Epoch::new(row.epoch),
         client: row.client,
         transmission: row.transmission,
         words: Superposition::from_stored(&row.words),
+        mask: row.mask.as_deref().map(decode).transpose()?,
         hash: row.hash,
-    }
+    })
 }

@@ -7,7 +7,10 @@ pub mod bench;
 mod committer;
 mod convert;
 mod inbox;
+mod log;
 mod net;
+mod rosters;
+mod signer;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,15 +21,15 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use dcnet_protocol::certificate::{CertificateError, TrustAnchor};
 use dcnet_protocol::descriptor::{DescriptorError, NetDescriptor};
-use dcnet_protocol::message::Receipt;
+use dcnet_protocol::message::SignedReceipt;
 use dcnet_protocol::names::{ClientId, NetId};
 use dcnet_protocol::provider::{Refusal, Setup, SetupError};
-use dcnet_protocol::round::UnixTime;
+use dcnet_protocol::round::{Round, UnixTime};
 use dcnet_protocol::signature::SigningKey;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText};
+pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText, hex};
 pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
 
 use crate::store::{Batch, NetRow, PlainRow, Store, StoreError};
@@ -136,13 +139,14 @@ impl Service {
         Ok(self.net(client, net).await?.descriptor.clone())
     }
 
-    /// Takes a frame; the receipt is given when the frame is durable.
+    /// Takes a frame; the receipt is given when the frame is durable. Receipts of one net that are
+    /// given at about the same time share a signature.
     pub(crate) async fn frame(
         &self,
         client: Client,
         net: NetId,
         bytes: Vec<u8>,
-    ) -> Result<Receipt, ServiceError> {
+    ) -> Result<SignedReceipt, ServiceError> {
         self.net(client, net).await?.frame(client.id, bytes).await
     }
 
@@ -214,13 +218,30 @@ impl Service {
         Ok(inbox::encode(&deliveries))
     }
 
+    /// The encoded first roster of `round` behind step `after`; waits up to `wait` for it.
+    pub(crate) async fn roster(
+        &self,
+        client: Client,
+        net: NetId,
+        round: Round,
+        after: u8,
+        wait: Duration,
+    ) -> Result<Option<Bytes>, ServiceError> {
+        let served = self.net(client, net).await?;
+        let mut stopping = self.stopping.subscribe();
+        Ok(tokio::select! {
+            roster = served.rosters.wait(round, after, wait) => roster,
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        })
+    }
+
     /// Stores a pseudonymised reading in the clear, as durably as a frame: the benchmark's measure.
     pub(crate) async fn plain_reading(&self, row: PlainRow) -> Result<(), ServiceError> {
         let batch = Batch {
             plain: vec![row],
             ..Batch::default()
         };
-        self.committer.queue(batch, None, None).await
+        self.committer.queue(batch, None, None).wait().await
     }
 
     /// Makes the table for [`Service::plain_reading`].

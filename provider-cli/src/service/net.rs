@@ -15,16 +15,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::envelope::Envelope;
-use dcnet_protocol::message::Receipt;
+use dcnet_protocol::message::SignedReceipt;
 use dcnet_protocol::names::{ClientId, NetId};
-use dcnet_protocol::provider::{Handled, Input, Provider, Record, Reply, Setup};
+use dcnet_protocol::provider::{Handled, Input, Provider, Record, Refusal, Reply, Setup};
+use dcnet_protocol::round::Round;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::committer::{Committer, Incarnation, Publish};
+use super::committer::{Answer, Committer, Incarnation, Publish};
 use super::inbox::{Board, CAPACITY};
-use super::{ServiceError, convert, now};
+use super::rosters::Rosters;
+use super::signer::{self, Signer};
+use super::{ServiceError, convert, log, now};
 use crate::store::{Batch, ForgetRow, Store};
 
 /// Requests that may wait for one net.
@@ -53,10 +56,12 @@ pub(super) struct Net {
     pub(super) descriptor: Bytes,
     pub(super) authority: [u8; 32],
     pub(super) inboxes: Arc<Board>,
+    pub(super) rosters: Arc<Rosters>,
     id: NetId,
     setup: Setup,
     store: Store,
     committer: Committer,
+    signer: Signer,
     machine: Mutex<Option<Machine>>,
     /// Changes whenever the machine has been restored.
     restored: watch::Sender<()>,
@@ -77,7 +82,9 @@ impl Net {
             descriptor,
             authority: setup.anchor.fingerprint(),
             inboxes: Arc::default(),
+            rosters: Arc::default(),
             id: setup.descriptor.net(),
+            signer: signer::start(setup.descriptor.clone(), setup.key.clone()),
             setup,
             store,
             committer,
@@ -92,11 +99,9 @@ impl Net {
         &self,
         from: ClientId,
         bytes: Vec<u8>,
-    ) -> Result<Receipt, ServiceError> {
-        match self.input(Input::Frame { from, bytes }).await? {
-            Reply::Receipt(receipt) => Ok(receipt),
-            Reply::Relayed => Err(ServiceError::StoreUnavailable),
-        }
+    ) -> Result<SignedReceipt, ServiceError> {
+        let receipt = self.input(Input::Frame { from, bytes }).await?;
+        receipt.ok_or(ServiceError::StoreUnavailable)
     }
 
     /// Takes an envelope.
@@ -186,24 +191,38 @@ impl Net {
         Duration::from_millis(deadline.millis_since(now)).min(LONGEST_SLEEP)
     }
 
-    /// Hands an input to the machine; returns when its records are durable.
-    async fn input(&self, input: Input) -> Result<Reply, ServiceError> {
+    /// Hands an input to the machine; returns when its records are durable: with a receipt, if the
+    /// input was a frame.
+    async fn input(&self, input: Input) -> Result<Option<SignedReceipt>, ServiceError> {
         let _waiting = self.enter()?;
-        let (reply, durable) = {
-            let mut machine = self.alive().await?;
-            let machine = machine.as_mut().ok_or(ServiceError::StoreUnavailable)?;
-            let Handled { records, reply } = machine.provider.handle(now(), input);
-            let (batch, publish) = self.keep(machine, records);
-            (
-                reply,
-                self.committer
-                    .queue(batch, publish, Some(&machine.incarnation)),
-            )
-        };
-        durable.await?;
-        reply
-            .ok_or(ServiceError::StoreUnavailable)?
-            .map_err(ServiceError::from)
+        match self.hand_in(input).await? {
+            Queued::Receipt(answer) => answer.wait().await.map(Some),
+            Queued::Other(answer, reply) => {
+                answer.wait().await?;
+                reply
+                    .ok_or(ServiceError::StoreUnavailable)?
+                    .map_err(ServiceError::from)
+                    .map(|_| None)
+            }
+        }
+    }
+
+    async fn hand_in(&self, input: Input) -> Result<Queued, ServiceError> {
+        let mut machine = self.alive().await?;
+        let machine = machine.as_mut().ok_or(ServiceError::StoreUnavailable)?;
+        let Handled { records, reply } = machine.provider.handle(now(), input);
+        let (batch, publish) = self.keep(machine, records);
+        let incarnation = Some(&machine.incarnation);
+        Ok(match reply {
+            Some(Ok(Reply::Receipt(receipt))) => Queued::Receipt(self.committer.queue_receipt(
+                batch,
+                publish,
+                incarnation,
+                &self.signer,
+                receipt,
+            )),
+            reply => Queued::Other(self.committer.queue(batch, publish, incarnation), reply),
+        })
     }
 
     /// Looks at the machine; returns when everything that was seen is durable.
@@ -223,7 +242,7 @@ impl Net {
                     .queue(batch, None, Some(&machine.incarnation)),
             )
         };
-        durable.await?;
+        durable.wait().await?;
         Ok(seen)
     }
 
@@ -281,19 +300,26 @@ impl Net {
     fn keep(&self, machine: &mut Machine, records: Vec<Record>) -> (Batch, Option<Publish>) {
         let mut batch = Batch::default();
         for record in records {
-            log(self.id, &record);
+            log::record(self.id, &record);
             convert::add(&mut batch, self.id, record, |to| {
                 let last = machine.heads.entry(to).or_default();
                 *last += 1;
                 *last
             });
         }
-        let publish = (!batch.deliveries.is_empty()).then(|| Publish {
+        let is_shown = !(batch.deliveries.is_empty() && batch.rosters.is_empty());
+        let publish = is_shown.then(|| Publish {
             inboxes: Arc::clone(&self.inboxes),
             heads: batch
                 .deliveries
                 .iter()
                 .map(|row| (row.client, row.sequence))
+                .collect(),
+            shown: Arc::clone(&self.rosters),
+            rosters: batch
+                .rosters
+                .iter()
+                .map(|row| (Round::new(row.round), row.step, row.roster.clone().into()))
                 .collect(),
         });
         (batch, publish)
@@ -317,6 +343,10 @@ impl Net {
             .map_err(|error| tracing::error!(%net, %error, "cannot restore the net"))
             .ok()?;
         self.inboxes.restore(&restored.inbox_heads);
+        let rosters = restored.rosters.iter();
+        self.rosters.restore(
+            rosters.map(|row| (Round::new(row.round), row.step, row.roster.clone().into())),
+        );
         let heads = restored
             .inbox_heads
             .iter()
@@ -335,35 +365,18 @@ impl Net {
     }
 }
 
+/// What a request waits for.
+enum Queued {
+    Receipt(Answer<SignedReceipt>),
+    Other(Answer<()>, Option<Result<Reply, Refusal>>),
+}
+
 /// A request that waits for the net.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// One line per change that a person may ask about; never contents.
-fn log(net: NetId, record: &Record) {
-    match record {
-        Record::Member(member) => {
-            tracing::info!(%net, client = %member.client, status = %member.status, "member");
-        }
-        Record::Epoch(epoch) => {
-            let (epoch, first, members) = (epoch.epoch, epoch.first_round, epoch.members.len());
-            tracing::info!(%net, %epoch, first_round = %first, members, "epoch");
-        }
-        Record::CorrectionOpened(correction) => {
-            let (round, missing) = (correction.round, correction.missing.len());
-            tracing::info!(%net, %round, missing, asked = correction.asked.len(), "correction");
-        }
-        Record::Outcome(outcome) => {
-            let (round, status) = (outcome.round, outcome.status.as_str());
-            let contributors = outcome.contributors.len();
-            tracing::info!(%net, %round, status, contributors, "round is final");
-        }
-        Record::Frame(_) | Record::Resent(_) | Record::Deliver { .. } => {}
     }
 }
 

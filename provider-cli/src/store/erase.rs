@@ -1,7 +1,8 @@
-//! Erasing superpositions, so that nothing of them stays in any file of the store.
+//! Erasing superpositions, self-masks, pads and share keys, so that nothing of them stays in any file
+//! of the store.
 //!
 //! Within the database `secure_delete` overwrites the deleted cells. The write-ahead log still
-//! holds the pages as they were when the frames were written: it is copied into the database and
+//! holds the pages as they were when they were written: it is copied into the database and
 //! cut to length 0 after every final round, see [`Writer::sweep`].
 
 use std::time::Duration;
@@ -15,7 +16,8 @@ use super::write::Writer;
 /// How long a sweep waits for readers; frames wait meanwhile, so not for long.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Erases the superpositions and the correction of a round, within the caller's transaction.
+/// Erases the superpositions, the answers to rosters and the correction of a round, within the caller's
+/// transaction.
 pub(super) async fn round(
     connection: &mut SqliteConnection,
     net: NetId,
@@ -24,6 +26,7 @@ pub(super) async fn round(
     for statement in [
         "DELETE FROM frames WHERE net = $1 AND round = $2",
         "DELETE FROM resent WHERE net = $1 AND round = $2",
+        "DELETE FROM answers WHERE net = $1 AND round = $2",
         "DELETE FROM corrections WHERE net = $1 AND round = $2",
     ] {
         sqlx::query(statement)

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-/// Rows per statement, largest first. Few sizes, so that each stays prepared; at most 7 columns,
+/// Rows per statement, largest first. Few sizes, so that each stays prepared; at most 8 columns,
 /// so that the largest stays far below SQLite's limit of 32,766 parameters.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 

@@ -23,8 +23,8 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 pub(crate) use rows::{
-    Batch, CorrectionRow, DeliveryRow, EpochRow, ForgetRow, FrameRow, MemberRow, NetRow,
-    OutcomeRow, PlainRow, Restored,
+    AnswerRow, Batch, CorrectionRow, DeliveryRow, EpochRow, ForgetRow, FrameRow, MemberRow, NetRow,
+    OutcomeRow, PlainRow, Restored, RosterRow,
 };
 pub(crate) use write::Writer;
 

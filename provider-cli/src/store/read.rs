@@ -4,7 +4,9 @@ use dcnet_protocol::names::{ClientId, NetId};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::rows::{CorrectionRow, EpochRow, FrameRow, MemberRow, NetRow, Restored};
+use super::rows::{
+    AnswerRow, CorrectionRow, EpochRow, FrameRow, MemberRow, NetRow, Restored, RosterRow,
+};
 use super::{Store, StoreError, integer};
 
 /// Epochs from which a net is restored: the one in force, the next, and those of rounds that are
@@ -144,6 +146,8 @@ impl Store {
     /// Everything from which a net is rebuilt. The caller sees to it that nothing writes to the net
     /// meanwhile.
     pub(crate) async fn restore(&self, net: NetId) -> Result<Restored, StoreError> {
+        let last = self.outcomes(net, None, None, Some(1)).await?.pop();
+        let last_final = last.map(|(round, _)| round);
         Ok(Restored {
             members: self.members(net).await?,
             epochs: self.latest_epochs(net, EPOCHS_RESTORED).await?,
@@ -151,14 +155,12 @@ impl Store {
                 .frames(net, "SELECT * FROM frames WHERE net = $1")
                 .await?,
             resent: self
-                .frames(net, "SELECT * FROM resent WHERE net = $1")
+                .frames(net, "SELECT *, NULL AS mask FROM resent WHERE net = $1")
                 .await?,
             corrections: self.corrections(net).await?,
-            last_outcome: self
-                .outcomes(net, None, None, Some(1))
-                .await?
-                .pop()
-                .map(|(_, outcome)| outcome),
+            answers: self.answers(net).await?,
+            rosters: self.rosters(net, last_final.unwrap_or(0)).await?,
+            last_final,
             inbox_heads: self.inbox_heads(net).await?,
         })
     }
@@ -171,7 +173,6 @@ impl Store {
             .map_err(StoreError::database("read the frames of open rounds"))?;
         rows.iter()
             .map(|row| {
-                let hash: Vec<u8> = get(row, "hash")?;
                 Ok(FrameRow {
                     net,
                     round: number(row, "round")?,
@@ -179,9 +180,52 @@ impl Store {
                     epoch: number(row, "epoch")?,
                     transmission: get(row, "transmission")?,
                     words: words(&get::<Vec<u8>>(row, "words")?)?,
-                    hash: hash
-                        .try_into()
-                        .map_err(|_| StoreError::Corrupt("a hash without 32 bytes".to_owned()))?,
+                    mask: get(row, "mask")?,
+                    hash: hash(row)?,
+                })
+            })
+            .collect()
+    }
+
+    async fn answers(&self, net: NetId) -> Result<Vec<AnswerRow>, StoreError> {
+        let rows =
+            sqlx::query("SELECT round, step, client, answer, hash FROM answers WHERE net = $1")
+                .bind(net.as_str())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(StoreError::database("read the answers of open rounds"))?;
+        rows.iter()
+            .map(|row| {
+                Ok(AnswerRow {
+                    net,
+                    round: number(row, "round")?,
+                    step: step(row)?,
+                    client: client(row, "client")?,
+                    answer: get(row, "answer")?,
+                    hash: hash(row)?,
+                })
+            })
+            .collect()
+    }
+
+    /// The rosters of the rounds from `first` on, ascending.
+    async fn rosters(&self, net: NetId, first: u64) -> Result<Vec<RosterRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT round, step, roster FROM rosters WHERE net = $1 AND round >= $2 \
+             ORDER BY round, step",
+        )
+        .bind(net.as_str())
+        .bind(integer(first)?)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(StoreError::database("read the latest rosters"))?;
+        rows.iter()
+            .map(|row| {
+                Ok(RosterRow {
+                    net,
+                    round: number(row, "round")?,
+                    step: step(row)?,
+                    roster: get(row, "roster")?,
                 })
             })
             .collect()
@@ -245,6 +289,18 @@ fn client(row: &SqliteRow, column: &str) -> Result<ClientId, StoreError> {
     let name: String = get(row, column)?;
     name.parse()
         .map_err(|error| StoreError::Corrupt(format!("client {name:?}: {error}")))
+}
+
+fn hash(row: &SqliteRow) -> Result<[u8; 32], StoreError> {
+    let bytes: Vec<u8> = get(row, "hash")?;
+    bytes
+        .try_into()
+        .map_err(|_| StoreError::Corrupt("a hash without 32 bytes".to_owned()))
+}
+
+fn step(row: &SqliteRow) -> Result<u8, StoreError> {
+    let value: i64 = get(row, "step")?;
+    u8::try_from(value).map_err(|_| StoreError::Corrupt(format!("step is {value}")))
 }
 
 fn number(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {

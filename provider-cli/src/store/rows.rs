@@ -38,6 +38,28 @@ pub(crate) struct FrameRow {
     pub(crate) epoch: u64,
     pub(crate) transmission: bool,
     pub(crate) words: Vec<u64>,
+    /// In a double-mask net; never of a resent one.
+    pub(crate) mask: Option<Vec<u8>>,
+    pub(crate) hash: [u8; 32],
+}
+
+/// A roster.
+#[derive(Debug, Clone)]
+pub(crate) struct RosterRow {
+    pub(crate) net: NetId,
+    pub(crate) round: u64,
+    pub(crate) step: u8,
+    pub(crate) roster: Vec<u8>,
+}
+
+/// An answer to a roster. Its pads or share keys are never logged.
+#[derive(Clone)]
+pub(crate) struct AnswerRow {
+    pub(crate) net: NetId,
+    pub(crate) round: u64,
+    pub(crate) step: u8,
+    pub(crate) client: ClientId,
+    pub(crate) answer: Vec<u8>,
     pub(crate) hash: [u8; 32],
 }
 
@@ -50,7 +72,7 @@ pub(crate) struct CorrectionRow {
     pub(crate) asked: Vec<u8>,
 }
 
-/// A final round; erases its superpositions and its correction.
+/// A final round; erases its superpositions, its answers to rosters and its correction.
 #[derive(Debug, Clone)]
 pub(crate) struct OutcomeRow {
     pub(crate) net: NetId,
@@ -93,6 +115,8 @@ pub(crate) struct Batch {
     pub(crate) frames: Vec<FrameRow>,
     pub(crate) resent: Vec<FrameRow>,
     pub(crate) corrections: Vec<CorrectionRow>,
+    pub(crate) answers: Vec<AnswerRow>,
+    pub(crate) rosters: Vec<RosterRow>,
     pub(crate) deliveries: Vec<DeliveryRow>,
     pub(crate) outcomes: Vec<OutcomeRow>,
     pub(crate) forgets: Vec<ForgetRow>,
@@ -107,6 +131,8 @@ impl Batch {
             && self.frames.is_empty()
             && self.resent.is_empty()
             && self.corrections.is_empty()
+            && self.answers.is_empty()
+            && self.rosters.is_empty()
             && self.deliveries.is_empty()
             && self.outcomes.is_empty()
             && self.forgets.is_empty()
@@ -122,8 +148,11 @@ pub(crate) struct Restored {
     pub(crate) frames: Vec<FrameRow>,
     pub(crate) resent: Vec<FrameRow>,
     pub(crate) corrections: Vec<CorrectionRow>,
-    /// Encoded outcome of the latest final round.
-    pub(crate) last_outcome: Option<Vec<u8>>,
+    pub(crate) answers: Vec<AnswerRow>,
+    /// Of rounds that are not final, and of the last one that is.
+    pub(crate) rosters: Vec<RosterRow>,
+    /// The last final round.
+    pub(crate) last_final: Option<u64>,
     /// Per inbox its last sequence number ever used, and the number of messages held.
     pub(crate) inbox_heads: Vec<(ClientId, u64, u64)>,
 }

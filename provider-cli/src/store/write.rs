@@ -3,8 +3,8 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::insert::Insert;
-use super::rows::{Batch, FrameRow, NetRow, PlainRow};
+use super::insert::{Insert, Query};
+use super::rows::{AnswerRow, Batch, FrameRow, NetRow, PlainRow};
 use super::{StoreError, integer};
 
 static MEMBERS: Insert = Insert::new(
@@ -18,8 +18,8 @@ static EPOCHS: Insert = Insert::new(
     "",
 );
 static FRAMES: Insert = Insert::new(
-    "INSERT INTO frames (net, round, client, epoch, transmission, words, hash)",
-    7,
+    "INSERT INTO frames (net, round, client, epoch, transmission, words, hash, mask)",
+    8,
     "",
 );
 static RESENT: Insert = Insert::new(
@@ -27,6 +27,12 @@ static RESENT: Insert = Insert::new(
     7,
     "",
 );
+static ANSWERS: Insert = Insert::new(
+    "INSERT INTO answers (net, round, step, client, answer, hash)",
+    6,
+    "",
+);
+static ROSTERS: Insert = Insert::new("INSERT INTO rosters (net, round, step, roster)", 4, "");
 static CORRECTIONS: Insert = Insert::new(
     "INSERT INTO corrections (net, round, missing, asked)",
     4,
@@ -145,18 +151,24 @@ async fn transaction(
         .await
         .map_err(StoreError::database("begin a transaction"))?;
     let mut frames = Vec::new();
+    let mut answers = Vec::new();
     let mut plain = Vec::new();
     for batch in batches {
-        // Frames of many batches go into one statement: this is where the rate is made.
+        // Frames of many batches go into one statement: this is where the rate is made. Answers too.
         frames.extend(&batch.frames);
+        answers.extend(&batch.answers);
         plain.extend(&batch.plain);
-        if has_more_than_frames(batch) {
-            insert_frames(&mut transaction, &FRAMES, &frames).await?;
+        if has_more_than_answers(batch) {
+            // An outcome erases both: they must be there before.
+            insert_frames(&mut transaction, &frames).await?;
             frames.clear();
+            insert_answers(&mut transaction, &answers).await?;
+            answers.clear();
             write_rest(&mut transaction, batch).await?;
         }
     }
-    insert_frames(&mut transaction, &FRAMES, &frames).await?;
+    insert_frames(&mut transaction, &frames).await?;
+    insert_answers(&mut transaction, &answers).await?;
     insert_plain(&mut transaction, &plain).await?;
     transaction
         .commit()
@@ -164,11 +176,12 @@ async fn transaction(
         .map_err(StoreError::database("commit"))
 }
 
-fn has_more_than_frames(batch: &Batch) -> bool {
+fn has_more_than_answers(batch: &Batch) -> bool {
     !(batch.members.is_empty()
         && batch.epochs.is_empty()
         && batch.resent.is_empty()
         && batch.corrections.is_empty()
+        && batch.rosters.is_empty()
         && batch.deliveries.is_empty()
         && batch.outcomes.is_empty()
         && batch.forgets.is_empty())
@@ -198,12 +211,20 @@ async fn write_rest(connection: &mut SqliteConnection, batch: &Batch) -> Result<
             .await
             .map_err(failed("store an epoch"))?;
     }
-    insert_frames(
-        connection,
-        &RESENT,
-        &batch.resent.iter().collect::<Vec<_>>(),
-    )
-    .await?;
+    insert_resent(connection, &batch.resent).await?;
+    for row in &batch.rosters {
+        let round = integer(row.round)?;
+        ROSTERS
+            .run(connection, std::slice::from_ref(row), |query, row| {
+                query
+                    .bind(row.net.as_str())
+                    .bind(round)
+                    .bind(i64::from(row.step))
+                    .bind(row.roster.as_slice())
+            })
+            .await
+            .map_err(failed("store a roster"))?;
+    }
     for row in &batch.corrections {
         let round = integer(row.round)?;
         CORRECTIONS
@@ -274,33 +295,81 @@ async fn write_inboxes(connection: &mut SqliteConnection, batch: &Batch) -> Resu
 
 async fn insert_frames(
     connection: &mut SqliteConnection,
-    insert: &Insert,
     frames: &[&FrameRow],
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = frames
         .iter()
-        .map(|row| {
-            Ok((
-                integer(row.round)?,
-                integer(row.epoch)?,
-                to_bytes(&row.words),
-                *row,
-            ))
-        })
-        .collect::<Result<_, StoreError>>()?;
-    insert
-        .run(connection, &rows, |query, (round, epoch, words, row)| {
-            query
-                .bind(row.net.as_str())
-                .bind(round)
-                .bind(row.client.as_str())
-                .bind(epoch)
-                .bind(row.transmission)
-                .bind(words.as_slice())
-                .bind(row.hash.as_slice())
+        .map(|row| Columns::of(row))
+        .collect::<Result<_, _>>()?;
+    FRAMES
+        .run(connection, &rows, |query, columns| {
+            columns.bind(query).bind(columns.row.mask.as_deref())
         })
         .await
         .map_err(StoreError::database("store frames"))
+}
+
+async fn insert_resent(
+    connection: &mut SqliteConnection,
+    frames: &[FrameRow],
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = frames.iter().map(Columns::of).collect::<Result<_, _>>()?;
+    RESENT
+        .run(connection, &rows, |query, columns| columns.bind(query))
+        .await
+        .map_err(StoreError::database("store resent frames"))
+}
+
+/// What `frames` and `resent` have in common, in the order of their columns.
+struct Columns<'a> {
+    round: i64,
+    epoch: i64,
+    words: Vec<u8>,
+    row: &'a FrameRow,
+}
+
+impl<'a> Columns<'a> {
+    fn of(row: &'a FrameRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            round: integer(row.round)?,
+            epoch: integer(row.epoch)?,
+            words: to_bytes(&row.words),
+            row,
+        })
+    }
+
+    fn bind<'q>(&'q self, query: Query<'q>) -> Query<'q> {
+        query
+            .bind(self.row.net.as_str())
+            .bind(self.round)
+            .bind(self.row.client.as_str())
+            .bind(self.epoch)
+            .bind(self.row.transmission)
+            .bind(self.words.as_slice())
+            .bind(self.row.hash.as_slice())
+    }
+}
+
+async fn insert_answers(
+    connection: &mut SqliteConnection,
+    answers: &[&AnswerRow],
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = answers
+        .iter()
+        .map(|row| Ok((integer(row.round)?, *row)))
+        .collect::<Result<_, StoreError>>()?;
+    ANSWERS
+        .run(connection, &rows, |query, (round, row)| {
+            query
+                .bind(row.net.as_str())
+                .bind(round)
+                .bind(i64::from(row.step))
+                .bind(row.client.as_str())
+                .bind(row.answer.as_slice())
+                .bind(row.hash.as_slice())
+        })
+        .await
+        .map_err(StoreError::database("store answers to a roster"))
 }
 
 async fn insert_plain(

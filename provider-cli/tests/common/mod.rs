@@ -13,6 +13,8 @@
     reason = "shared by several test binaries, each of which uses a part"
 )]
 
+pub mod machine;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -20,16 +22,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use dcnet_protocol::codec::Wire;
-use dcnet_protocol::descriptor::NetDescriptor;
+use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor};
 use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
 use dcnet_protocol::frame::{Frame, FrameBody, FrameHeader, PROTOCOL};
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::membership::entry::{ExitStatement, Neighbourhood};
-use dcnet_protocol::message::{Inbox, Manifest, Message, Receipt};
+use dcnet_protocol::message::{Inbox, Manifest, Message, Receipt, SignedReceipt};
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
+use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::{Epoch, Round, UnixTime};
-use dcnet_protocol::signature::SigningKey;
+use dcnet_protocol::self_mask::{SelfMask, ShareKey};
+use dcnet_protocol::signature::{Signed, SigningKey};
 use dcnet_provider::pki::{Authority, GatewayFiles, ProviderFiles, create_provider};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, Response, StatusCode};
@@ -69,6 +73,19 @@ impl Lab {
         self.path("store.sqlite3")
     }
 
+    /// Bytes of everything that belongs to the store.
+    pub fn everything_on_disk(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with("store.sqlite3") {
+                bytes.extend(std::fs::read(path).unwrap());
+            }
+        }
+        bytes
+    }
+
     /// Runs `dcnet` to its end.
     pub fn dcnet(&self, args: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_dcnet"))
@@ -84,8 +101,8 @@ impl Lab {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
-    /// A net with rounds of 5 s: 2 s to submit, 1 s to correct. It takes the frames of a round from
-    /// 2 s before the border until 2 s after it.
+    /// A net that corrects by resending, with rounds of 5 s: 2 s to submit, 1 s to correct. It takes
+    /// the frames of a round from 2 s before the border until 2 s after it.
     pub fn create_net(&self, name: &str) {
         self.create_net_with(
             name,
@@ -95,7 +112,18 @@ impl Lab {
     }
 
     pub fn create_net_with(&self, name: &str, ca: &Path, args: &[&str]) {
-        let defaults = ["--submit-window", "2s", "--correction-window", "1s"];
+        let defaults = [
+            "--submit-window",
+            "2s",
+            "--correction-window",
+            "1s",
+            "--mode",
+            "resend",
+            "--degree",
+            "3",
+            "--threshold",
+            "2",
+        ];
         let given: Vec<&str> = defaults
             .chunks(2)
             .filter(|pair| !args.contains(&pair[0]))
@@ -104,17 +132,7 @@ impl Lab {
             .collect();
         let output = self.dcnet(
             &[
-                &[
-                    "net",
-                    "create",
-                    name,
-                    "--min-size",
-                    "4",
-                    "--degree",
-                    "3",
-                    "--threshold",
-                    "2",
-                ][..],
+                &["net", "create", name, "--min-size", "4"][..],
                 &["--slot", "1-0:1.8.0,Wh,-1", "--slot", "1-0:16.7.0,W,0"],
                 &["--gateway-ca", ca.to_str().unwrap()],
                 &["--signing-key", self.provider.signing_key.to_str().unwrap()],
@@ -124,6 +142,29 @@ impl Lab {
             .concat(),
         );
         assert!(output.status.success(), "{output:?}");
+    }
+
+    /// A net that corrects by double masks, of five of whom one may be missing in a round: rounds of
+    /// 12 s, 2 s to submit, 8 s to correct.
+    pub fn create_masked_net(&self, name: &str) {
+        self.create_net_with(
+            name,
+            &self.authority.certificate_path(),
+            &[
+                "--mode",
+                "double-mask",
+                "--interval",
+                "12s",
+                "--correction-window",
+                "8s",
+                "--degree",
+                "4",
+                "--threshold",
+                "3",
+                "--max-loss",
+                "250",
+            ],
+        );
     }
 
     pub fn serve(&self) -> Server {
@@ -339,6 +380,25 @@ impl Gateway {
         Inbox::decode(&self.get(server, &path).await.ok()).unwrap()
     }
 
+    /// The first roster of `round` behind step `after`, with its bytes.
+    pub async fn roster(
+        &self,
+        server: &Server,
+        net: &Net,
+        (round, after): (Round, u8),
+        wait: u64,
+    ) -> Option<(Roster, Vec<u8>)> {
+        let path = roster_path(net, round, after, wait);
+        let answer = self.get(server, &path).await;
+        if answer.status == StatusCode::NO_CONTENT {
+            return None;
+        }
+        let bytes = answer.ok();
+        let signed = Signed::<Roster>::decode(&bytes).unwrap();
+        let roster = signed.verify(net.descriptor.provider_key()).unwrap();
+        Some((roster.clone(), bytes))
+    }
+
     pub fn package(&self, net: &Net, serial: u64) -> SignedKeyPackage {
         let chain = [CertificateDer::from_pem_file(&self.files.sig_certificate)
             .unwrap()
@@ -384,8 +444,23 @@ impl Gateway {
         Frame::control(net.header(self.id), body).unwrap().encode()
     }
 
-    /// Notification 2.
+    /// Notification 2. In a double-mask net all neighbours are holders.
     pub fn entered_frame(&self, net: &Net, serial: u64, neighbours: EdgeSet) -> Vec<u8> {
+        let holders = match net.descriptor.correction_mode() {
+            CorrectionMode::Resend => ClientSet::default(),
+            CorrectionMode::DoubleMask => neighbours.clients(),
+        };
+        self.entered_frame_with(net, serial, neighbours, holders)
+    }
+
+    /// Notification 2 with holders of one's choice.
+    pub fn entered_frame_with(
+        &self,
+        net: &Net,
+        serial: u64,
+        neighbours: EdgeSet,
+        holders: ClientSet,
+    ) -> Vec<u8> {
         let statement = Neighbourhood {
             net: net.id,
             descriptor: net.descriptor.hash(),
@@ -393,6 +468,7 @@ impl Gateway {
             package: self.end(net).package,
             serial,
             neighbours,
+            holders,
         };
         let body = FrameBody::Entered(self.key.sign(statement));
         Frame::control(net.header(self.id), body).unwrap().encode()
@@ -459,6 +535,17 @@ impl Net {
 
     /// Notification 5 with words that stand for a superposition: nothing here holds pads.
     pub fn transmit(&self, client: ClientId, epoch: u64, round: Round, words: &[u64]) -> Vec<u8> {
+        self.transmit_with(client, (epoch, round), words, None)
+    }
+
+    /// Notification 5 with what stands for a self-mask.
+    pub fn transmit_with(
+        &self,
+        client: ClientId,
+        (epoch, round): (u64, Round),
+        words: &[u64],
+        mask: Option<&SelfMask>,
+    ) -> Vec<u8> {
         let header = FrameHeader {
             transmission: true,
             epoch: Epoch::new(epoch),
@@ -468,14 +555,45 @@ impl Net {
         let mut bytes = PROTOCOL.to_vec();
         bytes.extend(header.encode());
         bytes.push(5);
-        bytes.extend(u16::try_from(words.len() * 8).unwrap().to_be_bytes());
-        bytes.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+        bytes.extend(superposition(words));
+        bytes.push(u8::from(mask.is_some()));
+        bytes.extend(mask.map(Wire::encode).unwrap_or_default());
         Frame::decode(&bytes).unwrap();
         bytes
     }
 
+    /// Notification 6 with words that stand for pads.
+    pub fn pads(&self, client: ClientId, roster: &Roster, words: &[u64]) -> Vec<u8> {
+        let header = FrameHeader {
+            epoch: roster.epoch(),
+            round: roster.round(),
+            ..self.header(client)
+        };
+        let mut bytes = PROTOCOL.to_vec();
+        bytes.extend(header.encode());
+        bytes.push(6);
+        bytes.extend(roster.hash().encode());
+        bytes.extend(superposition(words));
+        Frame::decode(&bytes).unwrap();
+        bytes
+    }
+
+    /// Notification 7.
+    pub fn reveal(&self, client: ClientId, roster: &Roster, keys: Vec<ShareKey>) -> Vec<u8> {
+        let header = FrameHeader {
+            epoch: roster.epoch(),
+            round: roster.round(),
+            ..self.header(client)
+        };
+        let roster = roster.hash();
+        let frame = Frame::control(header, FrameBody::Reveal { roster, keys });
+        frame.unwrap().encode()
+    }
+
     /// Notification 4: the same, without the pads of `missing`.
     pub fn resend(&self, frame: &[u8], missing: &ClientSet) -> Vec<u8> {
+        // Behind the words one byte says that there is no self-mask.
+        let frame = &frame[..frame.len() - 1];
         let words = 2 + 8 * self.descriptor.slots().len();
         let (head, words) = frame.split_at(frame.len() - words);
         let mut bytes = head[..head.len() - 1].to_vec();
@@ -517,8 +635,31 @@ impl Net {
     }
 }
 
-pub fn receipt(answer: Answer) -> Receipt {
-    Receipt::decode(&answer.ok()).unwrap()
+/// The receipt in an answer, its signature checked. The batch around it may be another each time.
+pub fn receipt(net: &Net, answer: Answer) -> Receipt {
+    let signed = SignedReceipt::decode(&answer.ok()).unwrap();
+    signed.verify(&net.descriptor).unwrap().clone()
+}
+
+/// Whether `word`, big endian, stands in `bytes`.
+pub fn holds(bytes: &[u8], word: u64) -> bool {
+    bytes.windows(8).any(|window| window == word.to_be_bytes())
+}
+
+pub fn roster_path(net: &Net, round: Round, after: u8, wait: u64) -> String {
+    format!(
+        "/v1/nets/{}/rounds/{round}/roster?after={after}&wait={wait}",
+        net.id
+    )
+}
+
+fn superposition(words: &[u64]) -> Vec<u8> {
+    let mut bytes = u16::try_from(words.len() * 8)
+        .unwrap()
+        .to_be_bytes()
+        .to_vec();
+    bytes.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+    bytes
 }
 
 pub fn now() -> UnixTime {

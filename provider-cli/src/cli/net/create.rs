@@ -15,7 +15,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::print_net;
 use crate::cli::{CliError, JsonArg, Outcome, StoreArg, output};
-use crate::service::{Admin, AdminError, NewNet, RECOMMENDED_SIZE};
+use crate::service::{Admin, NewNet, RECOMMENDED_SIZE};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -46,7 +46,7 @@ pub(in crate::cli) struct Create {
     /// After the interval gateways submit for so long.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     submit_window: Seconds,
-    /// After that neighbours of missing members resend for so long.
+    /// After that missing members are corrected for so long.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     correction_window: Seconds,
     /// OBIS code, unit and power of ten of one summed quantity; repeatable.
@@ -60,10 +60,11 @@ pub(in crate::cli) struct Create {
     /// Fewest members over which a sum may be formed.
     #[arg(long, value_name = "NUMBER", default_value_t = RECOMMENDED_SIZE)]
     min_size: u32,
-    /// Neighbours that each member draws; with fewer members everybody is everybody's neighbour.
+    /// Neighbours that each member draws, at most 255 in double-mask mode; with fewer members
+    /// everybody is everybody's neighbour.
     #[arg(long, value_name = "NUMBER", default_value_t = 52)]
     degree: u16,
-    /// Shares that recover a self-mask; of no effect in resend mode.
+    /// Shares that recover a self-mask: more than half of the degree. Of no effect in resend mode.
     #[arg(long, value_name = "NUMBER", default_value_t = 37)]
     threshold: u16,
     /// Members expected to fail in one round, in thousandths.
@@ -73,7 +74,7 @@ pub(in crate::cli) struct Create {
     #[arg(long, value_name = "ROUNDS", default_value_t = 1)]
     epoch_length: u32,
     /// How missing members are corrected for.
-    #[arg(long, value_enum, default_value_t = Mode::Resend)]
+    #[arg(long, value_enum, default_value_t = Mode::DoubleMask)]
     mode: Mode,
     /// Certificate of the gateway administrator's authority, PEM.
     #[arg(long, value_name = "FILE")]
@@ -113,11 +114,21 @@ pub(in crate::cli) enum CreateError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
+    /// Every frame has a self-mask of its own, whose shares the member's neighbours hold. Withstands
+    /// a provider that lies about who is missing.
+    DoubleMask,
     /// Neighbours resend without the missing member's pads. Withstands a curious provider, not a
     /// lying one.
     Resend,
-    /// Self-masks and a reveal phase. Not available in this version.
-    DoubleMask,
+}
+
+impl From<Mode> for CorrectionMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::DoubleMask => Self::DoubleMask,
+            Mode::Resend => Self::Resend,
+        }
+    }
 }
 
 /// Whole seconds, written like 900s, 15m or 1h.
@@ -163,9 +174,6 @@ impl FromStr for Slot {
 
 impl Create {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
-        if self.mode == Mode::DoubleMask {
-            return Err(AdminError::DoubleMask.into());
-        }
         let (authority, ca_fingerprint) = read_authority(&self.gateway_ca)?;
         let provider_key = read_key(&self.signing_key)?.verifying_key().to_sec1();
         let parameters = NetParameters {
@@ -180,7 +188,7 @@ impl Create {
             out_degree: self.degree,
             threshold: self.threshold,
             max_loss_permille: self.max_loss,
-            correction_mode: CorrectionMode::Resend,
+            correction_mode: self.mode.into(),
             epoch_length: self.epoch_length,
             provider_key,
             ca_fingerprint,
@@ -201,6 +209,9 @@ impl Create {
         if net.min_size < RECOMMENDED_SIZE {
             warn_of_size(net.min_size);
         }
+        if self.mode == Mode::Resend {
+            warn_of_resend();
+        }
         Ok(Outcome::Done)
     }
 }
@@ -212,6 +223,17 @@ fn warn_of_size(min_size: u32) {
          This net forms sums over as few as {min_size} households. With 15-minute values\n\
          even 20 households let one of them be told apart half of the time. Fewer\n\
          than {RECOMMENDED_SIZE} is for laboratories and for those who have consented to it.\n\
+         *************************************************************************"
+    );
+}
+
+fn warn_of_resend() {
+    eprintln!(
+        "\n\
+         ******************************** WARNING ********************************\n\
+         This net corrects by resending. A provider that calls a member missing\n\
+         whose frame it has learns that member's readings. Gateways take part only\n\
+         if their owners allow it. Without --mode resend a net withstands that.\n\
          *************************************************************************"
     );
 }

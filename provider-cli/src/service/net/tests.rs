@@ -71,8 +71,18 @@ fn register(client: ClientId, setup: &Setup, chain: &[Vec<u8>], key: &SigningKey
     .encode()
 }
 
-#[tokio::test]
-async fn a_commit_that_failed_and_reached_the_disk_all_the_same_does_no_harm() {
+/// A net that runs, whose first `lies` batches reach the disk and are reported as failed; a gateway,
+/// and its notification 1.
+struct Running {
+    _folder: tempfile::TempDir,
+    store: Store,
+    net: Arc<Net>,
+    client: ClientId,
+    frame: Vec<u8>,
+    _closing: watch::Sender<bool>,
+}
+
+async fn running(lies: u32) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create(&folder.path().join("ca")).unwrap();
     let names = ["localhost".to_owned()];
@@ -110,12 +120,57 @@ async fn a_commit_that_failed_and_reached_the_disk_all_the_same_does_no_harm() {
         created: 0,
     };
     writer.insert_net(&row).await.unwrap();
-    let committer = committer::start_lying(writer, 1);
+    let committer = committer::start_lying(writer, lies);
     let net = Arc::new(Net::new(setup, bytes.into(), store.clone(), committer));
     let incarnation = net.restore().await.unwrap();
-    let (_closing, closed) = watch::channel(false);
+    let (closing, closed) = watch::channel(false);
     tokio::spawn(Arc::clone(&net).run(incarnation, closed));
+    Running {
+        _folder: folder,
+        store,
+        net,
+        client,
+        frame,
+        _closing: closing,
+    }
+}
 
+#[tokio::test]
+async fn receipts_given_at_one_time_share_signatures() {
+    let running = running(0).await;
+    let (net, client) = (&running.net, running.client);
+    let requests: Vec<_> = (0..100)
+        .map(|_| {
+            let (net, frame) = (Arc::clone(net), running.frame.clone());
+            tokio::spawn(async move { net.frame(client, frame).await.unwrap() })
+        })
+        .collect();
+    let mut receipts = Vec::new();
+    for request in requests {
+        receipts.push(request.await.unwrap());
+    }
+    let first = receipts[0].verify(&net.setup.descriptor).unwrap();
+    // Behind the receipt: what is signed.
+    let (begin, batch) = (first.encode().len(), 7 + 32 + 4 + 32);
+    let mut batches: Vec<Vec<u8>> = Vec::new();
+    for receipt in &receipts {
+        assert_eq!(receipt.verify(&net.setup.descriptor), Ok(first));
+        batches.push(receipt.encode()[begin..begin + batch].to_vec());
+    }
+    batches.dedup();
+    assert!(batches.len() < 10, "{} signatures", batches.len());
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_and_reached_the_disk_all_the_same_does_no_harm() {
+    let Running {
+        store,
+        net,
+        client,
+        frame,
+        _folder,
+        _closing,
+    } = running(1).await;
     // Two at once: the second rests on what the first left in the machine.
     let (one, two) = tokio::join!(
         net.frame(client, frame.clone()),
@@ -129,6 +184,7 @@ async fn a_commit_that_failed_and_reached_the_disk_all_the_same_does_no_harm() {
         "it is on disk all the same"
     );
     let receipt = net.frame(client, frame.clone()).await.unwrap();
+    let receipt = receipt.verify(&net.setup.descriptor).unwrap();
     assert_eq!(receipt.client, client);
     assert_eq!(store.members(net.id).await.unwrap().len(), 1);
     assert!(net.package(client).await.unwrap().is_some());

@@ -1,0 +1,39 @@
+//! What the log says of a net.
+
+use dcnet_protocol::names::NetId;
+use dcnet_protocol::provider::{Record, RoundOutcome};
+
+/// One line per change that a person may ask about; never contents.
+pub(super) fn record(net: NetId, record: &Record) {
+    match record {
+        Record::Member(member) => {
+            tracing::info!(%net, client = %member.client, status = %member.status, "member");
+        }
+        Record::Epoch(epoch) => {
+            let (epoch, first, members) = (epoch.epoch, epoch.first_round, epoch.members.len());
+            tracing::info!(%net, %epoch, first_round = %first, members, "epoch");
+        }
+        Record::CorrectionOpened(correction) => {
+            let (round, missing) = (correction.round, correction.missing.len());
+            tracing::info!(%net, %round, missing, asked = correction.asked.len(), "correction");
+        }
+        Record::Roster(roster) => {
+            let (round, step) = (roster.round, roster.step);
+            let body = roster.roster.unverified();
+            let (present, reveal) = (body.present().count(), body.reveal());
+            tracing::info!(%net, %round, step, present, reveal, "roster");
+        }
+        Record::Outcome(ended) => outcome(net, ended),
+        Record::Frame(_) | Record::Resent(_) | Record::Answer(_) | Record::Deliver { .. } => {}
+    }
+}
+
+fn outcome(net: NetId, outcome: &RoundOutcome) {
+    let (round, status) = (outcome.round, outcome.status.as_str());
+    let contributors = outcome.contributors.len();
+    tracing::info!(%net, %round, status, contributors, "round is final");
+    let (wrong, unrecovered) = (outcome.wrong_shares.len(), outcome.unrecovered.len());
+    if wrong + unrecovered > 0 {
+        tracing::warn!(%net, %round, wrong, unrecovered, "shares of self-masks did not fit or were missing");
+    }
+}
