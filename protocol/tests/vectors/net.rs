@@ -128,7 +128,9 @@ fn compare(net: &mut Net, vector: &Vector, field: &str) -> usize {
         assert_eq!(header.epoch.number(), vector.number("epoch"));
         assert_eq!(header.round.number(), vector.number("round"));
         assert_eq!(header.transmission, !member["reading"].is_null());
-        let (FrameBody::Transmit(words) | FrameBody::Resend { words, .. }) = frame.body() else {
+        let (FrameBody::Transmit { words, mask: None } | FrameBody::Resend { words, .. }) =
+            frame.body()
+        else {
             panic!("not a frame with words");
         };
         let expected = numbers(&member[field]);
