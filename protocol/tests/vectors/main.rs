@@ -19,6 +19,7 @@ mod masks;
 mod merkle;
 mod net;
 mod proofs;
+mod provider;
 mod statements;
 mod sums;
 mod unmasking;

@@ -56,20 +56,15 @@ impl<'a> Net<'a> {
         self.members.iter().position(same).unwrap()
     }
 
-    fn names<'b>(&self, list: &'b Value) -> Vec<&'b str> {
-        let list = list.as_array().unwrap().iter();
-        list.map(|name| name.as_str().unwrap()).collect()
-    }
-
     /// Whether the member's bytes are to be those of the specification.
     fn is_sound(&self, index: usize) -> bool {
-        let tampered = self.names(self.vector.get("tampered"));
+        let tampered = names(self.vector.get("tampered"));
         !tampered.contains(&self.members[index].client)
     }
 
     /// The holders of a member's shares, in their order.
     fn holders(&self, index: usize) -> Vec<usize> {
-        let holders = self.names(&self.members[index].json["holders"]);
+        let holders = names(&self.members[index].json["holders"]);
         holders.iter().map(|holder| self.index(holder)).collect()
     }
 
@@ -262,6 +257,11 @@ impl<'a> Net<'a> {
         }
         (sum, wrong)
     }
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    let list = list.as_array().unwrap().iter();
+    list.map(|name| name.as_str().unwrap()).collect()
 }
 
 fn add(words: &mut [u64], more: &[u64]) {

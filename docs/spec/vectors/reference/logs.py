@@ -9,8 +9,6 @@ from primitives import Refused, p256_public, p256_scalar, p256_sign, p256_verify
 
 # Sections 3 to 5.
 CHECKPOINT = b"dcnet/v1 checkpoint"
-MemberLeaf = Struct(client=NAME, package=HASH)
-EpochHead = Struct(epoch=U64, first_round=U64, members=U32, member_root=HASH)
 DrawList = Struct(round=U64, members=U32, root=HASH)
 Moment = Struct(client=NAME, round=U64)
 ADMITTED, EXITED, SUSPENDED, RESUMED, EPOCH, DRAW_LIST = 1, 2, 3, 4, 5, 6
@@ -18,18 +16,18 @@ LogEntry = Select(
     head=Struct(kind=Int(1)),
     tag="kind",
     cases={
-        ADMITTED: MemberLeaf,
+        ADMITTED: m.MemberLeaf,
         EXITED: m.signed(m.ExitStatement),
         SUSPENDED: Moment,
         RESUMED: Moment,
-        EPOCH: EpochHead,
+        EPOCH: m.EpochHead,
         DRAW_LIST: DrawList,
     },
     what="kind of entry",
 )
 Checkpoint = Struct(net=NAME, descriptor=HASH, size=U64, root=HASH)
 SignedCheckpoint = Struct(body=Checkpoint, signature=SIGNATURE)
-LEAVES = Vector(MemberLeaf, 4)
+LEAVES = Vector(m.MemberLeaf, 4)
 
 H = world.DESCRIPTOR_HASH
 
@@ -43,7 +41,7 @@ def member_tree(leaves):
     names = [member["client"].encode("ascii") for member in leaves]
     if any(b <= a for a, b in zip(names, names[1:])):
         raise Refused("not strictly ascending")
-    return [MemberLeaf.encode(member) for member in leaves]
+    return [m.MemberLeaf.encode(member) for member in leaves]
 
 
 def head(epoch, first_round, clients):
@@ -136,7 +134,7 @@ class LogGroup(Group):
         else:
             made = {"epoch": epoch, "first_round": first_round, "members": len(tree), "member_root": mk.mth(tree)}
             paths = [mk.PATH.encode(mk.path(index, tree)).hex() for index in range(len(tree))]
-            self.accepted(name, **content, encoded=EpochHead.encode(made).hex(), paths=paths)
+            self.accepted(name, **content, encoded=m.EpochHead.encode(made).hex(), paths=paths)
 
     def checkpoint(self, name, value=None, encoded=None, key=None):
         encoded = SignedCheckpoint.encode(value) if encoded is None else encoded
