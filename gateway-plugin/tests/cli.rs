@@ -76,7 +76,7 @@ fn check_sums_a_sound_profile_up_and_warns_loudly() {
   gateway     house-17
   net         bench at https://127.0.0.1:8443
   min. size   4
-  resend      allowed
+  corrections double-mask and resend
   meter       test, /dev/serial/by-id/usb-none at 9600 8N1
   slot        1.8.0 in 10^-1 Wh, advance per round
   slot        16.7.0 in 10^0 W, value at the round's end
@@ -109,7 +109,7 @@ fn safe_settings_need_no_warning() {
     let (code, out, err) = bench.said("check");
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(
-        out.contains("min. size   100\n  resend      refused\n"),
+        out.contains("min. size   100\n  corrections double-mask only\n"),
         "{out}"
     );
 }

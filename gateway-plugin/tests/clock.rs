@@ -14,12 +14,13 @@ use dcnet_gateway::ledger::{Ledger, StateDirectory};
 use dcnet_protocol::provider::RoundOutcome;
 use dcnet_protocol::round::Round;
 use support::meter::{Line, Meter};
+use support::net::Shape;
 use support::server::Server;
 use tokio::sync::watch;
 
 #[test]
 fn a_clock_that_is_set_brings_no_second_frame_of_a_round() {
-    let server = Server::start(4, [3, 1, 1]);
+    let server = Server::start(Shape::resend(4, [3, 1, 1]));
     let meter = Meter::start(Line::new(), Duration::from_millis(100));
     let household = server.household("house", &meter.device);
     let shift = Arc::new(AtomicI64::new(0));

@@ -17,6 +17,7 @@ use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider::RoundOutcome;
 use dcnet_protocol::round::Round;
 use support::bench::{Bench, COMPANIONS, Daemon, LENGTHS, assert_no_round_twice, end, part};
+use support::net::Shape;
 use support::pki::Household;
 use support::server::Server;
 
@@ -297,7 +298,7 @@ fn a_full_disk_stops_the_round_and_is_waited_for() {
 
 #[test]
 fn a_net_that_the_owner_did_not_mean_is_not_entered() {
-    let server = Server::start(0, LENGTHS);
+    let server = Server::start(Shape::resend(0, LENGTHS));
     for (from, to, expected) in [
         (
             "min_size: 4",

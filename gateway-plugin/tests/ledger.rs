@@ -74,14 +74,86 @@ fn a_correction_has_one_answer_ever() {
 }
 
 #[test]
+fn a_roster_has_one_answer_ever_and_share_keys_end_a_round() {
+    use Notification::{Pads, Reveal};
+    let ledger = Ledger::with_backend(Disk::default()).unwrap();
+    let answer = |round, notification, roster: &'static [u8; 32], bytes| {
+        ledger.commit(&[Change::AnsweredRoster {
+            round: Round::new(round),
+            notification,
+            roster,
+            bytes,
+        }])
+    };
+    let refused = |outcome| matches!(outcome, Err(LedgerError::AnswerReused { .. }));
+    answer(7, Pads, &[1; 32], b"pads").unwrap();
+    answer(7, Pads, &[1; 32], b"pads").unwrap(); // sent again, it is no second answer
+    assert!(refused(answer(7, Pads, &[1; 32], b"others")));
+    assert!(refused(answer(7, Reveal, &[1; 32], b"keys")));
+    // The next step of the same round is another roster.
+    answer(7, Pads, &[2; 32], b"more pads").unwrap();
+    answer(7, Reveal, &[3; 32], b"keys").unwrap();
+    answer(7, Reveal, &[3; 32], b"keys").unwrap();
+    for notification in [Pads, Reveal] {
+        assert!(refused(answer(7, notification, &[0; 32], b"late")));
+        assert!(refused(answer(7, notification, &[4; 32], b"late")));
+    }
+    // What was answered before the share keys were told may be sent again.
+    answer(7, Pads, &[1; 32], b"pads").unwrap();
+    answer(8, Pads, &[4; 32], b"pads").unwrap();
+    let stands = |notification, roster: &[u8; 32]| {
+        ledger.answered_roster(Round::new(7), notification, roster)
+    };
+    assert_eq!(stands(Pads, &[2; 32]).unwrap().unwrap(), b"more pads");
+    assert_eq!(stands(Reveal, &[3; 32]).unwrap().unwrap(), b"keys");
+    assert_eq!(stands(Reveal, &[4; 32]).unwrap(), None);
+}
+
+#[test]
+fn evidence_stays_as_it_came_up_first() {
+    let disk = Disk::default();
+    let ledger = Ledger::with_backend(disk.clone()).unwrap();
+    let evidence = |round, bytes| Change::Evidence {
+        round: Round::new(round),
+        bytes,
+    };
+    ledger.commit(&[evidence(9, b"nine")]).unwrap();
+    ledger.commit(&[evidence(7, b"seven")]).unwrap();
+    ledger
+        .commit(&[Change::State(b"state"), evidence(9, b"more")])
+        .unwrap();
+    // It does not make room for later rounds.
+    for round in 10..400 {
+        ledger.commit(&[sealed(round, b"x")]).unwrap();
+    }
+    drop(ledger);
+    let ledger = Ledger::with_backend(disk.after_power_loss()).unwrap();
+    let expected = [(7, b"seven".to_vec()), (9, b"nine".to_vec())]
+        .map(|(round, bytes)| (Round::new(round), bytes));
+    assert_eq!(ledger.evidence().unwrap(), expected);
+    assert_eq!(ledger.state().unwrap().unwrap().as_slice(), b"state");
+}
+
+#[test]
 fn old_rounds_make_room_but_are_never_entered_again() {
     let ledger = Ledger::with_backend(Disk::default()).unwrap();
     for round in 0..400 {
         ledger
-            .commit(&[sealed(round, &round.to_be_bytes())])
+            .commit(&[
+                sealed(round, &round.to_be_bytes()),
+                Change::AnsweredRoster {
+                    round: Round::new(round),
+                    notification: Notification::Reveal,
+                    roster: &[7; 32],
+                    bytes: b"keys",
+                },
+            ])
             .unwrap();
     }
     assert_eq!(ledger.sealed(Round::new(0)).unwrap(), None);
+    let answer = |round| ledger.answered_roster(Round::new(round), Notification::Reveal, &[7; 32]);
+    assert_eq!(answer(399 - 193).unwrap(), None);
+    assert!(answer(399 - 192).unwrap().is_some());
     assert!(ledger.sealed(Round::new(399 - 192)).unwrap().is_some());
     assert!(matches!(
         ledger.commit(&[sealed(0, b"again")]),

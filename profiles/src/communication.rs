@@ -51,15 +51,17 @@ pub struct Credentials {
     pub key: PathBuf,
 }
 
-/// What the owner agrees to; the defaults are the safe side.
+/// What the owner agrees to; the defaults are the safe side: nets of double-mask rounds over sums of
+/// at least [`DEFAULT_MIN_SIZE`] members, which need no key here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Acceptance {
     /// Smallest sum, in members, that the reading may go into.
     #[serde(deserialize_with = "min_size")]
     pub min_size: u32,
-    /// Whether to answer corrections by resending, which is safe against a provider that follows
-    /// the protocol only.
+    /// Whether to enter nets that correct by resending, and to answer such corrections. That is safe
+    /// against a provider that follows the protocol only. Nets of double-mask rounds are accepted
+    /// either way.
     pub allow_resend: bool,
 }
 

@@ -3,6 +3,8 @@
 //! Section "Tunnel" of `docs/spec/protocol.md`. XChaCha20-Poly1305; the header that the provider
 //! reads is authenticated with the text.
 
+use std::ops::RangeInclusive;
+
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use rand_core::CryptoRng;
@@ -11,7 +13,9 @@ use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 use crate::codec::{DecodeError, Wire};
 use crate::descriptor::DescriptorHash;
 use crate::key_agreement::{KeyPackageHash, PairSecret, Party};
-use crate::names::{ClientId, NetId};
+use crate::membership::checkpoint::Checkpoint;
+use crate::names::{ClientId, MAX_NAME, NetId};
+use crate::signature::Signed;
 
 /// What an envelope is about; the provider sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TlsSize, TlsSerialize, TlsDeserialize)]
@@ -21,6 +25,8 @@ pub enum EnvelopeKind {
     EdgeOffer = 1,
     /// The sender has recorded the edge that it was offered.
     EdgeAccept = 2,
+    /// The sender shows what it knows of the membership log.
+    Checkpoint = 3,
 }
 
 /// The part that the provider reads.
@@ -47,10 +53,13 @@ pub struct Envelope {
     ciphertext: Vec<u8>,
 }
 
-/// Length of every ciphertext: the text of a notice and the authentication tag.
-const CIPHERTEXT_LENGTH: usize = 1 + 32 + 32 + 16;
+/// Lengths of ciphertexts: the text of a notice and the authentication tag.
+const CIPHERTEXT_LENGTHS: RangeInclusive<usize> = {
+    let without_checkpoint = 1 + 32 + 32 + 1 + 16;
+    without_checkpoint..=without_checkpoint + (1 + MAX_NAME + 32 + 8 + 32 + 2 + 64)
+};
 
-/// Opaque bytes of the one length that there is, so that nobody can fill an inbox with other things.
+/// Opaque bytes of the lengths that there are, so that nobody can fill an inbox with other things.
 mod ciphertext {
     use std::io::{Read, Write};
     use tls_codec::Error;
@@ -65,11 +74,11 @@ mod ciphertext {
 
     pub(crate) fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
         let bytes = crate::codec::bytes32::tls_deserialize(reader)?;
-        if bytes.len() == super::CIPHERTEXT_LENGTH {
+        if super::CIPHERTEXT_LENGTHS.contains(&bytes.len()) {
             Ok(bytes)
         } else {
             Err(crate::codec::malformed(
-                "an envelope holds 81 bytes of ciphertext",
+                "an envelope holds 82 to 253 bytes of ciphertext",
             ))
         }
     }
@@ -87,7 +96,8 @@ pub enum EdgeReason {
     Emergency = 3,
 }
 
-/// Text of offers and acceptances. That it opens confirms the key; the hashes confirm the packages.
+/// Text of every envelope. That it opens confirms the key; the hashes confirm the packages; by the
+/// checkpoint two neighbours find out whether they are shown the same log.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
 pub struct EdgeNotice {
     /// Why.
@@ -96,15 +106,24 @@ pub struct EdgeNotice {
     pub own_package: KeyPackageHash,
     /// The addressee's key package.
     pub peer_package: KeyPackageHash,
+    /// The checkpoint that the sender accepted last, if there is one.
+    #[tls_codec(with = "crate::codec::option")]
+    pub checkpoint: Option<Signed<Checkpoint>>,
 }
 
 impl EdgeNotice {
     /// The notice from `own` to `peer`.
-    pub fn new(reason: EdgeReason, own: &Party, peer: &Party) -> Self {
+    pub fn new(
+        reason: EdgeReason,
+        own: &Party,
+        peer: &Party,
+        checkpoint: Option<Signed<Checkpoint>>,
+    ) -> Self {
         Self {
             reason,
             own_package: own.package,
             peer_package: peer.package,
+            checkpoint,
         }
     }
 }

@@ -10,6 +10,7 @@ use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerializ
 use crate::codec::{DecodeError, Wire as _, malformed};
 use crate::correction::double_mask::contradict;
 use crate::descriptor::{DescriptorError, NetDescriptor, NetParameters};
+use crate::membership::checkpoint::{Checkpoint, Conflict};
 use crate::message::{Manifest, SignedReceipt};
 use crate::notification::Notification;
 use crate::roster::Roster;
@@ -24,6 +25,8 @@ pub const MAGIC: [u8; 5] = *b"DCNE\x01";
 pub enum Evidence {
     /// Two rosters of one round that contradict each other.
     Rosters(Box<(Signed<Roster>, Signed<Roster>)>),
+    /// Two checkpoints of one size with different roots: the provider keeps two logs.
+    Checkpoints(Box<Conflict>),
     /// A receipt for a frame, and the first roster of its round without the sender.
     Receipt(Box<ReceiptEvidence>),
 }
@@ -54,6 +57,12 @@ pub enum Proof {
     Rosters {
         /// The round.
         round: Round,
+    },
+    /// Two logs.
+    #[error("the provider signed two different membership logs of {size} entries")]
+    Checkpoints {
+        /// Number of entries.
+        size: u64,
     },
     /// A receipt and a roster.
     #[error(
@@ -137,6 +146,17 @@ impl EvidenceFile {
                     return Ok(Proof::Rosters { round });
                 }
             }
+            Evidence::Checkpoints(both) => {
+                let (one, other) = (both.known.verify(key)?, both.shown.verify(key)?);
+                let ours = |checkpoint: &Checkpoint| {
+                    checkpoint.net == self.descriptor.net()
+                        && checkpoint.descriptor == self.descriptor.hash()
+                };
+                if ours(one) && ours(other) && one.size == other.size && one.root != other.root {
+                    let size = one.size;
+                    return Ok(Proof::Checkpoints { size });
+                }
+            }
             Evidence::Receipt(all) => {
                 let receipt = all.receipt.verify(&self.descriptor)?;
                 let roster = all.roster.verify(key)?;
@@ -170,6 +190,9 @@ impl Size for Evidence {
         1 + match self {
             Self::Rosters(both) => both.0.tls_serialized_len() + both.1.tls_serialized_len(),
             Self::Receipt(all) => all.tls_serialized_len(),
+            Self::Checkpoints(both) => {
+                both.known.tls_serialized_len() + both.shown.tls_serialized_len()
+            }
         }
     }
 }
@@ -183,6 +206,11 @@ impl Serialize for Evidence {
                     + both.1.tls_serialize(writer)?
             }
             Self::Receipt(all) => 2_u8.tls_serialize(writer)? + all.tls_serialize(writer)?,
+            Self::Checkpoints(both) => {
+                3_u8.tls_serialize(writer)?
+                    + both.known.tls_serialize(writer)?
+                    + both.shown.tls_serialize(writer)?
+            }
         })
     }
 }
@@ -200,6 +228,11 @@ impl Deserialize for Evidence {
             2 => Ok(Self::Receipt(Box::new(ReceiptEvidence::tls_deserialize(
                 reader,
             )?))),
+            3 => {
+                let known = Signed::tls_deserialize(reader)?;
+                let shown = Signed::tls_deserialize(reader)?;
+                Ok(Self::Checkpoints(Box::new(Conflict { known, shown })))
+            }
             _ => Err(malformed("evidence of an unknown kind")),
         }
     }

@@ -5,7 +5,9 @@
 //! nothing behind it happens. What must reach the provider is sent again at every
 //! [`Input::Poll`] until the provider's answer came in, so no answer is lost in a crash.
 
+mod compare;
 mod double_mask;
+mod drawing;
 mod edges;
 mod joining;
 mod report;
@@ -26,7 +28,8 @@ use crate::key_agreement::{
     EdgeKey, KeyPackage, Party, SecretBytes, ShareSecret, SignedKeyPackage,
 };
 use crate::membership::edge::{EdgeEnd, EdgeSet};
-use crate::message::{Delivery, MemberList, Message, SignedReceipt};
+use crate::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
+use crate::message::{Delivery, Message, SignedReceipt};
 use crate::names::{ClientId, ClientSet};
 use crate::notification::Notification;
 use crate::roster::Roster;
@@ -106,8 +109,14 @@ pub enum Input {
     },
     /// The provider took an envelope.
     Relayed(EnvelopeHeader),
-    /// The member list that was asked for.
-    Members(MemberList),
+    /// The draw list that was asked for.
+    DrawList(Box<DrawListView>),
+    /// Members of a draw list that were asked for.
+    Listed(Box<ListedMembers>),
+    /// The entry of the membership log that was asked for.
+    LogProof(Box<LogProof>),
+    /// What shows that two checkpoints are of one log.
+    CommonLog(Box<CommonLog>),
     /// A key package that was asked for.
     Package(Box<SignedKeyPackage>),
     /// A roster that was asked for.
@@ -183,8 +192,32 @@ pub enum Request {
     },
     /// Post an envelope.
     Envelope(Envelope),
-    /// Get the member list.
-    Members,
+    /// Get the newest draw list.
+    DrawList {
+        /// Number of entries of the membership log that are known.
+        from: u64,
+    },
+    /// Get members of a draw list.
+    Listed {
+        /// Index of the list's entry in the log.
+        list: u64,
+        /// Indices in the list.
+        at: Vec<u32>,
+    },
+    /// Get what shows that two sizes are of one membership log.
+    CommonLog {
+        /// The smaller size.
+        small: u64,
+        /// The larger size.
+        large: u64,
+    },
+    /// Get an entry of the membership log.
+    LogProof {
+        /// Its index.
+        index: u64,
+        /// Number of entries that are known.
+        from: u64,
+    },
     /// Get a key package.
     Package(ClientId),
     /// Wait for the first roster of `round` behind step `after`.
@@ -233,7 +266,7 @@ pub struct Gateway {
     /// The sealed frame, or the answer, needs not be sent again.
     frame_done: bool,
     answer_done: bool,
-    /// Why the member list was asked for, if it was.
+    /// Why the draw list was asked for, if it was.
     drawing: Option<EdgeReason>,
     /// Counts what changes the neighbourhood; the second is its value in the statement sent last.
     changes: u64,
@@ -322,7 +355,10 @@ impl Gateway {
             Input::Accepted(receipt) => self.accepted(now, &receipt, rng),
             Input::Refused { notification, slug } => self.refused(now, notification, &slug, rng),
             Input::Relayed(header) => self.relayed(&header),
-            Input::Members(list) => self.draw(now, &list, rng),
+            Input::DrawList(view) => self.draw(now, &view, rng),
+            Input::Listed(members) => self.listed(now, *members, rng),
+            Input::LogProof(proof) => self.proved(now, &proof, rng),
+            Input::CommonLog(common) => self.compared(&common),
             Input::Package(package) => self.package(now, &package, rng),
             Input::Delivery(delivery) => self.delivery(now, delivery, rng),
             Input::Roster(roster) => self.roster(now, &roster),
@@ -368,6 +404,13 @@ impl Gateway {
         self.state.body.sealed.as_ref().map(|sealed| sealed.round)
     }
 
+    /// Whether a manifest for `round` waits for the proof that its epoch is in the log: the round is
+    /// not to be sealed before.
+    pub fn waits_for_proof(&self, round: Round) -> bool {
+        let announced = self.state.body.announced.as_ref();
+        announced.is_some_and(|manifest| manifest.unverified().head.first_round <= round)
+    }
+
     /// Whether there is evidence against the provider; nothing of a reading leaves then.
     pub fn is_distrusting(&self) -> bool {
         self.state.body.distrusted
@@ -400,7 +443,7 @@ impl Gateway {
         self.state.body.inbox_position = delivery.sequence;
         let mut outputs = match delivery.message {
             Message::Envelope(envelope) => self.envelope(envelope, now, rng),
-            Message::Manifest(manifest) => self.manifest(now, &manifest, rng),
+            Message::Manifest(manifest) => self.announced(&manifest),
             Message::Correction(correction) => self.correct(now, &correction),
             Message::Exit(statement) => self.neighbour_exits(now, &statement),
         };

@@ -5,6 +5,7 @@ pub mod edge;
 pub mod entry;
 pub mod epoch_head;
 pub mod log;
+pub mod proof;
 
 use std::fmt;
 

@@ -75,6 +75,8 @@ pub struct Manifest {
     pub client: ClientId,
     /// The epoch: pads depend on its number.
     pub head: EpochHead,
+    /// Index of the head in the membership log.
+    pub log_index: u64,
     /// This member's index in the member tree; 0 if it is not active.
     pub index: u32,
     /// This member's active edges, strictly ascending by neighbour. None: it is not active from the
@@ -88,6 +90,7 @@ impl Size for Manifest {
             + self.descriptor.tls_serialized_len()
             + self.client.tls_serialized_len()
             + self.head.tls_serialized_len()
+            + self.log_index.tls_serialized_len()
             + self.index.tls_serialized_len()
             + list32::tls_serialized_len(&self.neighbours)
     }
@@ -99,6 +102,7 @@ impl Serialize for Manifest {
             + self.descriptor.tls_serialize(writer)?
             + self.client.tls_serialize(writer)?
             + self.head.tls_serialize(writer)?
+            + self.log_index.tls_serialize(writer)?
             + self.index.tls_serialize(writer)?
             + list32::tls_serialize(&self.neighbours, writer)?)
     }
@@ -111,6 +115,7 @@ impl Deserialize for Manifest {
             descriptor: DescriptorHash::tls_deserialize(reader)?,
             client: ClientId::tls_deserialize(reader)?,
             head: EpochHead::tls_deserialize(reader)?,
+            log_index: u64::tls_deserialize(reader)?,
             index: u32::tls_deserialize(reader)?,
             neighbours: list32::tls_deserialize(reader)?,
         };

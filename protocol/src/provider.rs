@@ -5,6 +5,7 @@
 //! [`Provider::restore`] if that fails: it is ahead of the store then.
 
 mod epochs;
+mod log;
 mod masked;
 mod members;
 mod presence;
@@ -14,10 +15,12 @@ mod rounds;
 
 use std::collections::BTreeMap;
 
+pub use log::MOST_LISTED;
+use log::MembershipLog;
 use presence::Presence;
 pub use record::{
-    Answer, AnswerRecord, CorrectionRecord, EpochMember, EpochRecord, FrameRecord, MemberRecord,
-    Record, RosterRecord, RoundOutcome, RoundStatus, Snapshot, WrongShare,
+    Answer, AnswerRecord, CorrectionRecord, DrawListRecord, EpochMember, EpochRecord, FrameRecord,
+    LogRecord, MemberRecord, Record, RosterRecord, RoundOutcome, RoundStatus, Snapshot, WrongShare,
 };
 pub use refusal::Refusal;
 use rounds::RoundState;
@@ -30,6 +33,8 @@ use crate::frame::{Frame, FrameBody};
 use crate::key_agreement::SignedKeyPackage;
 use crate::key_graph::Adjacency;
 use crate::membership::MemberStatus;
+use crate::membership::checkpoint::LogFault;
+use crate::membership::log::Log;
 use crate::message::{MemberList, MemberSummary, Message, Receipt, SignedReceipt, frame_hash};
 use crate::names::{ClientId, NetId};
 use crate::round::{Round, Schedule, UnixTime};
@@ -55,6 +60,9 @@ pub enum SetupError {
         /// The net.
         net: NetId,
     },
+    /// The log in the store is damaged.
+    #[error(transparent)]
+    Log(#[from] LogFault),
     /// Another authority.
     #[error("the gateway certification authority is not the one that net {net} was created with")]
     Authority {
@@ -110,6 +118,7 @@ pub struct Provider {
     /// Ascending by first round; the earliest is the one in force in the last final round.
     epochs: Vec<EpochRecord>,
     rounds: BTreeMap<Round, RoundState>,
+    membership: MembershipLog,
     last_final: Option<Round>,
     /// The latest round whose epoch is fixed.
     decided: Option<Round>,
@@ -140,6 +149,8 @@ impl Provider {
             return Err(SetupError::Authority { net });
         }
         let mut snapshot = snapshot;
+        let entries = std::mem::take(&mut snapshot.log);
+        let log = Log::restore(net, setup.descriptor.hash(), entries)?;
         let mut epochs = std::mem::take(&mut snapshot.epochs);
         epochs.sort_by_key(|epoch| epoch.first_round);
         let decided = epochs
@@ -154,6 +165,7 @@ impl Provider {
                 .collect(),
             epochs,
             rounds: BTreeMap::new(),
+            membership: MembershipLog::new(log, std::mem::take(&mut snapshot.draw_lists)),
             last_final: snapshot.last_final,
             decided,
             presence: Presence::default(),

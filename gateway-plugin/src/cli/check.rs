@@ -37,11 +37,11 @@ fn summary(config: &Config) -> String {
     );
     row("min. size", &communication.accept.min_size.to_string());
     row(
-        "resend",
+        "corrections",
         if communication.accept.allow_resend {
-            "allowed"
+            "double-mask and resend"
         } else {
-            "refused"
+            "double-mask only"
         },
     );
     row(

@@ -1,4 +1,7 @@
 //! `status`: what the daemon is doing.
+//!
+//! Exit code 0: it runs. 1: there is nothing to show. 3: it does not run. 4: whether it runs or not,
+//! there is evidence that the provider lied, and the owner has something to do. 78: the profile.
 
 use std::fmt::Write as _;
 use std::io;
@@ -11,7 +14,15 @@ use super::{EXIT_CONFIG, fail};
 use crate::daemon::status::{self, Status};
 use crate::ledger::is_running;
 
+/// Exit code if there is evidence against the provider.
+const EXIT_EVIDENCE: u8 = 4;
+/// Exit code if the daemon does not run.
+const EXIT_NOT_RUNNING: u8 = 3;
+
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit code: 0 the daemon runs, 1 there is nothing to show, 3 it does not run, 4 there is evidence that \
+the provider lied (whether the daemon runs or not), 78 the profile is wrong.")]
 pub(super) struct Show {
     #[command(flatten)]
     profile: super::Profile,
@@ -51,12 +62,20 @@ pub(super) fn status(options: &Show) -> ExitCode {
     } else {
         print!("{}", text(&status, running));
     }
-    if running.is_some() {
+    if !status.evidence.is_empty() {
+        ExitCode::from(EXIT_EVIDENCE)
+    } else if running.is_some() {
         ExitCode::SUCCESS
     } else {
-        ExitCode::from(3)
+        ExitCode::from(EXIT_NOT_RUNNING)
     }
 }
+
+/// For the owner of a gateway that has caught its provider.
+const ADVICE_ON_EVIDENCE: &str = "\
+the provider signed statements that contradict each other: it lied. This gateway sends no reading to \
+this net any more. Do not trust this net; give the file to the gateway administrator and the \
+supervisory authority, who can check it with: dcnet verify-evidence FILE";
 
 fn text(status: &Status, running: Option<u32>) -> String {
     let mut text = String::new();
@@ -74,6 +93,15 @@ fn text(status: &Status, running: Option<u32>) -> String {
             status.client, status.net, status.phase
         ),
     );
+    for path in &status.evidence {
+        row("EVIDENCE", &path.display().to_string());
+    }
+    if !status.evidence.is_empty() {
+        row("", ADVICE_ON_EVIDENCE);
+    }
+    if !status.correction_mode.is_empty() {
+        row("corrections", &status.correction_mode);
+    }
     if let (Some(epoch), Some(members), Some(neighbours)) =
         (status.epoch, status.members, status.neighbours)
     {
@@ -108,6 +136,13 @@ fn text(status: &Status, running: Option<u32>) -> String {
             status.rounds_acknowledged, status.rounds_missed
         ),
     );
+    if !status.refusals.is_empty() {
+        let refusals = status.refusals.iter();
+        let refusals: Vec<_> = refusals
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        row("refused", &refusals.join(", "));
+    }
     let faults = [
         ("advice", &status.advice),
         ("reading", &status.last_round_fault),

@@ -34,6 +34,11 @@ impl Session {
                     Reply::Relayed(header) => self.step(Input::Relayed(header)),
                     Reply::Members(list) => self.step(Input::Members(list)),
                     Reply::Package(package) => self.step(Input::Package(package)),
+                    Reply::Roster(Some(roster)) => self.step(Input::Roster(roster)),
+                    Reply::Roster(None) => {
+                        self.has_no_roster();
+                        Ok(())
+                    }
                     Reply::Descriptor(shown) => self.confirm(&shown),
                 }
             }
@@ -81,8 +86,9 @@ impl Session {
             }
         };
         self.is_reached();
+        self.has_looked();
         let pause = if !self.is_busy(now) {
-            Duration::from_millis((self.schedule.interval_millis() / 8).clamp(1_000, 120_000))
+            self.inbox_pause()
         } else if answer.value.deliveries.is_empty() {
             // A provider that does not hold answers back is not asked without a pause.
             Duration::from_millis(200)
@@ -103,7 +109,7 @@ impl Session {
     }
 
     /// Seals the frame of a round, if the clock can be believed.
-    fn seal(&mut self, waiting: Waiting) -> Result<(), LedgerError> {
+    pub(super) fn seal(&mut self, waiting: Waiting) -> Result<(), LedgerError> {
         let Waiting { round, reading, .. } = waiting;
         if let Err(fault) = self.judge() {
             self.missed(round, &fault.to_string());
@@ -166,9 +172,10 @@ impl Session {
         let number = notification.number();
         let time = self.now();
         let outcome = match outcome {
-            Ok(_) => Outcome::Acknowledged,
+            // The log claims nothing that the provider could deny.
+            Ok(answer) if self.is_genuine(&answer.value) => Outcome::Acknowledged,
             Err(SubmitError::Refused { .. }) => Outcome::Refused,
-            Err(_) => Outcome::Unanswered,
+            Ok(_) | Err(_) => Outcome::Unanswered,
         };
         let recipient = self.parts.profile.communication.provider.to_string();
         let entry = SentEntry {
@@ -196,10 +203,18 @@ impl Session {
                 notification = number,
                 "the provider has the frame of round {round} (notification {number})"
             );
-        } else if notification == Notification::Transmit {
+        } else if notification == Notification::Transmit && self.missed_frame != Some(round) {
+            // Sent again and given up again, it is still one round.
+            self.missed_frame = Some(round);
             self.status.rounds_missed += 1;
         }
         self.parts.machine.commit(&changes)
+    }
+
+    /// Whether this is a receipt, signed by the provider of this net.
+    fn is_genuine(&self, reply: &Reply) -> bool {
+        let descriptor = self.parts.machine.gateway().descriptor();
+        matches!(reply, Reply::Receipt(receipt) if receipt.verify(descriptor).is_ok())
     }
 
     fn compare(&mut self, exchange: Option<Exchange>) {
@@ -219,7 +234,8 @@ impl Session {
     fn is_in_trouble(&mut self, error: &SubmitError) {
         let text = error.to_string();
         let mut pause = self.trouble.pause(random());
-        if self.plan.due(self.now()).is_some() {
+        let now = self.now();
+        if self.plan.due(now).is_some() || self.awaits_roster(now) {
             pause = pause.min(Duration::from_secs(1)); // a window is open, and not for long
         }
         self.not_before = Instant::now() + pause;

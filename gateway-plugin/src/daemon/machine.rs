@@ -1,5 +1,7 @@
 //! The state machine of the protocol, tied to the ledger: persist, then send.
 
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::gateway::{
     Gateway, GatewayState, Input, Outgoing, Output, Report, Request, Setup, SetupError,
 };
@@ -24,6 +26,9 @@ pub enum Effect {
     Send(Request),
     /// Tell the owner.
     Report(Report),
+    /// The ledger holds evidence against the provider that it did not hold before: to be put where
+    /// the owner finds it.
+    Evidence,
 }
 
 impl Machine {
@@ -85,10 +90,19 @@ impl Machine {
         for output in self.gateway.handle(now, input, rng) {
             match output {
                 Output::Persist(persist) => {
+                    let roster = persist.sending.as_ref().and_then(roster_of);
                     let mut changes = vec![Change::State(persist.state.expose())];
-                    changes.extend(persist.sending.as_ref().map(sending));
+                    let sending = persist.sending.as_ref();
+                    changes.extend(sending.map(|outgoing| leaving(outgoing, roster.as_ref())));
+                    changes.extend(persist.evidence.as_ref().map(|kept| Change::Evidence {
+                        round: kept.round,
+                        bytes: &kept.bytes,
+                    }));
                     changes.extend(seen.map(Change::Seen));
                     self.commit(&changes)?;
+                    if persist.evidence.is_some() {
+                        effects.push(Effect::Evidence);
+                    }
                 }
                 Output::Send(request) => effects.push(Effect::Send(request)),
                 Output::Report(report) => effects.push(Effect::Report(report)),
@@ -122,21 +136,35 @@ impl Machine {
     }
 }
 
-fn sending(outgoing: &Outgoing) -> Change<'_> {
+/// What the ledger remembers of a frame that is about to leave. `roster`: hash of the roster that it
+/// answers.
+fn leaving<'a>(outgoing: &'a Outgoing, roster: Option<&'a [u8; 32]>) -> Change<'a> {
     let Outgoing {
         notification,
         round,
         bytes,
     } = outgoing;
-    match notification {
-        Notification::Resend => Change::Answered {
-            round: *round,
+    let (notification, round) = (*notification, *round);
+    match (notification, roster) {
+        (Notification::Resend, _) => Change::Answered { round, bytes },
+        (Notification::Pads | Notification::Reveal, roster) => Change::AnsweredRoster {
+            round,
+            notification,
+            // An answer that names no roster is none; it takes the place of one, and the only one.
+            roster: roster.unwrap_or(&[0; 32]),
             bytes,
         },
-        _ => Change::Sealed {
-            round: *round,
-            bytes,
-        },
+        _ => Change::Sealed { round, bytes },
+    }
+}
+
+/// Hash of the roster that a frame answers, if it answers one.
+fn roster_of(outgoing: &Outgoing) -> Option<[u8; 32]> {
+    match Frame::decode(&outgoing.bytes).ok()?.body() {
+        FrameBody::Pads { roster, .. } | FrameBody::Reveal { roster, .. } => {
+            roster.encode().try_into().ok()
+        }
+        _ => None,
     }
 }
 

@@ -4,11 +4,13 @@
 //! others only wait for bytes (the serial line, the provider) and hand them over. All that must
 //! be remembered is on the disk before anything that follows from it leaves the gateway.
 
+pub mod evidence;
 mod exchange;
 mod machine;
 mod meter;
 mod outbox;
 mod plan;
+mod reports;
 mod session;
 mod start;
 pub mod status;

@@ -8,10 +8,12 @@ use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
 use dcnet_protocol::gateway::Request;
 use dcnet_protocol::key_agreement::SignedKeyPackage;
-use dcnet_protocol::message::{MemberList, Receipt, frame_hash};
+use dcnet_protocol::message::{MemberList, SignedReceipt, frame_hash};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
+use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::{Round, Schedule, UnixTime};
+use dcnet_protocol::signature::Signed;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
@@ -24,10 +26,17 @@ use crate::submit::{Answer, Client, SubmitError};
 /// Requests that are under way at once; those of a round do not count.
 const MAX_UNDER_WAY: usize = 4;
 
+/// Longest time for which the provider is asked to hold an answer back, in seconds.
+pub(super) const LONGEST_WAIT: u64 = 25;
+
 /// What is under way: of each kind one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    Frame(Notification, Option<Round>),
+    /// A frame of a round: it has a window. By its hash, since a round may have several answers.
+    Frame(Notification, Round, [u8; 32]),
+    /// A frame of notifications 1 to 3.
+    Control(Notification),
+    Roster(Round),
     Envelope(ClientId, u8),
     Members,
     Package(ClientId),
@@ -35,19 +44,26 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// Frames of a round have a window.
+    fn is_frame(&self) -> bool {
+        matches!(self, Self::Frame(..))
+    }
+
+    /// What belongs to a round has a window: it neither waits for other requests nor takes their
+    /// place, so that a roster that the provider holds back delays nothing.
     fn is_urgent(&self) -> bool {
-        matches!(self, Self::Frame(_, Some(_)))
+        self.is_frame() || matches!(self, Self::Roster(_))
     }
 }
 
 /// The provider's answer to a request.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Receipt(Receipt),
+    Receipt(Box<SignedReceipt>),
     Relayed(EnvelopeHeader),
     Members(MemberList),
     Package(Box<SignedKeyPackage>),
+    /// None: there is none yet.
+    Roster(Option<Box<Signed<Roster>>>),
     Descriptor(Box<NetDescriptor>),
 }
 
@@ -140,7 +156,7 @@ impl Outbox {
 
     /// Whether a frame of a round is still on its way.
     pub(super) fn has_frames(&self) -> bool {
-        self.under_way.keys().any(Key::is_urgent)
+        self.under_way.keys().any(Key::is_frame)
     }
 
     fn fill(&mut self) {
@@ -173,13 +189,13 @@ impl Outbox {
                     Done {
                         key,
                         frame,
-                        outcome: outcome.map(|a| a.map(Reply::Receipt)),
+                        outcome: outcome.map(|a| a.map(receipt)),
                     }
                 }
                 other => Done {
                     key,
                     frame: None,
-                    outcome: ask(&client, other).await,
+                    outcome: ask(&client, &clock, &schedule, other).await,
                 },
             };
             // Nobody listens any more when the daemon stops.
@@ -200,14 +216,20 @@ fn key_of(request: &Request) -> Key {
         Request::Frame {
             notification,
             round,
-            ..
-        } => {
-            let of_round = matches!(notification, Notification::Transmit | Notification::Resend);
-            Key::Frame(*notification, of_round.then_some(*round))
-        }
+            bytes,
+        } => match notification {
+            Notification::Register | Notification::Entered | Notification::Exiting => {
+                Key::Control(*notification)
+            }
+            Notification::Resend
+            | Notification::Transmit
+            | Notification::Pads
+            | Notification::Reveal => Key::Frame(*notification, *round, frame_hash(bytes)),
+        },
         Request::Envelope(envelope) => Key::Envelope(envelope.header().to, kind(envelope)),
         Request::Members => Key::Members,
         Request::Package(client) => Key::Package(*client),
+        Request::Roster { round, .. } => Key::Roster(*round),
     }
 }
 
@@ -222,7 +244,9 @@ fn kind(envelope: &Envelope) -> u8 {
 fn deadline(schedule: &Schedule, notification: Notification, round: Round) -> Option<UnixTime> {
     match notification {
         Notification::Transmit => Some(schedule.last_call(round)),
-        Notification::Resend => Some(schedule.correction_deadline(round)),
+        Notification::Resend | Notification::Pads | Notification::Reveal => {
+            Some(schedule.correction_deadline(round))
+        }
         Notification::Register | Notification::Entered | Notification::Exiting => None,
     }
 }
@@ -234,7 +258,7 @@ async fn post(
     bytes: Vec<u8>,
     hash: [u8; 32],
     deadline: Option<UnixTime>,
-) -> Result<Answer<Receipt>, SubmitError> {
+) -> Result<Answer<SignedReceipt>, SubmitError> {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(8));
     loop {
         let left = deadline.map_or(u64::MAX, |deadline| deadline.millis_since(clock.now()));
@@ -243,7 +267,7 @@ async fn post(
         }
         let patience = Duration::from_millis(left);
         let error = match client.frame(bytes.clone(), patience).await {
-            Ok(answer) if answer.value.frame_hash == hash => return Ok(answer),
+            Ok(answer) if answer.value.unverified().frame_hash == hash => return Ok(answer),
             Ok(_) => {
                 let what = "the receipt is for another frame".to_owned();
                 return Err(SubmitError::Answer { what });
@@ -272,12 +296,36 @@ fn may_try_again(error: &SubmitError) -> bool {
     early || error.is_transient()
 }
 
-async fn ask(client: &Client, request: Request) -> Result<Answer<Reply>, SubmitError> {
+/// Waits for a roster, as long as its round can be corrected by this gateway's clock.
+async fn roster(
+    client: &Client,
+    clock: &Clock,
+    schedule: &Schedule,
+    round: Round,
+    after: u8,
+) -> Result<Answer<Reply>, SubmitError> {
+    let left = schedule
+        .correction_deadline(round)
+        .millis_since(clock.now());
+    let wait = (left / 1000).min(LONGEST_WAIT);
+    // An answer that comes a little late is refused by the protocol, not by the line.
+    let patience = Duration::from_millis(left.saturating_add(1_000));
+    let answer = client.roster(round, after, wait, patience).await?;
+    Ok(answer.map(|roster| Reply::Roster(roster.map(Box::new))))
+}
+
+fn receipt(receipt: SignedReceipt) -> Reply {
+    Reply::Receipt(Box::new(receipt))
+}
+
+async fn ask(
+    client: &Client,
+    clock: &Clock,
+    schedule: &Schedule,
+    request: Request,
+) -> Result<Answer<Reply>, SubmitError> {
     Ok(match request {
-        Request::Frame { bytes, .. } => client
-            .frame(bytes, Duration::MAX)
-            .await?
-            .map(Reply::Receipt),
+        Request::Frame { bytes, .. } => client.frame(bytes, Duration::MAX).await?.map(receipt),
         Request::Envelope(envelope) => {
             let header = envelope.header().clone();
             client
@@ -290,6 +338,7 @@ async fn ask(client: &Client, request: Request) -> Result<Answer<Reply>, SubmitE
             .package(member)
             .await?
             .map(|package| Reply::Package(Box::new(package))),
+        Request::Roster { round, after } => roster(client, clock, schedule, round, after).await?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! When what is due in a round. Pure: time comes in.
 
 use dcnet_profiles::evaluation::{Missing, Reading};
+use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::round::{Round, Schedule, UnixTime};
 
 /// Time after a border for a telegram that came before it to be read, in milliseconds.
@@ -10,6 +11,7 @@ const SETTLE: u64 = 100;
 #[derive(Debug)]
 pub(super) struct Plan {
     schedule: Schedule,
+    epoch_length: u64,
     closed: Option<Round>,
     waiting: Option<Waiting>,
 }
@@ -24,9 +26,10 @@ pub(super) struct Waiting {
 }
 
 impl Plan {
-    pub(super) fn new(schedule: Schedule) -> Self {
+    pub(super) fn new(descriptor: &NetDescriptor) -> Self {
         Self {
-            schedule,
+            schedule: descriptor.schedule(),
+            epoch_length: descriptor.epoch_length(),
             closed: None,
             waiting: None,
         }
@@ -62,6 +65,23 @@ impl Plan {
             .as_ref()
             .filter(|waiting| now >= waiting.at)
             .map(|waiting| waiting.round)
+    }
+
+    /// Whether the inbox has to be looked into before the frame of `round` is sealed: a manifest may
+    /// be waiting there. `looked` is when the last look began that had an answer.
+    ///
+    /// A manifest takes effect at a round divisible by the epoch length and is fixed before that
+    /// round's border. So such a round takes a look, and a later one of the same stretch only if
+    /// nothing was heard since that border; by then nothing new can be in force. The clocks may
+    /// differ by half a window, otherwise no round is entered.
+    pub(super) fn needs_look(&self, round: Round, looked: Option<UnixTime>) -> bool {
+        let into = round.number().checked_rem(self.epoch_length).unwrap_or(0);
+        let first = Round::new(round.number() - into);
+        let schedule = self.schedule;
+        let fixed = schedule
+            .border(first)
+            .plus_millis(schedule.submit_millis() / 2);
+        into == 0 || looked.is_none_or(|looked| looked < fixed)
     }
 
     /// Takes the round to be sealed now.
@@ -116,7 +136,7 @@ mod tests {
     const ROUND: Round = Round::new(2_000_000);
 
     fn plan() -> Plan {
-        Plan::new(crate::testing::descriptor(900, 60, 60).schedule())
+        Plan::new(&crate::testing::descriptor(900, 60, 60))
     }
 
     #[test]
@@ -169,5 +189,23 @@ mod tests {
         plan.close(ROUND, Ok(vec![1]), now, 1_000);
         let back = BORDER.minus_millis(3_600_000);
         assert_eq!(plan.take_missed(back).unwrap().round, ROUND);
+    }
+
+    #[test]
+    fn a_look_is_taken_where_an_epoch_may_begin_and_after_silence() {
+        // Epochs of one round: always.
+        assert!(plan().needs_look(ROUND, Some(BORDER)));
+        let mut parameters = crate::testing::descriptor(900, 60, 60).parameters().clone();
+        parameters.epoch_length = 4;
+        let plan = Plan::new(&NetDescriptor::new(parameters).unwrap());
+        let later = |rounds: u64| Round::new(ROUND.number() + rounds); // ROUND is divisible by 4
+        assert!(plan.needs_look(ROUND, Some(BORDER.plus_millis(59_000))));
+        for rounds in 1..4 {
+            assert!(plan.needs_look(later(rounds), None));
+            // The provider's clock may have been before the border still.
+            assert!(plan.needs_look(later(rounds), Some(BORDER.plus_millis(29_999))));
+            assert!(!plan.needs_look(later(rounds), Some(BORDER.plus_millis(30_000))));
+        }
+        assert!(plan.needs_look(later(4), Some(BORDER.plus_millis(3 * 900_000))));
     }
 }

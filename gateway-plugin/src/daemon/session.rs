@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use dcnet_profiles::Profile;
 use dcnet_profiles::evaluation::{BorderReading, Collector};
-use dcnet_protocol::gateway::{Input, Phase, Report, RoundRefusal};
+use dcnet_protocol::descriptor::CorrectionMode;
+use dcnet_protocol::gateway::{Input, Phase};
 use dcnet_protocol::message::Inbox;
-use dcnet_protocol::round::{Schedule, UnixTime};
+use dcnet_protocol::round::{Round, Schedule, UnixTime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::machine::{Effect, Machine};
-use super::outbox::{Done, Outbox};
+use super::outbox::{Done, LONGEST_WAIT, Outbox};
 use super::plan::Plan;
+use super::reports::mode_name;
 use super::status::{Status, StatusFile};
 use super::{End, LEAVE_REQUEST, os_rng, random};
 use crate::clock::{Clock, ImplausibleClock, Plausibility};
@@ -55,18 +57,27 @@ pub(super) struct Session {
     pub(super) inbox: Option<InboxFetch>,
     /// The fetch under way was begun for the round that is to be sealed.
     pub(super) inbox_is_fresh: bool,
-    // These three by the monotonic clock: the other one may be set.
+    /// When the fetch under way was begun, and the last one that had an answer.
+    inbox_begun: UnixTime,
+    pub(super) inbox_looked: Option<UnixTime>,
+    // These four by the monotonic clock: the other one may be set.
     /// When the inbox is looked into next, if nothing happens before.
     pub(super) inbox_at: Instant,
     /// After trouble with the provider: not before this is it asked again.
     pub(super) not_before: Instant,
     pub(super) poll_at: Instant,
+    /// When the next roster is asked for, if one is due.
+    pub(super) retry_at: Instant,
     pub(super) trouble: Backoff,
     pub(super) last_refusal: String,
+    /// The last round counted as missed because its frame had no receipt.
+    pub(super) missed_frame: Option<Round>,
     pub(super) phase: Option<Phase>,
     pub(super) leaving: bool,
     pub(super) status: Status,
-    status_file: StatusFile,
+    pub(super) status_file: StatusFile,
+    /// A file of evidence could not be written yet.
+    pub(super) evidence_is_due: bool,
 }
 
 impl Session {
@@ -87,17 +98,21 @@ impl Session {
             started: now.millis(),
             net: descriptor.net().to_string(),
             client: client.unwrap_or_default(),
+            correction_mode: mode_name(descriptor.correction_mode()).to_owned(),
             ..Status::default()
         };
         Self {
             schedule,
-            plan: Plan::new(schedule),
+            plan: Plan::new(descriptor),
             last_border: None,
             inbox: None,
             inbox_is_fresh: false,
+            inbox_begun: now,
+            inbox_looked: None,
             inbox_at: Instant::now(),
             not_before: Instant::now(),
             poll_at: Instant::now(),
+            retry_at: Instant::now(),
             trouble: Backoff::new(
                 Duration::from_millis(500),
                 Duration::from_mins(1)
@@ -105,10 +120,12 @@ impl Session {
                     .max(Duration::from_secs(1)),
             ),
             last_refusal: String::new(),
+            missed_frame: None,
             phase: None,
             leaving: false,
             status,
             status_file: StatusFile::new(&parts.profile.state),
+            evidence_is_due: false,
             parts,
         }
     }
@@ -118,6 +135,8 @@ impl Session {
         meter: &mut mpsc::Receiver<SourceEvent>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<End, LedgerError> {
+        self.keep_evidence()?;
+        self.remind_of_evidence();
         self.step(Input::Join)?;
         loop {
             self.tick(meter)?;
@@ -163,9 +182,15 @@ impl Session {
                 "the provider was not reached while its window was open",
             );
         }
-        let due = self.plan.due(now).is_some();
         let instant = Instant::now();
-        if due && !self.inbox_is_fresh && instant >= self.not_before {
+        let due = self.plan.due(now).filter(|_| !self.inbox_is_fresh);
+        if let Some(round) = due
+            && !self.needs_look(now, round)
+        {
+            if let Some(waiting) = self.plan.take_due(now) {
+                self.seal(waiting)?;
+            }
+        } else if due.is_some() && instant >= self.not_before {
             // Once more right before sealing: a manifest may be waiting there. It also compares
             // the clocks.
             self.fetch(0);
@@ -183,10 +208,25 @@ impl Session {
             if !self.parts.descriptor_confirmed {
                 self.parts.outbox.ask_descriptor();
             }
+            if self.evidence_is_due {
+                self.keep_evidence()?;
+            }
             self.step(Input::Poll)?;
+        }
+        if self.awaits_roster(now) && instant >= self.retry_at.max(self.not_before) {
+            self.retry_at = instant + self.retry_pause();
+            self.step(Input::Retry)?;
         }
         self.publish();
         Ok(())
+    }
+
+    /// Whether `round` is sealed only after a look into the inbox.
+    fn needs_look(&self, now: UnixTime, round: Round) -> bool {
+        // A look in the future is from before the clock was set.
+        let looked = self.inbox_looked.filter(|looked| *looked <= now);
+        // And a clock that cannot be believed may be after a comparison.
+        self.plan.needs_look(round, looked) || self.judge().is_err()
     }
 
     /// Lets the state machine take one input, and does what it wants done.
@@ -201,6 +241,7 @@ impl Session {
             match effect {
                 Effect::Send(request) => self.parts.outbox.send(request),
                 Effect::Report(report) => self.tell(&report),
+                Effect::Evidence => self.keep_evidence()?,
             }
         }
         self.note_phase(now);
@@ -224,6 +265,12 @@ impl Session {
         let after = self.parts.machine.gateway().inbox_position();
         self.inbox = Some(Box::pin(async move { client.inbox(after, wait).await }));
         self.inbox_is_fresh = false;
+        self.inbox_begun = self.now();
+    }
+
+    /// The inbox has answered: what was in it when the look began is known.
+    pub(super) fn has_looked(&mut self) {
+        self.inbox_looked = Some(self.inbox_begun);
     }
 
     /// For how long the provider is asked to hold an empty answer back, in seconds: never over the
@@ -233,22 +280,62 @@ impl Session {
             return 0;
         }
         let border = self.schedule.border(self.schedule.round_at(now));
-        (border.millis_since(now) / 1000).min(25)
+        (border.millis_since(now) / 1000).min(LONGEST_WAIT)
     }
 
-    /// Whether something may come from the provider at any moment: during rounds, and while the
-    /// gateway is not an active member.
+    /// Whether something may come into the inbox at any moment: while the gateway is not an active
+    /// member, and during rounds whose corrections come that way.
     pub(super) fn is_busy(&self, now: UnixTime) -> bool {
-        let in_round = self
-            .schedule
-            .submitted_at(now)
-            .is_some_and(|round| now < self.schedule.correction_deadline(round).plus_millis(2_000));
+        let in_round = !self.is_double_mask()
+            && self.schedule.submitted_at(now).is_some_and(|round| {
+                now < self.schedule.correction_deadline(round).plus_millis(2_000)
+            });
         in_round || self.phase != Some(Phase::Active)
+    }
+
+    fn is_double_mask(&self) -> bool {
+        let descriptor = self.parts.machine.gateway().descriptor();
+        descriptor.correction_mode() == CorrectionMode::DoubleMask
+    }
+
+    /// Whether a roster of the round sealed last may come: the state machine asks for it at every
+    /// retry, if it wants to know.
+    pub(super) fn awaits_roster(&self, now: UnixTime) -> bool {
+        let sealed = self.parts.machine.gateway().last_sealed();
+        self.is_double_mask()
+            && sealed.is_some_and(|round| {
+                self.schedule.submitted_at(now) == Some(round)
+                    && now < self.schedule.correction_deadline(round)
+            })
+    }
+
+    /// Pause between two questions for a roster, unless the provider holds its answer back: a small
+    /// part of the time for one answer, which is a quarter of the correction window.
+    fn retry_pause(&self) -> Duration {
+        Duration::from_millis((self.schedule.correction_millis() / 16).clamp(50, 2_000))
+    }
+
+    /// There is no roster yet: on with waiting, if the provider does not hold answers back after a
+    /// short pause.
+    pub(super) fn has_no_roster(&mut self) {
+        let pause = self.retry_pause().min(Duration::from_millis(200));
+        self.retry_at = Instant::now() + pause;
     }
 
     /// Pause between two looks at what is due for a member.
     fn poll_pause(&self) -> Duration {
         Duration::from_millis((self.schedule.interval_millis() / 4).clamp(500, 5_000))
+    }
+
+    /// Pause between two looks into the inbox of an active member between rounds. Rounds of a
+    /// double-mask net need the inbox only where epochs begin.
+    pub(super) fn inbox_pause(&self) -> Duration {
+        let (part, longest) = if self.is_double_mask() {
+            (4, 240_000)
+        } else {
+            (8, 120_000)
+        };
+        Duration::from_millis((self.schedule.interval_millis() / part).clamp(1_000, longest))
     }
 
     fn until_next(&self) -> Duration {
@@ -258,6 +345,9 @@ impl Session {
             next = next.min(self.not_before);
         } else if self.inbox.is_none() && !self.plan.is_about_to_seal(now) {
             next = next.min(self.inbox_at.max(self.not_before));
+        }
+        if self.awaits_roster(now) {
+            next = next.min(self.retry_at.max(self.not_before));
         }
         let by_plan = Duration::from_millis(self.plan.next(now).millis_since(now));
         // At least a moment, so that a clock that stands still does not become a busy loop.
@@ -275,73 +365,6 @@ impl Session {
         Ok(())
     }
 
-    fn tell(&mut self, report: &Report) {
-        match report {
-            Report::RoundRefused {
-                round,
-                reason: RoundRefusal::NotActive,
-            } => {
-                tracing::debug!(event = "round.inactive", round = round.number(), "{report}");
-            }
-            Report::RoundRefused { round, reason } => {
-                self.status.rounds_missed += 1;
-                self.status.last_round_fault = Some(reason.to_string());
-                let reason = reason.name();
-                tracing::warn!(
-                    event = "round.refused",
-                    round = round.number(),
-                    reason,
-                    "{report}"
-                );
-            }
-            Report::CorrectionAnswered { round, .. } => {
-                tracing::info!(
-                    event = "correction.answered",
-                    round = round.number(),
-                    "{report}"
-                );
-            }
-            Report::CorrectionRefused(_) => {
-                tracing::warn!(event = "correction.refused", "{report}");
-            }
-            Report::Fault(_) => tracing::warn!(event = "provider.fault", "{report}"),
-            Report::DrawFailed { .. } | Report::Emergency { .. } | Report::Inactive { .. } => {
-                tracing::warn!(event = "member", "{report}");
-            }
-            report => tracing::info!(event = "member", "{report}"),
-        }
-    }
-
-    fn note_phase(&mut self, now: UnixTime) {
-        let gateway = self.parts.machine.gateway();
-        let phase = gateway.phase(now);
-        if self.phase != Some(phase) {
-            self.phase = Some(phase);
-            let name = name(phase);
-            tracing::info!(event = "phase", phase = name, "this gateway is {name}");
-            name.clone_into(&mut self.status.phase);
-        }
-        let epoch = gateway.epoch(now);
-        self.status.epoch = epoch.as_ref().map(|(epoch, ..)| epoch.number());
-        self.status.members = epoch
-            .as_ref()
-            .and_then(|(_, members, _)| (*members).try_into().ok());
-        self.status.neighbours = epoch
-            .as_ref()
-            .and_then(|(.., neighbours)| neighbours.len().try_into().ok());
-    }
-
-    fn publish(&mut self) {
-        let now = self.now();
-        self.status.clock_fault = self.judge().err().map(|fault| fault.to_string());
-        if let Err(error) = self.status_file.write(&self.status, now.millis()) {
-            tracing::debug!(
-                event = "status",
-                "the status file cannot be written: {error}"
-            );
-        }
-    }
-
     /// A random delay, so that the members of a net do not all send in the same instant: at most an
     /// eighth of the window, at most five seconds. In milliseconds.
     pub(super) fn jitter(&self) -> u64 {
@@ -353,16 +376,5 @@ async fn fetched(inbox: &mut Option<InboxFetch>) -> Result<Answer<Inbox>, Submit
     match inbox {
         Some(fetch) => fetch.await,
         None => std::future::pending().await,
-    }
-}
-
-fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Registering => "registering",
-        Phase::Joining => "joining",
-        Phase::Entered => "entered",
-        Phase::Active => "active",
-        Phase::Leaving => "leaving",
-        Phase::Left => "left",
     }
 }

@@ -1,5 +1,6 @@
 //! What `dcnet-gateway status` shows: a small file that the daemon replaces when something changes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -24,6 +25,10 @@ pub struct Status {
     pub client: String,
     /// How far it is: registering, joining, entered, active, leaving, left.
     pub phase: String,
+    /// How the net corrects for members that failed: resend, double-mask.
+    pub correction_mode: String,
+    /// Files that prove that the provider lied. Not empty: nothing of a reading is sent any more.
+    pub evidence: Vec<PathBuf>,
     /// Number of the epoch in force.
     pub epoch: Option<u64>,
     /// Active members in it.
@@ -52,6 +57,8 @@ pub struct Status {
     pub rounds_acknowledged: u64,
     /// Rounds without a frame since the start.
     pub rounds_missed: u64,
+    /// Corrections and rosters that were refused since the start, by the refusal's stable name.
+    pub refusals: BTreeMap<String, u64>,
 }
 
 /// Writes the status when it has changed.

@@ -15,7 +15,12 @@ pub(super) const STATE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new(
 pub(super) const SEALED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sealed");
 /// Round to the answer given to a correction.
 pub(super) const ANSWERED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("answered");
-/// Round and notification to the time of the provider's receipt (Unix ms).
+/// Round, notification and roster to the answer given to that roster.
+pub(super) const ANSWERED_ROSTERS: TableDefinition<'_, (u64, u8, &[u8; 32]), &[u8]> =
+    TableDefinition::new("answered-rosters");
+/// Round to the proof that the provider lied about it. Never made room of.
+pub(super) const EVIDENCE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("evidence");
+/// Round and notification to the time of the provider's latest receipt (Unix ms).
 pub(super) const ACKNOWLEDGED: TableDefinition<'_, (u64, u8), u64> =
     TableDefinition::new("acknowledged");
 /// Border (Unix ms) to what the meter showed at it.
@@ -47,6 +52,24 @@ pub enum Change<'a> {
         /// The round.
         round: Round,
         /// The frame.
+        bytes: &'a [u8],
+    },
+    /// A roster is answered: with pads, or with share keys.
+    AnsweredRoster {
+        /// The round.
+        round: Round,
+        /// Pads or Reveal.
+        notification: Notification,
+        /// Hash of the roster.
+        roster: &'a [u8; 32],
+        /// The frame.
+        bytes: &'a [u8],
+    },
+    /// The provider lied about a round, and here is the proof; of one round the first is kept.
+    Evidence {
+        /// The round.
+        round: Round,
+        /// Content of the evidence file.
         bytes: &'a [u8],
     },
     /// The provider has a frame.
@@ -107,6 +130,9 @@ pub(super) fn apply(
                 .open_table(ANSWERED)?
                 .retain_in(..oldest, |_, _| false)?;
             transaction
+                .open_table(ANSWERED_ROSTERS)?
+                .retain_in(..(oldest, 0, &[0; 32]), |_, _| false)?;
+            transaction
                 .open_table(ACKNOWLEDGED)?
                 .retain_in(..(oldest, 0), |_, _| false)?;
         }
@@ -115,6 +141,22 @@ pub(super) fn apply(
             if once(&mut answered, round, bytes)? == Once::Differs {
                 return Ok(Err(LedgerError::AnswerReused { round }));
             }
+        }
+        Change::AnsweredRoster {
+            round,
+            notification,
+            roster,
+            bytes,
+        } => {
+            let mut table = transaction.open_table(ANSWERED_ROSTERS)?;
+            match answer_once(&mut table, round, notification, roster, bytes)? {
+                Once::Differs => return Ok(Err(LedgerError::AnswerReused { round })),
+                Once::Same | Once::New => {}
+            }
+        }
+        Change::Evidence { round, bytes } => {
+            // What proves the first lie about a round is enough, and is not overwritten.
+            once(&mut transaction.open_table(EVIDENCE)?, round, bytes)?;
         }
         Change::Acknowledged {
             round,
@@ -169,6 +211,34 @@ fn once(
             Once::New
         }
     })
+}
+
+/// Writes the answer to a roster, unless that roster has one, or share keys of the round were told:
+/// after them nothing more is said about it, or self-mask and pads of one member could both come out.
+fn answer_once(
+    table: &mut redb::Table<'_, (u64, u8, &'static [u8; 32]), &'static [u8]>,
+    round: Round,
+    notification: Notification,
+    roster: &[u8; 32],
+    bytes: &[u8],
+) -> Result<Once, redb::Error> {
+    let (first, last) = (
+        (round.number(), 0, &[0; 32]),
+        (round.number(), u8::MAX, &[u8::MAX; 32]),
+    );
+    for stands in table.range(first..=last)? {
+        let (key, value) = stands?;
+        let (_, earlier, of) = key.value();
+        if of == roster {
+            let same = earlier == notification.number() && value.value() == bytes;
+            return Ok(if same { Once::Same } else { Once::Differs });
+        }
+        if earlier == Notification::Reveal.number() {
+            return Ok(Once::Differs);
+        }
+    }
+    table.insert((round.number(), notification.number(), roster), bytes)?;
+    Ok(Once::New)
 }
 
 /// Drops the oldest rows beyond `keep`.

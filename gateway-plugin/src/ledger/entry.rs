@@ -31,7 +31,7 @@ pub enum Outcome {
     Acknowledged = 1,
     /// The provider refused it.
     Refused = 2,
-    /// No answer came in time.
+    /// No answer came in time, or none that the provider has signed.
     Unanswered = 3,
 }
 

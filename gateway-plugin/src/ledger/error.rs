@@ -114,8 +114,11 @@ pub enum LedgerError {
         /// The last one entered.
         last: Round,
     },
-    /// Another answer for a round that has one.
-    #[error("round {round} has an answer to a correction; a second, different one is never given")]
+    /// Another answer where there is one.
+    #[error(
+        "round {round} has an answer to this correction or roster, or its share keys were told; a \
+         second, different answer is never given"
+    )]
     AnswerReused {
         /// The round.
         round: Round,

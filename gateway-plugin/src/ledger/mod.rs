@@ -5,27 +5,26 @@
 //! the caller drops its in-memory state and starts anew from a ledger opened again
 //! (`docs/spec/protocol.md`, section "Persistence").
 //!
-//! The two rules that no caller can break: for one round there is one sealed frame and one answer,
-//! ever; and no round at or before the last one entered is sealed anew.
+//! The rules that no caller can break: for one round there is one sealed frame and one answer to a
+//! correction, ever; for one roster there is one answer, and after share keys were told none to any
+//! other roster of the round; and no round at or before the last one entered is sealed anew.
 
 mod change;
 mod directory;
 mod entry;
 mod error;
+mod queries;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use dcnet_protocol::names::{ClientId, NetId};
-use dcnet_protocol::notification::Notification;
-use dcnet_protocol::round::{Round, UnixTime};
-use redb::{
-    Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
-};
-use zeroize::Zeroizing;
+use redb::{Database, Durability, ReadableTable as _, StorageBackend};
 
 pub use change::Change;
-use change::{ACKNOWLEDGED, ANSWERED, BORDERS, META, SEALED, SENT, STATE, apply};
+use change::{
+    ACKNOWLEDGED, ANSWERED, ANSWERED_ROSTERS, BORDERS, EVIDENCE, META, SEALED, SENT, STATE, apply,
+};
 pub use directory::{StateDirectory, is_running};
 pub use entry::{Outcome, SentEntry};
 pub use error::LedgerError;
@@ -144,6 +143,8 @@ impl Ledger {
             transaction.open_table(STATE)?;
             transaction.open_table(SEALED)?;
             transaction.open_table(ANSWERED)?;
+            transaction.open_table(ANSWERED_ROSTERS)?;
+            transaction.open_table(EVIDENCE)?;
             transaction.open_table(ACKNOWLEDGED)?;
             transaction.open_table(BORDERS)?;
             transaction.open_table(SENT)?;
@@ -226,137 +227,6 @@ impl Ledger {
             }
             Ok(Ok(()))
         })
-    }
-
-    /// The state machine's state.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read or is damaged; so for all that follow.
-    pub fn state(&self) -> Result<Option<Zeroizing<Vec<u8>>>, LedgerError> {
-        self.read(|transaction| {
-            let table = transaction.open_table(STATE)?;
-            let state = table.get("gateway")?;
-            Ok(state.map(|state| Zeroizing::new(state.value().to_vec())))
-        })
-    }
-
-    /// The frame sealed for `round`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::state`].
-    pub fn sealed(&self, round: Round) -> Result<Option<Vec<u8>>, LedgerError> {
-        self.blob(SEALED, round.number())
-    }
-
-    /// The answer given to a correction of `round`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::state`].
-    pub fn answered(&self, round: Round) -> Result<Option<Vec<u8>>, LedgerError> {
-        self.blob(ANSWERED, round.number())
-    }
-
-    /// When the provider's receipt came.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::state`].
-    pub fn acknowledged(
-        &self,
-        round: Round,
-        notification: Notification,
-    ) -> Result<Option<UnixTime>, LedgerError> {
-        self.read(|transaction| {
-            let table = transaction.open_table(ACKNOWLEDGED)?;
-            let time = table.get((round.number(), notification.number()))?;
-            Ok(time.map(|time| UnixTime::from_millis(time.value())))
-        })
-    }
-
-    /// What the meter showed at `border`, encoded.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::state`].
-    pub fn border(&self, border: UnixTime) -> Result<Option<Vec<u8>>, LedgerError> {
-        self.blob(BORDERS, border.millis())
-    }
-
-    /// The latest round for which a frame was sealed, ever.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::state`].
-    pub fn last_entered(&self) -> Result<Option<Round>, LedgerError> {
-        Ok(self.counter("last-entered")?.map(Round::new))
-    }
-
-    /// The latest time at which the clock was found plausible.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::state`].
-    pub fn last_seen(&self) -> Result<Option<UnixTime>, LedgerError> {
-        Ok(self.counter("last-seen")?.map(UnixTime::from_millis))
-    }
-
-    /// The latest `limit` lines of the consumer's log, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::state`].
-    pub fn sent(&self, limit: usize) -> Result<Vec<SentEntry>, LedgerError> {
-        self.read(|transaction| {
-            let table = transaction.open_table(SENT)?;
-            let mut lines = Vec::new();
-            for line in table.iter()?.rev().take(limit) {
-                lines.extend(SentEntry::decode(line?.1.value()));
-            }
-            lines.reverse();
-            Ok(lines)
-        })
-    }
-
-    fn blob(
-        &self,
-        table: TableDefinition<'_, u64, &[u8]>,
-        key: u64,
-    ) -> Result<Option<Vec<u8>>, LedgerError> {
-        self.read(|transaction| {
-            let blob = transaction.open_table(table)?.get(key)?;
-            Ok(blob.map(|blob| blob.value().to_vec()))
-        })
-    }
-
-    fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, LedgerError> {
-        self.read(|transaction| {
-            let value = transaction.open_table(META)?.get(key)?;
-            Ok(value.map(|value| value.value().to_vec()))
-        })
-    }
-
-    fn counter(&self, key: &'static str) -> Result<Option<u64>, LedgerError> {
-        let Some(bytes) = self.meta(key)? else {
-            return Ok(None);
-        };
-        let bytes = bytes.try_into().map_err(|_| LedgerError::Damaged {
-            path: self.path.clone(),
-            what: key,
-        })?;
-        Ok(Some(u64::from_be_bytes(bytes)))
-    }
-
-    fn read<T>(
-        &self,
-        body: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, LedgerError> {
-        let outcome = self.database.begin_read().map_err(redb::Error::from);
-        outcome
-            .and_then(|transaction| body(&transaction))
-            .map_err(|source| LedgerError::storage(&self.path, source))
     }
 
     /// Commits what `body` wrote, unless it refuses: then nothing of it stays.

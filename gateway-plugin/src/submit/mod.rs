@@ -13,8 +13,11 @@ use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::envelope::Envelope;
 use dcnet_protocol::key_agreement::SignedKeyPackage;
-use dcnet_protocol::message::{Inbox, MemberList, Receipt};
+use dcnet_protocol::message::{Inbox, MemberList, SignedReceipt};
 use dcnet_protocol::names::{ClientId, NetId};
+use dcnet_protocol::roster::Roster;
+use dcnet_protocol::round::Round;
+use dcnet_protocol::signature::Signed;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Method, Response, StatusCode};
 
@@ -134,8 +137,9 @@ impl Client {
         decode(&answer, wire)
     }
 
-    /// Submits a frame; the receipt says that the provider has it on disk. The attempt is broken
-    /// off after `patience` at the latest: a frame that comes too late is worse than none.
+    /// Submits a frame; the receipt says that the provider has it on disk. Whether its signature is
+    /// the provider's is for the protocol to judge. The attempt is broken off after `patience` at
+    /// the latest: a frame that comes too late is worse than none.
     ///
     /// # Errors
     ///
@@ -144,12 +148,36 @@ impl Client {
         &self,
         bytes: Vec<u8>,
         patience: Duration,
-    ) -> Result<Answer<Receipt>, SubmitError> {
+    ) -> Result<Answer<SignedReceipt>, SubmitError> {
         let patience = patience.min(PATIENCE);
         let answer = self
             .exchange(Method::POST, "/frames", Some(bytes), patience)
             .await?;
         decode(&answer, wire)
+    }
+
+    /// The first roster of `round` behind step `after`, if there is one; the provider waits up to
+    /// `wait` seconds for it. The attempt is broken off after `patience` at the latest. Whether the
+    /// roster's signature is the provider's is for the protocol to judge.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::descriptor`].
+    pub async fn roster(
+        &self,
+        round: Round,
+        after: u8,
+        wait: u64,
+        patience: Duration,
+    ) -> Result<Answer<Option<Signed<Roster>>>, SubmitError> {
+        let path = format!("/rounds/{round}/roster?after={after}&wait={wait}");
+        let patience = patience.min(PATIENCE + Duration::from_secs(wait));
+        let answer = self.exchange(Method::GET, &path, None, patience).await?;
+        decode(&answer, |bytes| match bytes {
+            // 204: there is none yet.
+            [] => Ok(None),
+            bytes => wire(bytes).map(Some),
+        })
     }
 
     /// Hands a sealed message to the provider, to be relayed.

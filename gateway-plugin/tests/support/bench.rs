@@ -5,12 +5,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::provider::RoundOutcome;
 use dcnet_protocol::round::Round;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::meter::{Line, Meter};
-use super::net::{COMPANION, Net};
+use super::net::{COMPANION, Net, Shape};
 use super::pki::Household;
 use super::server::Server;
 
@@ -109,8 +111,25 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// A net that corrects by resending.
     pub fn new() -> Self {
-        let server = Server::start(COMPANIONS, LENGTHS);
+        Self::of(Shape::resend(COMPANIONS, LENGTHS))
+    }
+
+    /// A net of double-mask rounds, which an owner who does not allow resending enters.
+    pub fn double_mask(epoch_length: u32) -> Self {
+        let bench = Self::of(Shape {
+            epoch_length,
+            ..Shape::double_mask(COMPANIONS, LENGTHS)
+        });
+        bench
+            .household
+            .edit("allow_resend: true", "allow_resend: false");
+        bench
+    }
+
+    pub fn of(shape: Shape) -> Self {
+        let server = Server::start(shape);
         let meter = Meter::start(Line::new(), Duration::from_millis(100));
         let household = server.household("house", &meter.device);
         Self {
@@ -152,13 +171,26 @@ pub fn part(outcome: &RoundOutcome) -> Vec<i64> {
         .collect()
 }
 
-/// Of every round one frame and one answer, whatever happened in between.
+/// What of a round there may be only one of: a frame, an answer to a correction, to a roster.
+pub type Once = (Round, u8, Vec<u8>);
+
+pub fn once(round: Round, bytes: &[u8]) -> Once {
+    let frame = Frame::decode(bytes).unwrap();
+    let roster = match frame.body() {
+        FrameBody::Pads { roster, .. } | FrameBody::Reveal { roster, .. } => roster.encode(),
+        _ => Vec::new(),
+    };
+    (round, frame.notification().number(), roster)
+}
+
+/// Of every round one frame and one answer, of every roster one answer, whatever happened in
+/// between.
 pub fn assert_no_round_twice(net: &Net) -> usize {
-    let mut frames: BTreeMap<(Round, u8), Vec<u8>> = BTreeMap::new();
-    for (client, notification, round, bytes) in &net.seen {
+    let mut frames: BTreeMap<Once, Vec<u8>> = BTreeMap::new();
+    for (client, _, round, bytes) in &net.seen {
         assert_eq!(client.as_str(), "house");
         let first = frames
-            .entry((*round, notification.number()))
+            .entry(once(*round, bytes))
             .or_insert_with(|| bytes.clone());
         assert_eq!(
             first, bytes,

@@ -5,24 +5,70 @@ use std::collections::BTreeMap;
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
 use dcnet_protocol::gateway::{self, Gateway, GatewayState, Output, Policy, Request};
-use dcnet_protocol::message::{Delivery, Inbox, Message};
+use dcnet_protocol::message::{Delivery, Inbox, Message, Receipt, SignedReceipt};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider::{self, Provider, Record, Refusal, Reply, RoundOutcome};
+use dcnet_protocol::roster::{MemberBits, Roster};
 use dcnet_protocol::round::{Round, Schedule, UnixTime};
+use dcnet_protocol::signature::{Signed, SigningKey};
 use dcnet_protocol::superposition::Reading;
 use rand_core::UnwrapErr;
 
 use super::pki::{Authority, new_key, signing_key};
 
+/// What a net is like.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Members beside the gateway under test.
+    pub companions: usize,
+    /// Interval, submission and correction window in seconds.
+    pub lengths: [u32; 3],
+    pub mode: CorrectionMode,
+    pub epoch_length: u32,
+}
+
+impl Shape {
+    pub const fn resend(companions: usize, lengths: [u32; 3]) -> Self {
+        Self {
+            companions,
+            lengths,
+            mode: CorrectionMode::Resend,
+            epoch_length: 1,
+        }
+    }
+
+    pub const fn double_mask(companions: usize, lengths: [u32; 3]) -> Self {
+        Self {
+            mode: CorrectionMode::DoubleMask,
+            ..Self::resend(companions, lengths)
+        }
+    }
+}
+
+/// What a provider does to the house that it must not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// Shows it a first roster without companion 0, then the one that everybody sees.
+    TwoRosters,
+    /// Gives it receipts that somebody else has signed.
+    ForeignReceipts,
+    /// Shows it a first roster without itself, for whose frame it has given a receipt.
+    WithoutTheHouse,
+}
+
 pub struct Net {
+    key: SigningKey,
+    pub lie: Option<Lie>,
+    /// Method and path of what came in over the network, and when.
+    pub requests: Vec<(UnixTime, String)>,
     pub descriptor: NetDescriptor,
     pub schedule: Schedule,
     provider: Provider,
     inboxes: BTreeMap<ClientId, Vec<Delivery>>,
     companions: Vec<Gateway>,
     pub outcomes: Vec<RoundOutcome>,
-    /// Every frame of notification 4 or 5 that came in over the network, whatever became of it.
+    /// Every frame of notifications 4 to 7 that came in over the network, whatever became of it.
     pub seen: Vec<(ClientId, Notification, Round, Vec<u8>)>,
     /// Companions that send nothing.
     pub dead: Vec<usize>,
@@ -34,29 +80,18 @@ pub struct Net {
 pub const COMPANION: [i64; 2] = [1_000_000, 1_000];
 
 impl Net {
-    /// `companions` members beside the gateway under test; lengths in seconds.
-    pub fn new(authority: &Authority, companions: usize, lengths: [u32; 3]) -> Self {
-        Self::with_time(authority, companions, lengths, None)
+    pub fn new(authority: &Authority, shape: Shape) -> Self {
+        Self::with_time(authority, shape, None)
     }
 
     /// A net whose time passes with [`Self::advance`] only.
-    pub fn at(
-        authority: &Authority,
-        companions: usize,
-        lengths: [u32; 3],
-        start: UnixTime,
-    ) -> Self {
-        Self::with_time(authority, companions, lengths, Some(start))
+    pub fn at(authority: &Authority, shape: Shape, start: UnixTime) -> Self {
+        Self::with_time(authority, shape, Some(start))
     }
 
-    fn with_time(
-        authority: &Authority,
-        companions: usize,
-        lengths: [u32; 3],
-        time: Option<UnixTime>,
-    ) -> Self {
+    fn with_time(authority: &Authority, shape: Shape, time: Option<UnixTime>) -> Self {
         let key = signing_key(&new_key());
-        let [interval_s, submit_window_s, correction_window_s] = lengths;
+        let [interval_s, submit_window_s, correction_window_s] = shape.lengths;
         let descriptor = NetDescriptor::new(NetParameters {
             version: 1,
             net: "bench".parse().unwrap(),
@@ -78,20 +113,20 @@ impl Net {
             ],
             min_size: 4,
             out_degree: 8,
-            threshold: 4,
+            threshold: 5,
             max_loss_permille: 200,
-            correction_mode: CorrectionMode::Resend,
-            epoch_length: 1,
+            correction_mode: shape.mode,
+            epoch_length: shape.epoch_length,
             provider_key: key.verifying_key().to_sec1(),
             ca_fingerprint: authority.anchor().fingerprint(),
         })
         .unwrap();
         let setup = provider::Setup {
             descriptor: descriptor.clone(),
-            key,
+            key: key.clone(),
             anchor: authority.anchor(),
         };
-        let companions = (0..companions)
+        let companions = (0..shape.companions)
             .map(|number| {
                 let name = format!("companion-{number}");
                 let issued = authority.statement(&name);
@@ -111,6 +146,9 @@ impl Net {
             })
             .collect();
         Self {
+            key,
+            lie: None,
+            requests: Vec::new(),
             schedule: descriptor.schedule(),
             provider: Provider::new(setup).unwrap(),
             descriptor,
@@ -142,6 +180,58 @@ impl Net {
         handled.reply.expect("a reply to a post")
     }
 
+    /// A receipt as the provider gives it.
+    pub fn sign(&self, receipt: Receipt) -> SignedReceipt {
+        self.provider.sign_receipts(vec![receipt]).pop().unwrap()
+    }
+
+    /// A receipt as the house is given it.
+    pub fn sign_for_the_house(&self, receipt: Receipt) -> SignedReceipt {
+        if self.lie == Some(Lie::ForeignReceipts) {
+            let key = signing_key(&new_key());
+            let mut signed = SignedReceipt::sign(vec![receipt], &self.descriptor, &key);
+            return signed.pop().unwrap();
+        }
+        self.sign(receipt)
+    }
+
+    /// The first roster of `round` behind step `after`, as `client` is shown it.
+    pub fn roster(&self, client: ClientId, round: Round, after: u8) -> Option<Signed<Roster>> {
+        let genuine = self.provider.roster(round, after).cloned();
+        match self.lie.filter(|_| client.as_str() == "house") {
+            None | Some(Lie::ForeignReceipts) => genuine,
+            Some(lie) if after == 0 => genuine.map(|genuine| self.forged(lie, &genuine)),
+            Some(_) => self.provider.roster(round, 0).cloned(),
+        }
+    }
+
+    /// A first roster that leaves somebody out.
+    fn forged(&self, lie: Lie, genuine: &Signed<Roster>) -> Signed<Roster> {
+        let roster = genuine.unverified();
+        let epoch = self.provider.epoch_at(roster.round()).unwrap();
+        let without = match lie {
+            Lie::TwoRosters => companion(0),
+            Lie::WithoutTheHouse | Lie::ForeignReceipts => "house".parse().unwrap(),
+        };
+        let mut present = MemberBits::none(epoch.members.len());
+        for (index, member) in epoch.members.iter().enumerate() {
+            if member.client != without {
+                present.insert(index);
+            }
+        }
+        let contributors = present.count();
+        let (head, round) = (epoch.head(), roster.round());
+        let forged = Roster::new(
+            &self.descriptor,
+            &head,
+            round,
+            (1, false),
+            present,
+            contributors,
+        );
+        self.key.sign(forged.unwrap())
+    }
+
     pub fn inbox(&mut self, client: ClientId, after: u64) -> Inbox {
         let inbox = self.inboxes.entry(client).or_default();
         let deliveries: Vec<_> = inbox
@@ -166,6 +256,7 @@ impl Net {
                 self.step(number, gateway::Input::Delivery(delivery));
             }
             self.step(number, gateway::Input::Poll);
+            self.step(number, gateway::Input::Retry);
             let Some(round) = self.schedule.submitted_at(self.now()) else {
                 continue;
             };
@@ -199,7 +290,9 @@ impl Net {
                 bytes,
                 ..
             } => Some(match self.post(provider::Input::Frame { from, bytes }) {
-                Ok(Reply::Receipt(receipt)) => gateway::Input::Accepted(receipt),
+                Ok(Reply::Receipt(receipt)) => {
+                    gateway::Input::Accepted(Box::new(self.sign(receipt)))
+                }
                 Ok(Reply::Relayed) => return None,
                 Err(refusal) => {
                     let slug = refusal.slug().to_owned();
@@ -216,6 +309,10 @@ impl Net {
                 let package = self.provider.package(&client)?.clone();
                 Some(gateway::Input::Package(Box::new(package)))
             }
+            Request::Roster { round, after } => {
+                let roster = self.roster(from, round, after)?;
+                Some(gateway::Input::Roster(Box::new(roster)))
+            }
         }
     }
 
@@ -228,7 +325,7 @@ impl Net {
                     let message = Message::decode(&message).unwrap();
                     inbox.push(Delivery { sequence, message });
                 }
-                Record::Outcome(outcome) => self.outcomes.push(outcome),
+                Record::Outcome(outcome) => self.outcomes.push(*outcome),
                 _ => {} // the state machine itself remembers
             }
         }

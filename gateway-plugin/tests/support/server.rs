@@ -11,6 +11,7 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider::{Input, Refusal, Reply};
+use dcnet_protocol::round::Round;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -23,7 +24,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::net::{Net, now};
+use super::net::{Net, Shape, now};
 use super::pki::{Authority, Household};
 
 /// A provider that runs in this process.
@@ -47,10 +48,10 @@ struct Shared {
 }
 
 impl Server {
-    pub fn start(companions: usize, lengths: [u32; 3]) -> Self {
+    pub fn start(shape: Shape) -> Self {
         let (gateways, providers) = (Authority::new(), Authority::new());
         let shared = Arc::new(Shared {
-            net: Mutex::new(Net::new(&gateways, companions, lengths)),
+            net: Mutex::new(Net::new(&gateways, shape)),
             anchor: gateways.anchor(),
             down: AtomicBool::new(false),
             deaf: AtomicBool::new(false),
@@ -213,19 +214,41 @@ async fn route(
         .unwrap_or("?")
         .to_owned();
     let lock = || shared.net.lock().unwrap();
+    let query = parts.uri.query().unwrap_or_default();
+    let field = |name: &str| -> u64 {
+        let fields = query.split('&').filter_map(|field| field.split_once('='));
+        fields
+            .filter(|(key, _)| *key == name)
+            .find_map(|(_, v)| v.parse().ok())
+            .unwrap()
+    };
+    let until = |wait: u64| Instant::now() + Duration::from_secs(wait);
+    lock()
+        .requests
+        .push((now(), format!("{} {path}", parts.method)));
+    let of_round = path
+        .strip_prefix("/rounds/")
+        .and_then(|rest| rest.strip_suffix("/roster"));
+    if let Some(round) = of_round {
+        let round = Round::new(round.parse().unwrap());
+        let after = u8::try_from(field("after")).unwrap();
+        let until = until(field("wait"));
+        loop {
+            let roster = lock().roster(client, round, after);
+            if let Some(roster) = roster {
+                return ok(roster.encode());
+            }
+            if Instant::now() >= until {
+                return nothing();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
     match (&parts.method, path.as_str()) {
         (&Method::GET, "") => ok(lock().descriptor.encode()),
         (&Method::GET, "/members") => ok(lock().provider().member_list().encode()),
         (&Method::GET, "/inbox") => {
-            let query = parts.uri.query().unwrap_or_default();
-            let field = |name: &str| -> u64 {
-                let fields = query.split('&').filter_map(|field| field.split_once('='));
-                fields
-                    .filter(|(key, _)| *key == name)
-                    .find_map(|(_, v)| v.parse().ok())
-                    .unwrap()
-            };
-            let until = Instant::now() + Duration::from_secs(field("wait"));
+            let until = until(field("wait"));
             loop {
                 let inbox = lock().inbox(client, field("after"));
                 if !inbox.deliveries.is_empty() || Instant::now() >= until {
@@ -244,10 +267,14 @@ async fn route(
             }
         }
         (&Method::POST, "/frames") => frame(client, bytes, shared),
-        (&Method::POST, "/envelopes") => reply(lock().post(Input::Envelope {
-            from: client,
-            bytes,
-        })),
+        (&Method::POST, "/envelopes") => {
+            let mut net = lock();
+            let outcome = net.post(Input::Envelope {
+                from: client,
+                bytes,
+            });
+            reply(&net, outcome)
+        }
         _ => problem(404, "not-found", "no such resource"),
     }
 }
@@ -257,7 +284,10 @@ fn frame(client: ClientId, bytes: Vec<u8>, shared: &Shared) -> Response<Full<Byt
     if let Ok(frame) = dcnet_protocol::frame::Frame::decode(&bytes)
         && matches!(
             frame.notification(),
-            Notification::Transmit | Notification::Resend
+            Notification::Transmit
+                | Notification::Resend
+                | Notification::Pads
+                | Notification::Reveal
         )
     {
         let (notification, round) = (frame.notification(), frame.header().round);
@@ -270,19 +300,21 @@ fn frame(client: ClientId, bytes: Vec<u8>, shared: &Shared) -> Response<Full<Byt
     if shared.deaf.load(Ordering::Relaxed) {
         return problem(503, "down", "the answer of this test is lost");
     }
-    reply(outcome)
+    reply(&net, outcome)
 }
 
-fn reply(outcome: Result<Reply, Refusal>) -> Response<Full<Bytes>> {
+fn reply(net: &Net, outcome: Result<Reply, Refusal>) -> Response<Full<Bytes>> {
     match outcome {
-        Ok(Reply::Receipt(receipt)) => ok(receipt.encode()),
-        Ok(Reply::Relayed) => {
-            let mut response = Response::new(Full::default());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response
-        }
+        Ok(Reply::Receipt(receipt)) => ok(net.sign_for_the_house(receipt).encode()),
+        Ok(Reply::Relayed) => nothing(),
         Err(refusal) => problem(refusal.status(), refusal.slug(), &refusal.to_string()),
     }
+}
+
+fn nothing() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 fn ok(bytes: Vec<u8>) -> Response<Full<Bytes>> {

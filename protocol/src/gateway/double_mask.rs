@@ -72,8 +72,9 @@ impl Gateway {
             .sealed
             .as_ref()
             .filter(|sealed| sealed.round == round)?;
-        // Before the frame is there, there is nothing to be asked.
-        if !self.frame_done && sealed.receipt.is_none() {
+        // Before the frame is there, there is nothing to be asked; a lost receipt must not cost more.
+        let last_call = self.setup.descriptor.schedule().last_call(round);
+        if !self.frame_done && sealed.receipt.is_none() && now < last_call {
             return None;
         }
         let rosters = Some(&body.rosters).filter(|rosters| rosters.round == round);
@@ -172,14 +173,20 @@ impl Gateway {
         ) {
             self.note(signed, None);
         }
-        let Some(evidence) = evidence else {
-            return vec![self.persist(None), report];
+        let mut outputs = match evidence {
+            None => vec![self.persist(None)],
+            Some(evidence) => self.keep_evidence(round, evidence),
         };
+        outputs.insert(1, report);
+        outputs
+    }
+
+    /// Keeps what proves that the provider lies; it is trusted no more.
+    pub(super) fn keep_evidence(&mut self, round: Round, evidence: Evidence) -> Vec<Output> {
         self.state.body.distrusted = true;
         let file = EvidenceFile::new(self.setup.descriptor.clone(), evidence);
         vec![
             self.persist_evidence(round, file.to_bytes()),
-            report,
             Output::Report(Report::Evidence { round }),
         ]
     }

@@ -5,7 +5,7 @@ use rand_core::CryptoRng;
 use super::state::{EdgePhase, Membership, Neighbour, Wanted};
 use super::{Fault, Gateway, Output, Report, Request};
 use crate::envelope::{EdgeNotice, EdgeReason, Envelope, EnvelopeHeader, EnvelopeKind};
-use crate::key_agreement::{KeyPackageHash, PairSecret, Party, SignedKeyPackage, WeakKey};
+use crate::key_agreement::{PairSecret, Party, SignedKeyPackage, WeakKey};
 use crate::names::ClientId;
 use crate::round::UnixTime;
 
@@ -36,7 +36,7 @@ impl Gateway {
             .into_iter()
             .partition(|envelope: &Envelope| envelope.header().from == client);
         body.waiting = others;
-        let mut outputs = match self.take_package(now, package, &wanted) {
+        let mut outputs = match self.take_package(now, package, wanted.offer) {
             Ok(neighbour) => self.use_package(now, neighbour, wanted.offer, envelopes, rng),
             Err(fault) => vec![Output::Report(fault.into())],
         };
@@ -44,24 +44,16 @@ impl Gateway {
         outputs
     }
 
-    fn take_package(
+    pub(super) fn take_package(
         &self,
         now: UnixTime,
         package: &SignedKeyPackage,
-        wanted: &Wanted,
+        offer: Option<EdgeReason>,
     ) -> Result<Neighbour, Fault> {
         let descriptor = &self.setup.descriptor;
         let verified =
             package.verify(&self.setup.anchor, descriptor.net(), descriptor.hash(), now)?;
         let party = Party::from(verified.package());
-        if wanted
-            .expected
-            .is_some_and(|expected: KeyPackageHash| expected != party.package)
-        {
-            return Err(Fault::PackageSwapped {
-                client: party.client,
-            });
-        }
         // Fails now rather than in a round if no secret can be agreed.
         self.state.agreement.agree(&self.own, &party)?;
         Ok(Neighbour {
@@ -70,12 +62,12 @@ impl Gateway {
             statement_key: verified.statement_key().to_sec1(),
             phase: EdgePhase::Offered,
             since: now.millis(),
-            reason: wanted.offer.unwrap_or(EdgeReason::Drawn),
+            reason: offer.unwrap_or(EdgeReason::Drawn),
             owed: Some(EnvelopeKind::EdgeOffer),
         })
     }
 
-    fn use_package(
+    pub(super) fn use_package(
         &mut self,
         now: UnixTime,
         neighbour: Neighbour,
@@ -87,7 +79,10 @@ impl Gateway {
         let client = neighbour.party.client;
         for envelope in envelopes {
             match self.open(&envelope, &neighbour.party) {
-                Ok(_) => outputs.extend(self.opened(now, &envelope, neighbour.clone())),
+                Ok(notice) => {
+                    outputs.extend(self.opened(now, &envelope, neighbour.clone()));
+                    outputs.extend(self.compare(now, client, notice.checkpoint));
+                }
                 Err(fault) => outputs.push(Output::Report(fault.into())),
             }
         }
@@ -129,9 +124,10 @@ impl Gateway {
         }
         let known = self.neighbour(&client).cloned();
         if let Some(known) = known
-            && self.open(&envelope, &known.party).is_ok()
+            && let Ok(notice) = self.open(&envelope, &known.party)
         {
             let mut outputs = self.opened(now, &envelope, known);
+            outputs.extend(self.compare(now, client, notice.checkpoint));
             outputs.insert(0, self.persist(None));
             outputs.extend(self.send_owed(Some(client), rng));
             outputs.extend(self.poll(now, rng));
@@ -151,7 +147,6 @@ impl Gateway {
         self.want(Wanted {
             client,
             offer: None,
-            expected: None,
         });
         vec![self.persist(None), Output::Send(Request::Package(client))]
     }
@@ -189,6 +184,7 @@ impl Gateway {
             // An acceptance of nothing that was offered.
             EnvelopeKind::EdgeAccept if was.is_none() => return Vec::new(),
             EnvelopeKind::EdgeAccept => offered.filter(|kind| *kind == EnvelopeKind::EdgeAccept),
+            EnvelopeKind::Checkpoint => return Vec::new(),
         };
         let phase = match was {
             Some(EdgePhase::Leaving) => EdgePhase::Leaving,
@@ -245,7 +241,7 @@ impl Gateway {
         }
     }
 
-    fn seal(
+    pub(super) fn seal(
         &self,
         neighbour: &Neighbour,
         kind: EnvelopeKind,
@@ -258,7 +254,9 @@ impl Gateway {
             to: neighbour.party.client,
             kind,
         };
-        let notice = EdgeNotice::new(neighbour.reason, &self.own, &neighbour.party);
+        let checkpoint = self.state.body.follower.last().cloned();
+        let (own, peer) = (&self.own, &neighbour.party);
+        let notice = EdgeNotice::new(neighbour.reason, own, peer, checkpoint);
         Ok(Envelope::seal(
             header,
             &notice,

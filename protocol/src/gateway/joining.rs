@@ -2,15 +2,15 @@
 
 use rand_core::CryptoRng;
 
-use super::state::{EdgePhase, InForce, Membership, Wanted};
+use super::state::{Draw, EdgePhase, Membership, Wanted};
 use super::{EpochKeys, Fault, Gateway, GatewayState, Output, Report, Request};
-use crate::descriptor::{CorrectionMode, MIN_DEGREE};
+use crate::descriptor::MIN_DEGREE;
 use crate::envelope::EdgeReason;
 use crate::frame::FrameBody;
 use crate::key_agreement::{AgreementKey, KeyPackage, Party, SignedKeyPackage};
 use crate::membership::edge::EdgeSet;
 use crate::membership::entry::{ExitStatement, Neighbourhood};
-use crate::message::{MemberList, SignedReceipt};
+use crate::message::SignedReceipt;
 use crate::names::{ClientId, ClientSet};
 use crate::notification::Notification;
 use crate::round::UnixTime;
@@ -38,6 +38,9 @@ impl Gateway {
         let mut outputs = self.send_owed(None, rng);
         let wanted = self.state.body.wanted.iter();
         outputs.extend(wanted.map(|wanted| Output::Send(Request::Package(wanted.client))));
+        outputs.extend(self.ask_listed());
+        outputs.extend(self.ask_proof());
+        outputs.extend(self.ask_common());
         outputs.extend(match self.state.body.membership {
             Membership::Joining => self.poll_joining(now),
             Membership::Entered => self.poll_entered(now),
@@ -197,7 +200,6 @@ impl Gateway {
             self.want(Wanted {
                 client: next,
                 offer: Some(EdgeReason::Bridge),
-                expected: None,
             });
         }
         self.statement_is_due(now);
@@ -213,133 +215,6 @@ impl Gateway {
         if self.state.body.statement_due == 0 {
             self.state.body.statement_due = now.millis();
         }
-    }
-
-    /// Neighbours out of the member list, drawn with this gateway's own randomness.
-    pub(super) fn draw(
-        &mut self,
-        now: UnixTime,
-        list: &MemberList,
-        rng: &mut impl CryptoRng,
-    ) -> Vec<Output> {
-        let Some(reason) = self.drawing.take() else {
-            return Vec::new();
-        };
-        if list
-            .get(&self.setup.client)
-            .is_none_or(|own| own.package != self.own.package)
-        {
-            return vec![Output::Report(Fault::NotListed.into())];
-        }
-        let (have, need) = (list.as_slice().len(), self.min_size().max(MIN_DEGREE + 1));
-        if have < need {
-            return vec![Output::Report(Report::WaitingForMembers { have, need })];
-        }
-        let kept: ClientSet = match reason {
-            // An edge with a key package that is no longer the member's is none.
-            EdgeReason::Emergency => self
-                .edges_held()
-                .iter()
-                .filter(|end| {
-                    list.get(&end.client)
-                        .is_none_or(|m| m.package == end.package)
-                })
-                .map(|end| end.client)
-                .collect(),
-            EdgeReason::Drawn | EdgeReason::Bridge => ClientSet::default(),
-        };
-        // Whoever holds an edge already that others drew can still be drawn to hold shares.
-        let taken: ClientSet = if reason == EdgeReason::Emergency && self.is_double_mask() {
-            self.drawn_among(&kept)
-        } else {
-            kept.clone()
-        };
-        let candidates: Vec<_> = list
-            .as_slice()
-            .iter()
-            .filter(|member| member.client != self.setup.client && !taken.contains(&member.client))
-            .collect();
-        let amount = self.amount_to_draw(reason, &kept).min(candidates.len());
-        let drawn: Vec<_> = rand::seq::index::sample(rng, candidates.len(), amount)
-            .iter()
-            .filter_map(|index| candidates.get(index).copied())
-            .collect();
-        for member in &drawn {
-            let known = self.neighbour(&member.client);
-            if known.is_none_or(|known| known.party.package != member.package) {
-                self.want(Wanted {
-                    client: member.client,
-                    offer: Some(reason),
-                    expected: Some(member.package),
-                });
-            }
-        }
-        // Leavers among them: a manifest that still names them is on its way.
-        let known = self.state.body.neighbours.iter();
-        let all_drawn = self.drawn_among(&known.map(|n| n.party.client).collect());
-        let body = &mut self.state.body;
-        body.drawn = all_drawn
-            .iter()
-            .copied()
-            .chain(drawn.iter().map(|m| m.client))
-            .collect();
-        body.drawn_at = now.millis();
-        if reason == EdgeReason::Emergency {
-            self.statement_is_due(now);
-        }
-        self.waiting_since = self.waiting_since.map(|_| now);
-        let mut outputs = vec![
-            self.persist(None),
-            Output::Report(Report::Drawn {
-                count: drawn.len(),
-                members: have,
-            }),
-        ];
-        let wanted = self.state.body.wanted.iter();
-        outputs.extend(wanted.map(|wanted| Output::Send(Request::Package(wanted.client))));
-        outputs
-    }
-
-    /// How many neighbours to draw beside those `kept`. Holders of shares are never more than k: with
-    /// each that a provider could bring about, more of them would be corrupt.
-    fn amount_to_draw(&self, reason: EdgeReason, kept: &ClientSet) -> usize {
-        let out_degree = self.setup.descriptor.out_degree();
-        if reason == EdgeReason::Emergency && self.is_double_mask() {
-            return out_degree.saturating_sub(self.drawn_among(kept).len());
-        }
-        out_degree.saturating_sub(kept.len()).max(MIN_DEGREE)
-    }
-
-    fn drawn_among(&self, clients: &ClientSet) -> ClientSet {
-        let drawn = self.state.body.drawn.iter();
-        drawn.filter(|c| clients.contains(c)).copied().collect()
-    }
-
-    fn is_double_mask(&self) -> bool {
-        self.setup.descriptor.correction_mode() == CorrectionMode::DoubleMask
-    }
-
-    /// How many neighbours this gateway's own draw is to have in an epoch of so many members. A provider
-    /// that calls the net smaller than it is does not make that fewer than are there.
-    pub(super) fn to_be_drawn(&self, members: usize) -> usize {
-        let have = self.holders_of(&self.edges_held()).len();
-        self.setup.descriptor.drawn_of(members).max(have)
-    }
-
-    /// In a double-mask net: how many of its own draw this gateway has, and how many it should have
-    /// in a net as large as it can see by its own edges and the size announced last. A net that grows,
-    /// and neighbours that leave, make for more draws, never for more than k.
-    fn lacking_holders(&self) -> Option<(usize, usize)> {
-        if !self.is_double_mask() {
-            return None;
-        }
-        let edges = self.edges_held();
-        let members = self.state.body.manifests.last().map_or(0, InForce::members);
-        let wanted = self.setup.descriptor.drawn_of(members.max(edges.len() + 1));
-        let have = self.holders_of(&edges).len();
-        let offered = self.state.body.neighbours.iter();
-        let offered = offered.filter(|n| n.phase == EdgePhase::Offered).count();
-        (have + offered < wanted).then_some((have, wanted))
     }
 
     /// Offers that nobody took, and acceptances that the provider does not relay, for too long.
@@ -366,10 +241,11 @@ impl Gateway {
             self.drawing = Some(EdgeReason::Drawn);
             // Again, so that the provider goes on showing this gateway to others.
             let mut outputs: Vec<Output> = self.register(now, false).into_iter().collect();
-            outputs.push(Output::Send(Request::Members));
+            outputs.push(self.ask_draw_list());
             return outputs;
         }
-        let drawn = body.drawn.len();
+        let open = body.draw.as_ref().map_or(0, Draw::open);
+        let drawn = body.drawn.len() + open;
         let acknowledged = self
             .confirmed()
             .filter(|client| body.drawn.contains(client))
@@ -393,6 +269,8 @@ impl Gateway {
         }
         let body = &mut self.state.body;
         body.drawn_at = 0;
+        body.draw = None;
+        body.drawn = ClientSet::default();
         body.wanted.clear();
         body.neighbours
             .retain(|neighbour| neighbour.phase != EdgePhase::Offered);
@@ -436,14 +314,16 @@ impl Gateway {
                 .is_some_and(|since| self.intervals_since(since.millis(), now) >= DRAW_LIFETIME);
         let lacking = self.lacking_holders().filter(|_| waited >= 1);
         let report = match lacking {
-            Some((have, wanted)) if !alone && !left_out => Report::DrawsMore { have, wanted },
+            Some((have, due)) if !alone && !left_out => Report::DrawsMore { have, wanted: due },
             None if !alone && !left_out => return Vec::new(),
             _ => Report::Emergency { left },
         };
         self.drawing = Some(EdgeReason::Emergency);
         let mut outputs = vec![Output::Report(report)];
         outputs.extend(self.register(now, true));
-        outputs.push(Output::Send(Request::Members));
+        if self.state.body.draw.is_none() {
+            outputs.push(self.ask_draw_list());
+        }
         outputs
     }
 
@@ -469,7 +349,7 @@ impl Gateway {
     }
 
     /// Those drawn by this gateway itself among its edges, never more than k.
-    fn holders_of(&self, edges: &EdgeSet) -> ClientSet {
+    pub(super) fn holders_of(&self, edges: &EdgeSet) -> ClientSet {
         let drawn = self.state.body.drawn.iter();
         drawn
             .filter(|client| edges.contains(client))
@@ -551,6 +431,7 @@ impl Gateway {
         state.body.answered.clone_from(&old.answered);
         state.body.rosters.clone_from(&old.rosters);
         state.body.distrusted = old.distrusted;
+        state.body.follower.clone_from(&old.follower);
         state.body.inbox_position = old.inbox_position;
         let package = KeyPackage {
             net: self.setup.descriptor.net(),

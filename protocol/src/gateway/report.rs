@@ -3,6 +3,8 @@
 use crate::correction;
 use crate::envelope::EnvelopeError;
 use crate::key_agreement::{KeyPackageError, WeakKey};
+use crate::membership::proof::LogProofError;
+use crate::merkle::ProofError;
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Epoch, Round};
 use crate::self_mask::DealError;
@@ -176,6 +178,14 @@ pub enum RoundRefusal {
         /// Needed.
         needed: usize,
     },
+    /// A neighbour was shown another membership log.
+    #[error(
+        "a neighbour was shown a membership log that the provider has not shown to be this one"
+    )]
+    SplitView,
+    /// A manifest of the epoch is here, and not the proof that the epoch is in the membership log.
+    #[error("the provider has not proved yet that the epoch is in the membership log")]
+    Unproved,
     /// There is evidence against the provider.
     #[error("there is evidence that the provider lies; this gateway takes no part any more")]
     Distrusted,
@@ -200,6 +210,8 @@ impl RoundRefusal {
             Self::TooFewMembers { .. } => "too-few-members",
             Self::TooFewNeighbours { .. } => "too-few-neighbours",
             Self::TooFewHolders { .. } => "too-few-holders",
+            Self::SplitView => "split-view",
+            Self::Unproved => "unproved",
             Self::Distrusted => "distrusted",
             Self::Shares(_) => "shares",
             Self::Reading(_) => "reading",
@@ -211,17 +223,60 @@ impl RoundRefusal {
 /// Something that a correct provider does not show.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The member list does not contain this gateway as it registered.
-    #[error("the member list does not show this gateway's own key package")]
+    /// The draw list does not contain this gateway as it registered.
+    #[error("the draw list does not show this gateway's own key package")]
     NotListed,
     /// A key package that does not verify.
     #[error(transparent)]
     KeyPackage(#[from] KeyPackageError),
-    /// Not the package that the list showed.
-    #[error("the key package of {client} is not the one that the member list showed")]
+    /// Not the package that the list names.
+    #[error("the key package of {client} is not the one that the draw list names")]
     PackageSwapped {
         /// Whose.
         client: ClientId,
+    },
+    /// A leaf of a draw list that does not prove to be one.
+    #[error("the provider forged the member at {index} of the draw list: {source}")]
+    ForgedLeaf {
+        /// Index in the list.
+        index: u32,
+        /// What is wrong with its path.
+        source: ProofError,
+    },
+    /// A member that stands in a draw list twice.
+    #[error("the provider's draw list has {client} twice")]
+    ListedTwice {
+        /// Who.
+        client: ClientId,
+    },
+    /// A draw list from long ago.
+    #[error("the provider shows a draw list of round {round}, which is too old to draw from")]
+    OldDrawList {
+        /// When it was made.
+        round: Round,
+    },
+    /// The membership log.
+    #[error("the provider's membership log: {0}")]
+    Log(#[source] LogProofError),
+    /// A checkpoint that a neighbour shows and that is not the provider's.
+    #[error("{client} shows a checkpoint that is not the provider's")]
+    ForeignCheckpoint {
+        /// The neighbour.
+        client: ClientId,
+    },
+    /// A neighbour's log and this gateway's are not shown to be one.
+    #[error("the provider does not show that {client} and this gateway see the same log: {source}")]
+    SplitView {
+        /// The neighbour.
+        client: ClientId,
+        /// What is wrong with what it shows.
+        source: LogProofError,
+    },
+    /// An entry of the log that is another than the manifest says.
+    #[error("the manifest of epoch {epoch} is not what the membership log says of it")]
+    OtherEpoch {
+        /// Its epoch.
+        epoch: Epoch,
     },
     /// A point of low order.
     #[error(transparent)]

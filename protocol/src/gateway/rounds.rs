@@ -7,8 +7,12 @@ use super::{Fault, Gateway, Outgoing, Output, Report, Request, RoundRefusal};
 use crate::codec::Wire as _;
 use crate::correction::resend::{self, Circumstances, Verdict};
 use crate::descriptor::{CorrectionMode, MIN_DEGREE};
+use crate::evidence::Evidence;
 use crate::frame::{ClearFrame, Frame};
+use crate::membership::checkpoint::LogFault;
 use crate::membership::epoch_head::EpochHead;
+use crate::membership::log::LogEntry;
+use crate::membership::proof::{LogProof, LogProofError};
 use crate::message::{Correction, Manifest};
 use crate::names::ClientSet;
 use crate::notification::Notification;
@@ -19,8 +23,69 @@ use crate::signature::Signed;
 use crate::superposition::{Reading, ReadingError};
 
 impl Gateway {
-    /// The provider announces the edges of an epoch.
-    pub(super) fn manifest(
+    /// The provider announces the edges of an epoch: to be proved to be in the log.
+    pub(super) fn announced(&mut self, signed: &Signed<Manifest>) -> Vec<Output> {
+        if let Err(fault) = self.check_manifest(signed) {
+            return vec![Output::Report(fault.into())];
+        }
+        self.state.body.announced = Some(signed.clone());
+        std::iter::once(self.persist(None))
+            .chain(self.ask_proof())
+            .collect()
+    }
+
+    /// Asks for the entry of the log that the announced manifest rests on.
+    pub(super) fn ask_proof(&self) -> Option<Output> {
+        let announced = self.state.body.announced.as_ref()?;
+        Some(Output::Send(Request::LogProof {
+            index: announced.unverified().log_index,
+            from: self.state.body.follower.size(),
+        }))
+    }
+
+    /// An entry of the log has come.
+    pub(super) fn proved(
+        &mut self,
+        now: UnixTime,
+        proof: &LogProof,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<Output> {
+        let Some(announced) = self.state.body.announced.clone() else {
+            return Vec::new();
+        };
+        if announced.unverified().log_index != proof.index {
+            return Vec::new();
+        }
+        let entry = proof.verify(&mut self.state.body.follower, &self.setup.descriptor);
+        let epoch = announced.unverified().head.epoch;
+        match entry {
+            Ok(LogEntry::Epoch(head)) if *head == announced.unverified().head => {
+                self.state.body.announced = None;
+                self.accept_manifest(now, &announced, rng)
+            }
+            Ok(_) => {
+                self.state.body.announced = None;
+                let fault = Fault::OtherEpoch { epoch };
+                vec![self.persist(None), Output::Report(fault.into())]
+            }
+            Err(error) => self.disproved(error),
+        }
+    }
+
+    /// The log that was shown is not believed. Two logs are evidence.
+    pub(super) fn disproved(&mut self, error: LogProofError) -> Vec<Output> {
+        match error {
+            LogProofError::Crossed => Vec::new(),
+            LogProofError::Log(LogFault::Fork(conflict)) => {
+                let round = self.last_sealed().unwrap_or_default();
+                self.keep_evidence(round, Evidence::Checkpoints(conflict))
+            }
+            error => vec![Output::Report(Fault::Log(error).into())],
+        }
+    }
+
+    /// The epoch is in the log.
+    fn accept_manifest(
         &mut self,
         now: UnixTime,
         signed: &Signed<Manifest>,
@@ -28,7 +93,7 @@ impl Gateway {
     ) -> Vec<Output> {
         let manifest = match self.check_manifest(signed) {
             Ok(manifest) => manifest,
-            Err(fault) => return vec![Output::Report(fault.into())],
+            Err(fault) => return vec![self.persist(None), Output::Report(fault.into())],
         };
         let EpochHead {
             epoch, first_round, ..
@@ -69,7 +134,9 @@ impl Gateway {
             .rposition(|m| m.head().first_round <= keep)
             .unwrap_or(0);
         body.manifests.drain(..in_force);
-        vec![self.persist(None), Output::Report(report)]
+        let mut outputs = vec![self.persist(None), Output::Report(report)];
+        outputs.extend(self.show_checkpoint(rng));
+        outputs
     }
 
     /// Seals the frame of `round` and sends it.
@@ -240,6 +307,12 @@ impl Gateway {
         let schedule = descriptor.schedule();
         if self.state.body.distrusted {
             return Err(RoundRefusal::Distrusted);
+        }
+        if self.is_view_split(now) {
+            return Err(RoundRefusal::SplitView);
+        }
+        if self.waits_for_proof(round) {
+            return Err(RoundRefusal::Unproved);
         }
         if now < schedule.border(round) || now >= schedule.last_call(round) {
             return Err(RoundRefusal::NotOpen);

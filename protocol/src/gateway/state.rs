@@ -9,8 +9,10 @@ use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerializ
 use crate::codec::{DecodeError, Wire as _};
 use crate::descriptor::DescriptorHash;
 use crate::envelope::{EdgeReason, Envelope, EnvelopeKind};
-use crate::key_agreement::{AgreementKey, KeyPackageHash, Party, SecretBytes};
+use crate::key_agreement::{AgreementKey, Party, SecretBytes};
+use crate::membership::checkpoint::{Checkpoint, LogFollower};
 use crate::membership::epoch_head::EpochHead;
+use crate::membership::log::DrawList;
 use crate::message::{Manifest, ManifestEdge, SignedReceipt};
 use crate::names::{ClientId, ClientSet};
 use crate::roster::Roster;
@@ -55,9 +57,34 @@ pub(super) struct Wanted {
     /// To offer it an edge; otherwise to open its waiting envelopes.
     #[tls_codec(with = "crate::codec::option")]
     pub(super) offer: Option<EdgeReason>,
-    /// The package that the member list showed when it was drawn.
-    #[tls_codec(with = "crate::codec::option")]
-    pub(super) expected: Option<KeyPackageHash>,
+}
+
+/// Indices drawn out of a draw list. Nothing about them is asked before this is on disk.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct Draw {
+    /// Index of the list's entry in the log.
+    pub(super) entry: u64,
+    /// The list.
+    pub(super) list: DrawList,
+    /// Why it was drawn.
+    pub(super) reason: EdgeReason,
+    /// How many more neighbours are wanted.
+    pub(super) need: u32,
+    /// In the order of the draw, those that are settled left out.
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) indices: Vec<u32>,
+    /// Members that were found under the indices before.
+    pub(super) seen: ClientSet,
+}
+
+/// Two checkpoints, a neighbour's and this gateway's, whose log is to be shown to be one.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct Compare {
+    pub(super) client: ClientId,
+    pub(super) small: Signed<Checkpoint>,
+    pub(super) large: Signed<Checkpoint>,
+    /// Since when, in milliseconds.
+    pub(super) since: u64,
 }
 
 /// Edges in force from a round on.
@@ -201,6 +228,17 @@ pub(super) struct Body {
     /// When the neighbours were drawn last, in milliseconds; 0 before the first draw.
     pub(super) drawn_at: u64,
     pub(super) drawn: ClientSet,
+    /// The draw under way.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) draw: Option<Draw>,
+    /// What is known of the membership log.
+    pub(super) follower: LogFollower,
+    /// What neighbours were shown is not yet shown to be of the same log.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) compare: Option<Compare>,
+    /// A manifest whose epoch is not yet proved to be in the log.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) announced: Option<Signed<Manifest>>,
     #[tls_codec(with = "crate::codec::list32")]
     pub(super) neighbours: Vec<Neighbour>,
     #[tls_codec(with = "crate::codec::list32")]
@@ -236,6 +274,10 @@ impl GatewayState {
             statement_due: 0,
             drawn_at: 0,
             drawn: ClientSet::default(),
+            draw: None,
+            follower: LogFollower::new(),
+            compare: None,
+            announced: None,
             neighbours: Vec::new(),
             wanted: Vec::new(),
             waiting: Vec::new(),

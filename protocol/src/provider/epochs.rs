@@ -28,13 +28,14 @@ impl Provider {
             return Vec::new();
         }
         self.decided = Some(round);
+        let mut records = self.log_draw_list(round);
         let at_border = round
             .number()
             .is_multiple_of(self.setup.descriptor.epoch_length());
         if !at_border || self.has_frames(round) {
-            return Vec::new();
+            return records;
         }
-        let mut records = self.release_leavers(round);
+        records.extend(self.release_leavers(round));
         let members = self.desired_members();
         let current = self.epochs.last();
         // A member that has entered again may not know where it stands: it gets a manifest.
@@ -49,8 +50,9 @@ impl Provider {
         }
         let before = current.map(EpochRecord::clients).unwrap_or_default();
         let epoch = current.map_or(Epoch::new(1), |epoch| epoch.epoch.next());
-        let record = EpochRecord::new(epoch, round, members);
+        let mut record = EpochRecord::new(epoch, round, members);
         records.extend(self.set_active(&record));
+        records.extend(self.log_epoch(&mut record));
         records.extend(self.announce(&record, &before));
         self.epochs.push(record.clone());
         self.drop_past_epochs();
@@ -133,10 +135,15 @@ impl Provider {
         if descriptor.correction_mode() != CorrectionMode::DoubleMask {
             return ClientSet::default();
         }
-        let needed = descriptor.needed_holders(descriptor.drawn_of(members.len()));
-        let weak = members
-            .iter()
-            .filter(|member| member.holders.len() < needed);
+        let drawn = descriptor.drawn_of(members.len());
+        let weak = members.iter().filter(|member| {
+            let stated = self
+                .members
+                .get(&member.client)
+                .and_then(MemberRecord::holders);
+            let drawn = drawn.max(stated.map_or(0, ClientSet::len));
+            member.holders.len() < descriptor.needed_holders(drawn)
+        });
         weak.map(|member| member.client).collect()
     }
 
@@ -198,6 +205,7 @@ impl Provider {
             descriptor: descriptor.hash(),
             client: *client,
             head,
+            log_index: record.log_index,
             index: record.index(client).map_or(0, to_u32),
             neighbours: edges_of(record, client),
         };

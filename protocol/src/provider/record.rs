@@ -26,6 +26,10 @@ pub enum Record {
     Frame(FrameRecord),
     /// Insert: the corrected superposition, one per round and client, beside the original.
     Resent(FrameRecord),
+    /// Append to the membership log.
+    Log(LogRecord),
+    /// Insert, and forget the lists below `oldest`.
+    DrawList(DrawListRecord),
     /// Insert: one per round.
     CorrectionOpened(CorrectionRecord),
     /// Insert: one per round and step.
@@ -118,6 +122,8 @@ pub struct EpochRecord {
     pub first_round: Round,
     /// Root of the member tree.
     pub member_root: MerkleRoot,
+    /// Index of its head in the membership log.
+    pub log_index: u64,
     /// Each active member with its active neighbours, ascending. Empty: the net does not operate.
     #[tls_codec(with = "crate::codec::list32")]
     pub members: Vec<EpochMember>,
@@ -149,6 +155,7 @@ impl EpochRecord {
         Self {
             epoch,
             first_round,
+            log_index: 0,
             // In order by construction; an epoch that were not would have no members' tree.
             member_root: MemberTree::new(leaves).map_or(MerkleRoot::empty(), |tree| tree.root()),
             members,
@@ -181,6 +188,29 @@ impl EpochRecord {
     pub fn clients(&self) -> ClientSet {
         self.members.iter().map(|member| member.client).collect()
     }
+}
+
+/// An entry of the membership log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Its index, counted from 0.
+    pub index: u64,
+    /// Its encoding.
+    pub entry: Vec<u8>,
+}
+
+/// The members of a draw list, which the log has by their root.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct DrawListRecord {
+    /// Index of its entry in the log.
+    pub index: u64,
+    /// The round in which it was made.
+    pub round: Round,
+    /// Lists with a smaller index are not asked for any more.
+    pub oldest: u64,
+    /// Its members, ascending.
+    #[tls_codec(with = "crate::codec::list32")]
+    pub leaves: Vec<MemberLeaf>,
 }
 
 /// A local superposition as received.
@@ -337,6 +367,10 @@ impl RoundStatus {
 pub struct Snapshot {
     /// All members ever, in any order.
     pub members: Vec<MemberRecord>,
+    /// The membership log: encodings of its entries, in the order of their index.
+    pub log: Vec<Vec<u8>>,
+    /// The draw lists that were not forgotten.
+    pub draw_lists: Vec<DrawListRecord>,
     /// The latest epochs, at least the one in force in the last final round and all later ones.
     pub epochs: Vec<EpochRecord>,
     /// Frames of rounds that are not final.

@@ -188,6 +188,20 @@ pub enum Refusal {
         /// The net's out-degree.
         most: usize,
     },
+    /// Beyond the log.
+    #[error("the log has {size} entries, and {index} is not among them or not kept any more")]
+    LogIndex {
+        /// Asked for.
+        index: u64,
+        /// Number of entries.
+        size: u64,
+    },
+    /// Not among those who may be drawn.
+    #[error("{client} is not in the draw list yet; it is made anew once in each interval")]
+    NotListed {
+        /// Who.
+        client: ClientId,
+    },
     /// An envelope for nobody.
     #[error("{client} is not in this net")]
     UnknownAddressee {
@@ -226,6 +240,8 @@ impl Refusal {
             Self::Shares { .. } => "shares",
             Self::ShareKeys { .. } => "share-keys",
             Self::Holders { .. } => "holders",
+            Self::LogIndex { .. } => "log-index",
+            Self::NotListed { .. } => "not-listed",
             Self::UnknownAddressee { .. } => "unknown-addressee",
         }
     }
@@ -242,7 +258,10 @@ impl Refusal {
             | Self::KeyPackage(_)
             | Self::Signature(_)
             | Self::NotAsked { .. } => 403,
-            Self::NotRegistered { .. } | Self::UnknownAddressee { .. } => 404,
+            Self::NotRegistered { .. }
+            | Self::UnknownAddressee { .. }
+            | Self::LogIndex { .. }
+            | Self::NotListed { .. } => 404,
             Self::Exited { .. } | Self::TooLate { .. } => 410,
             Self::TooEarly { .. } => 425,
             Self::TooManyEnvelopes { .. } => 429,

@@ -135,7 +135,7 @@ impl Fixture {
             to,
             kind: EnvelopeKind::EdgeOffer,
         };
-        let bytes = envelope(&header, 81);
+        let bytes = envelope(&header, 82);
         let input = Input::Envelope { from, bytes };
         self.provider.handle(self.now, input).reply.unwrap()
     }

@@ -33,6 +33,20 @@ impl Store {
             Record::Frame(frame) => replace(&mut snapshot.frames, frame),
             Record::Resent(frame) => replace(&mut snapshot.resent, frame),
             Record::CorrectionOpened(opened) => snapshot.corrections.push(opened),
+            Record::Log(record) => {
+                assert_eq!(
+                    record.index,
+                    snapshot.log.len() as u64,
+                    "the log is append-only"
+                );
+                snapshot.log.push(record.entry);
+            }
+            Record::DrawList(list) => {
+                snapshot
+                    .draw_lists
+                    .retain(|known| known.index >= list.oldest);
+                snapshot.draw_lists.push(list);
+            }
             Record::Roster(roster) => snapshot.rosters.push(roster),
             Record::Answer(answer) => snapshot.answers.push(answer),
             Record::Outcome(outcome) => {

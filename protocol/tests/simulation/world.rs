@@ -568,7 +568,22 @@ impl World {
                     .ok()
                     .map(|_| gateway::Input::Relayed(envelope.header().clone()))
             }
-            Request::Members => Some(gateway::Input::Members(self.provider.member_list())),
+            Request::DrawList { from: size } => {
+                let view = self.provider.draw_list(from, size).ok();
+                view.map(|view| gateway::Input::DrawList(Box::new(view)))
+            }
+            Request::Listed { list, at } => {
+                let members = self.provider.listed(list, &at).ok();
+                members.map(|members| gateway::Input::Listed(Box::new(members)))
+            }
+            Request::CommonLog { small, large } => {
+                let common = self.provider.common_log(small, large).ok();
+                common.map(|common| gateway::Input::CommonLog(Box::new(common)))
+            }
+            Request::LogProof { index, from } => {
+                let proof = self.provider.log_proof(index, from).ok();
+                proof.map(|proof| gateway::Input::LogProof(Box::new(proof)))
+            }
             Request::Roster { round, after } => {
                 let roster = self.provider.roster(round, after).cloned();
                 roster.map(|roster| gateway::Input::Roster(Box::new(roster)))

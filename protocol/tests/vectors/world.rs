@@ -15,6 +15,10 @@ use dcnet_protocol::gateway::{
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::membership::epoch_head::{EpochHead, MemberLeaf, MemberTree};
+use dcnet_protocol::membership::log::{Log, LogEntry};
+use dcnet_protocol::membership::proof::{
+    CommonLog, DrawListView, ListedMember, ListedMembers, LogProof,
+};
 use dcnet_protocol::message::{
     Correction, Delivery, Manifest, ManifestEdge, MemberList, MemberSummary, Message, Receipt,
     Role, SignedReceipt, frame_hash,
@@ -83,6 +87,11 @@ pub(crate) struct Net {
     pub(crate) registered: BTreeMap<ClientId, KeyPackage>,
     /// What the gateways told their owners.
     pub(crate) reports: Vec<(ClientId, Report)>,
+    /// The membership log: draw lists and epochs as they are shown.
+    pub(crate) log: Log,
+    /// What the provider makes of members that it shows out of a draw list.
+    pub(crate) show: fn(ListedMember) -> Option<ListedMember>,
+    now: UnixTime,
     sequence: u64,
     /// What all gateways draw from.
     pub(crate) rng: TestRng,
@@ -143,7 +152,11 @@ impl Net {
         let provider_key = accepted("manifests", "plain").array("signing_scalar");
         let provider_key = SigningKey::from_scalar(&provider_key).unwrap();
         assert_eq!(provider_key.verifying_key(), *descriptor.provider_key());
+        let log = Log::new(descriptor.net(), descriptor.hash());
         let mut net = Self {
+            log,
+            show: Some,
+            now: UnixTime::from_millis(0),
             descriptor,
             provider_key,
             gateways: BTreeMap::new(),
@@ -209,6 +222,7 @@ impl Net {
 
     /// Gives `input` to `client` and carries out what follows from it, there and elsewhere.
     pub(crate) fn give(&mut self, now: UnixTime, client: ClientId, input: Input) {
+        self.now = now;
         let mut inputs = VecDeque::from([(client, input)]);
         while let Some((client, input)) = inputs.pop_front() {
             let gateway = self.gateways.get_mut(&client).unwrap();
@@ -224,7 +238,29 @@ impl Net {
 
     fn answer(&mut self, from: ClientId, request: Request) -> Vec<(ClientId, Input)> {
         match request {
-            Request::Members => vec![(from, Input::Members(self.list.clone()))],
+            Request::DrawList { from: size } => {
+                let view = self.draw_list(from, size);
+                vec![(from, Input::DrawList(Box::new(view)))]
+            }
+            Request::Listed { list, at } => {
+                let members = self.listed(list, &at);
+                vec![(from, Input::Listed(Box::new(members)))]
+            }
+            Request::CommonLog { small, large } => {
+                let path = |size| self.log.consistency(size).unwrap();
+                let common = CommonLog {
+                    checkpoint: self.log.head(&self.provider_key),
+                    small,
+                    small_path: path(small),
+                    large,
+                    large_path: path(large),
+                };
+                vec![(from, Input::CommonLog(Box::new(common)))]
+            }
+            Request::LogProof { index, from: size } => {
+                let proof = self.log_proof(index, size);
+                vec![(from, Input::LogProof(Box::new(proof)))]
+            }
             Request::Package(client) => {
                 vec![(
                     from,
@@ -272,6 +308,64 @@ impl Net {
         }
     }
 
+    /// Appends an entry, unless the last one is the same.
+    pub(crate) fn append(&mut self, entry: &LogEntry) -> u64 {
+        let last = self.log.len().checked_sub(1);
+        let encoded = entry.encode();
+        match last {
+            Some(last) if self.log.entry(last) == Some(&encoded) => last,
+            _ => self.log.append(entry),
+        }
+    }
+
+    pub(crate) fn log_proof(&self, index: u64, from: u64) -> LogProof {
+        LogProof {
+            checkpoint: self.log.head(&self.provider_key),
+            from,
+            consistency: self.log.consistency(from).unwrap_or_default(),
+            index,
+            entry: LogEntry::decode(self.log.entry(index).unwrap()).unwrap(),
+            inclusion: self.log.inclusion(index).unwrap(),
+        }
+    }
+
+    fn tree(&self) -> MemberTree {
+        let leaf = |summary: &MemberSummary| MemberLeaf {
+            client: summary.client,
+            package: summary.package,
+        };
+        MemberTree::new(self.list.as_slice().iter().map(leaf).collect()).unwrap()
+    }
+
+    fn draw_list(&mut self, client: ClientId, from: u64) -> DrawListView {
+        let tree = self.tree();
+        let round = self.schedule().round_at(self.now);
+        let index = self.append(&LogEntry::DrawList(tree.draw_list(round)));
+        let own_index = tree.index_of(&client).unwrap_or(0);
+        DrawListView {
+            proof: self.log_proof(index, from),
+            own_index,
+            own_path: tree.inclusion(own_index).unwrap(),
+        }
+    }
+
+    fn listed(&self, list: u64, at: &[u32]) -> ListedMembers {
+        let tree = self.tree();
+        let members = at.iter().filter_map(|index| {
+            let leaf = *tree.leaf(*index).unwrap();
+            (self.show)(ListedMember {
+                index: *index,
+                leaf,
+                path: tree.inclusion(*index).unwrap(),
+                package: self.packages[&leaf.client].clone(),
+            })
+        });
+        ListedMembers {
+            list,
+            members: members.collect(),
+        }
+    }
+
     pub(crate) fn delivery(&mut self, message: Message) -> Input {
         self.sequence += 1;
         Input::Delivery(Delivery {
@@ -298,6 +392,7 @@ impl Net {
             descriptor: self.descriptor.hash(),
             client,
             head: self.head(epoch, first_round),
+            log_index: 0,
             index: self.index(&client),
             neighbours: self.edges(&self.others(client)),
         }
@@ -333,7 +428,9 @@ impl Net {
         ends.iter().map(edge).collect()
     }
 
-    pub(crate) fn announce(&mut self, manifest: Manifest) {
+    /// Signs it as it is, with its epoch in the log.
+    pub(crate) fn announce(&mut self, mut manifest: Manifest) {
+        manifest.log_index = self.append(&LogEntry::Epoch(manifest.head));
         let signed = self.provider_key.sign(manifest);
         self.announce_signed(signed);
     }

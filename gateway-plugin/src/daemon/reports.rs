@@ -1,0 +1,162 @@
+//! What the owner is told: log, status, evidence.
+
+use dcnet_protocol::descriptor::CorrectionMode;
+use dcnet_protocol::gateway::{Phase, Report, RoundRefusal};
+use dcnet_protocol::round::UnixTime;
+
+use super::evidence;
+use super::session::Session;
+use crate::ledger::LedgerError;
+
+impl Session {
+    pub(super) fn tell(&mut self, report: &Report) {
+        match report {
+            Report::RoundRefused {
+                round,
+                reason: RoundRefusal::NotActive,
+            } => {
+                tracing::debug!(event = "round.inactive", round = round.number(), "{report}");
+            }
+            Report::RoundRefused { round, reason } => {
+                self.status.rounds_missed += 1;
+                self.status.last_round_fault = Some(reason.to_string());
+                let reason = reason.name();
+                tracing::warn!(
+                    event = "round.refused",
+                    round = round.number(),
+                    reason,
+                    "{report}"
+                );
+            }
+            Report::CorrectionAnswered { round, .. } => {
+                tracing::info!(
+                    event = "correction.answered",
+                    round = round.number(),
+                    "{report}"
+                );
+            }
+            Report::CorrectionRefused(refusal) => {
+                let reason = refusal.name();
+                self.count_refusal(reason);
+                tracing::warn!(event = "correction.refused", reason, "{report}");
+            }
+            Report::RosterAnswered { round, .. } => {
+                tracing::info!(
+                    event = "roster.answered",
+                    round = round.number(),
+                    "{report}"
+                );
+            }
+            Report::RosterRefused { round, refusal } => {
+                let reason = refusal.name();
+                self.count_refusal(reason);
+                tracing::warn!(
+                    event = "roster.refused",
+                    round = round.number(),
+                    reason,
+                    "{report}"
+                );
+            }
+            Report::Evidence { round } => {
+                tracing::error!(
+                    event = "provider.evidence",
+                    round = round.number(),
+                    "{report}"
+                );
+            }
+            Report::Fault(_) => tracing::warn!(event = "provider.fault", "{report}"),
+            Report::DrawFailed { .. } | Report::Emergency { .. } | Report::Inactive { .. } => {
+                tracing::warn!(event = "member", "{report}");
+            }
+            report => tracing::info!(event = "member", "{report}"),
+        }
+    }
+
+    fn count_refusal(&mut self, reason: &str) {
+        *self.status.refusals.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// Puts what the ledger holds against the provider where the owner finds it.
+    pub(super) fn keep_evidence(&mut self) -> Result<(), LedgerError> {
+        let evidence = self.parts.machine.ledger().evidence()?;
+        let directory = &self.parts.profile.state;
+        let paths = evidence
+            .iter()
+            .map(|(round, _)| directory.join(evidence::file_name(*round)));
+        self.status.evidence = paths.collect();
+        let written = evidence::write_missing(directory, &evidence);
+        if let Err(error) = &written
+            && !self.evidence_is_due
+        {
+            tracing::error!(
+                event = "evidence.failed",
+                "{}: the evidence against the provider is in the ledger, but cannot be written \
+                 here: {error}; trying again",
+                directory.display()
+            );
+        }
+        self.evidence_is_due = written.is_err();
+        Ok(())
+    }
+
+    /// After a start: what was found out before is not forgotten.
+    pub(super) fn remind_of_evidence(&self) {
+        if let Some(path) = self.status.evidence.first() {
+            tracing::error!(
+                event = "provider.evidence",
+                "the provider was caught lying; nothing of a reading is sent to this net any more. \
+                 Evidence: {}",
+                path.display()
+            );
+        }
+    }
+
+    pub(super) fn note_phase(&mut self, now: UnixTime) {
+        let gateway = self.parts.machine.gateway();
+        let phase = gateway.phase(now);
+        if self.phase != Some(phase) {
+            self.phase = Some(phase);
+            let name = name(phase);
+            tracing::info!(event = "phase", phase = name, "this gateway is {name}");
+            name.clone_into(&mut self.status.phase);
+        }
+        let epoch = gateway.epoch(now);
+        self.status.epoch = epoch.as_ref().map(|(epoch, ..)| epoch.number());
+        self.status.members = epoch
+            .as_ref()
+            .and_then(|(_, members, _)| (*members).try_into().ok());
+        self.status.neighbours = epoch
+            .as_ref()
+            .and_then(|(.., neighbours)| neighbours.len().try_into().ok());
+    }
+
+    pub(super) fn publish(&mut self) {
+        let now = self.now();
+        self.status.clock_fault = self.judge().err().map(|fault| fault.to_string());
+        if let Err(error) = self.status_file.write(&self.status, now.millis()) {
+            tracing::debug!(
+                event = "status",
+                "the status file cannot be written: {error}"
+            );
+        }
+    }
+}
+
+fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Registering => "registering",
+        Phase::Joining => "joining",
+        Phase::Entered => "entered",
+        Phase::Active => "active",
+        Phase::Leaving => "leaving",
+        Phase::Left => "left",
+    }
+}
+
+/// As `dcnet net create --mode` has it.
+pub(super) fn mode_name(mode: CorrectionMode) -> &'static str {
+    match mode {
+        CorrectionMode::Resend => "resend",
+        CorrectionMode::DoubleMask => "double-mask",
+    }
+}
