@@ -6,6 +6,7 @@ use dcnet_protocol::descriptor::{NetDescriptor, SlotSpec};
 use dcnet_protocol::envelope::{EdgeNotice, EnvelopeHeader};
 use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::membership::checkpoint::Checkpoint;
 use dcnet_protocol::membership::edge::EdgeSet;
 use dcnet_protocol::membership::entry::{ExitStatement, Neighbourhood};
 use dcnet_protocol::membership::epoch_head::EpochHead;
@@ -16,6 +17,7 @@ use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::self_mask::SelfMask;
+use dcnet_protocol::signature::Signed;
 use dcnet_protocol::superposition::Superposition;
 use serde_json::{Value, json};
 
@@ -92,6 +94,7 @@ pub(crate) fn manifest(value: &Manifest) -> Value {
         "descriptor": hex(value.descriptor.as_bytes()),
         "client": value.client.as_str(),
         "head": epoch_head(&value.head),
+        "log_index": value.log_index.to_string(),
         "index": value.index,
         "neighbours": value.neighbours.iter().map(manifest_edge).collect::<Vec<_>>(),
     })
@@ -208,6 +211,20 @@ pub(crate) fn edge_notice(value: &EdgeNotice) -> Value {
         "reason": value.reason as u8,
         "own_package_hash": hex(value.own_package.as_bytes()),
         "peer_package_hash": hex(value.peer_package.as_bytes()),
+        "checkpoint": value.checkpoint.as_ref().map(checkpoint),
+    })
+}
+
+/// All but the signature, which the type does not show.
+fn checkpoint(value: &Signed<Checkpoint>) -> Value {
+    let body = value.unverified();
+    json!({
+        "body": {
+            "net": body.net.as_str(),
+            "descriptor": hex(body.descriptor.as_bytes()),
+            "size": body.size.to_string(),
+            "root": hex(body.root.as_bytes()),
+        },
     })
 }
 

@@ -5,6 +5,8 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::gateway::{Input, Report};
+use dcnet_protocol::membership::log::LogEntry;
+use dcnet_protocol::message::Manifest;
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::Round;
@@ -100,7 +102,12 @@ fn gateways_mask_twice_and_answer_rosters_as_the_reference() {
         for member in members(&vector) {
             let package = net.packages[&client(&member["client"])].unverified();
             assert_eq!(package.encode(), bytes(&member["package"]));
-            net.announce_signed(Signed::decode(&bytes(&member["manifest"])).unwrap());
+            let manifest = Signed::<Manifest>::decode(&bytes(&member["manifest"])).unwrap();
+            let Manifest {
+                head, log_index, ..
+            } = *manifest.unverified();
+            assert_eq!(net.append(&LogEntry::Epoch(head)), log_index);
+            net.announce_signed(manifest);
         }
         for member in members(&vector) {
             if !member["frame"].is_null() {

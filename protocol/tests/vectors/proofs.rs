@@ -64,12 +64,13 @@ fn evidence() {
         let Some(proof) = vector.outcome(proven) else {
             continue;
         };
-        let (kind, round) = match proof {
-            Proof::Rosters { round } => (1, round),
-            Proof::Receipt { round } => (2, round),
+        let (kind, field, number) = match proof {
+            Proof::Rosters { round } => (1, "round", round.number()),
+            Proof::Receipt { round } => (2, "round", round.number()),
+            Proof::Checkpoints { size } => (3, "size", size),
         };
         assert_eq!(kind, vector.number("kind"), "{}", vector.name);
-        assert_eq!(round.number(), vector.number("round"), "{}", vector.name);
+        assert_eq!(number, vector.number(field), "{}", vector.name);
         for length in 0..encoded.len() {
             let cut = EvidenceFile::from_bytes(&encoded[..length]);
             assert!(cut.is_err(), "{}: cut at {length}", vector.name);

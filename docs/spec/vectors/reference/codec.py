@@ -63,8 +63,8 @@ class Fixed:
 class Opaque:
     """opaque x<0..2^(8*prefix)-1>"""
 
-    def __init__(self, prefix, limit=None, exactly=None):
-        self.prefix, self.limit, self.exactly = prefix, limit, exactly
+    def __init__(self, prefix, limit=None, exactly=None, within=None):
+        self.prefix, self.limit, self.exactly, self.within = prefix, limit, exactly, within
 
     def encode(self, value):
         return len(value).to_bytes(self.prefix, "big") + value
@@ -75,6 +75,8 @@ class Opaque:
             raise Refused("longer than allowed")
         if self.exactly is not None and length != self.exactly:
             raise Refused(f"expected {self.exactly} bytes, got {length}")
+        if self.within is not None and length not in self.within:
+            raise Refused(f"expected {self.within.start} to {self.within.stop - 1} bytes, got {length}")
         return reader.take(length)
 
 

@@ -226,13 +226,17 @@ def head(**changes):
     return {"epoch": 12, "first_round": 2_000_001, "members": 5, "member_root": mth(leaves), **changes}
 
 
-def manifest(neighbours=("Zwinger.3", "a", "gw-10", "gw-2"), index=TREE.index("gw-1"), edges=None, **changes):
+FOUR = ("Zwinger.3", "a", "gw-10", "gw-2")
+
+
+def manifest(neighbours=FOUR, index=TREE.index("gw-1"), edges=None, log_index=41, **changes):
     """Of gw-1; `changes` are those of the head of its epoch."""
     body = {
         "net": world.NET,
         "descriptor": H,
         "client": "gw-1",
         "head": head(**changes),
+        "log_index": log_index,
         "index": index,
         "neighbours": manifest_edges(ends(neighbours)) if edges is None else edges,
     }
@@ -251,13 +255,18 @@ def correction(**changes):
     return {"body": body, "signature": m.sign(world.PROVIDER, m.CORRECTION, m.Correction, body)}
 
 
-def notice(reason, own, peer):
-    return m.EdgeNotice.encode(
-        {"reason": reason, "own_package_hash": world.identity(own)[1], "peer_package_hash": world.identity(peer)[1]}
-    )
+def checkpoint(size=40, root=None, key=world.PROVIDER, label=m.CHECKPOINT, **changes):
+    body = {"net": world.NET, "descriptor": H, "size": size, "root": root or sha256(b"log"), **changes}
+    return {"body": body, "signature": m.sign(key, label, m.Checkpoint, body)}
 
 
-def sealed(sender="gw-1", receiver="a", kind=1, reason=1):
+def notice(reason, own, peer, shown=None):
+    """`shown` is the sender's newest checkpoint."""
+    hashes = {"own_package_hash": world.identity(own)[1], "peer_package_hash": world.identity(peer)[1]}
+    return m.EdgeNotice.encode({"reason": reason, **hashes, "checkpoint": shown})
+
+
+def sealed(sender="gw-1", receiver="a", kind=1, reason=1, shown=None):
     key = tunnel_key(
         H,
         world.agreement_secret(sender),
@@ -267,7 +276,7 @@ def sealed(sender="gw-1", receiver="a", kind=1, reason=1):
     )
     head = {"net": world.NET, "descriptor": H, "from": sender, "to": receiver, "kind": kind}
     nonce = sha256(f"nonce {sender} {receiver} {kind} {reason}".encode())[:24]
-    return seal_envelope(key, head, nonce, notice(reason, sender, receiver))
+    return seal_envelope(key, head, nonce, notice(reason, sender, receiver, shown))
 
 
 def envelopes():
@@ -275,20 +284,22 @@ def envelopes():
     value = sealed()
     encoded = g.good("offer", value)
     g.good("accept", sealed("a", "gw-1", 2))
-    g.good("81 zeros", {**value, "ciphertext": bytes(81)})
+    g.good("checkpoint", sealed(kind=3, shown=checkpoint()))
+    g.good("82 zeros", {**value, "ciphertext": bytes(82)})
+    g.good("253 zeros", {**value, "ciphertext": bytes(253)})
     g.good("to itself is well formed", {**value, "to": "gw-1"})
     g.usual_suspects(encoded)
-    for length in (0, 1, 16, 65, 80, 82, 97, 300):
+    for length in (0, 1, 16, 65, 80, 81, 254, 300):
         g.bad(f"ciphertext of {length} bytes", m.Envelope.encode({**value, "ciphertext": bytes(length)}))
     kind = 11 + 32 + 5 + 2
     g.bad("kind 0", patched(encoded, kind, b"\x00"))
-    g.bad("kind 3", patched(encoded, kind, b"\x03"))
+    g.bad("kind 4", patched(encoded, kind, b"\x04"))
     g.bad("receiver without a name", swapped(encoded, b"\x04gw-1\x01a", b"\x04gw-1\x00"))
     g.bad("sender begins with a dash", swapped(encoded, b"\x04gw-1\x01a", b"\x04-w-1\x01a"))
     g.bad("nonce of 12 bytes", swapped(encoded, value["nonce"], value["nonce"][:12]))
     g.bad("ciphertext announces 4 GiB", patched(encoded, kind + 25, b"\xff\xff\xff\xff"))
-    g.bad("ciphertext announces one byte less", patched(encoded, kind + 25, b"\x00\x00\x00\x50"))
-    g.bad("ciphertext with a 16-bit length", encoded[: kind + 25] + b"\x00\x51" + encoded[kind + 29 :])
+    g.bad("ciphertext announces one byte less", patched(encoded, kind + 25, b"\x00\x00\x00\x51"))
+    g.bad("ciphertext with a 16-bit length", encoded[: kind + 25] + b"\x00\x52" + encoded[kind + 29 :])
     return g
 
 

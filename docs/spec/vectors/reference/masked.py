@@ -114,6 +114,7 @@ class Net:
             "descriptor": H,
             "client": client,
             "head": {"epoch": EPOCH, "first_round": ROUND, "members": n, "member_root": root},
+            "log_index": 1,
             "index": self.members.index(client),
             "neighbours": [
                 {

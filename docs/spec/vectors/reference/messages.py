@@ -35,6 +35,7 @@ CORRECTION = b"dcnet/v1 correction"
 ROSTER = b"dcnet/v1 roster"
 ROSTER_HASH = b"dcnet/v1 roster hash"
 RECEIPTS = b"dcnet/v1 receipts"
+CHECKPOINT = b"dcnet/v1 checkpoint"
 SHARE_KEY = b"dcnet/v1 share key"
 SHARE_CHECK = b"dcnet/v1 share check"
 SELF_MASK = b"dcnet/v1 self-mask"
@@ -75,7 +76,11 @@ MemberLeaf = Struct(client=NAME, package=HASH)
 EpochHead = Struct(epoch=U64, first_round=U64, members=U32, member_root=HASH)
 ManifestEdge = Struct(client=NAME, package=HASH, index=U32, role=Int(1, allowed={0, 1, 2, 3}, what="role"))
 MANIFEST_EDGES = Vector(ManifestEdge, 4, ascending=lambda edge: edge["client"].encode("ascii"))
-Manifest = Struct(net=NAME, descriptor=HASH, client=NAME, head=EpochHead, index=U32, neighbours=MANIFEST_EDGES)
+Manifest = Struct(
+    net=NAME, descriptor=HASH, client=NAME, head=EpochHead, log_index=U64, index=U32, neighbours=MANIFEST_EDGES
+)
+# membership-log.md section 5.
+Checkpoint = Struct(net=NAME, descriptor=HASH, size=U64, root=HASH)
 Correction = Struct(net=NAME, descriptor=HASH, epoch=U64, round=U64, missing=CLIENTS)
 
 
@@ -125,12 +130,17 @@ ENVELOPE_HEAD = {
     "descriptor": HASH,
     "from": NAME,
     "to": NAME,
-    "kind": Int(1, allowed={1, 2}, what="envelope kind"),
+    "kind": Int(1, allowed={1, 2, 3}, what="envelope kind"),
 }
 EnvelopeHead = Struct(**ENVELOPE_HEAD)
-EdgeNotice = Struct(reason=Int(1, allowed={1, 2, 3}, what="reason"), own_package_hash=HASH, peer_package_hash=HASH)
-CIPHERTEXT = 1 + 32 + 32 + 16  # an EdgeNotice and the tag
-Envelope = Struct(**ENVELOPE_HEAD, nonce=Fixed(24), ciphertext=Opaque(4, exactly=CIPHERTEXT))
+EdgeNotice = Struct(
+    reason=Int(1, allowed={1, 2, 3}, what="reason"),
+    own_package_hash=HASH,
+    peer_package_hash=HASH,
+    checkpoint=Optional(signed(Checkpoint)),
+)
+CIPHERTEXT = range(82, 253 + 1)  # an EdgeNotice and the tag
+Envelope = Struct(**ENVELOPE_HEAD, nonce=Fixed(24), ciphertext=Opaque(4, within=CIPHERTEXT))
 
 Message = Select(
     head=Struct(kind=U8),
@@ -265,6 +275,7 @@ Evidence = Select(
     cases={
         1: Struct(one=signed(Roster), other=signed(Roster)),
         2: Struct(receipt=SignedReceipt, roster=signed(Roster), manifest=signed(Manifest)),
+        3: Struct(known=signed(Checkpoint), shown=signed(Checkpoint)),
     },
     what="kind of evidence",
 )
@@ -281,7 +292,8 @@ def verify_receipt(descriptor, value):
 
 
 def verify_evidence(evidence):
-    """Section 4.13: the round about which the provider has lied; raises Refused if nothing is proven."""
+    """Section 4.13: the round, or the size of the log, about which the provider has lied; raises Refused
+    if nothing is proven."""
     descriptor, body = evidence["descriptor"], evidence["body"]
     key, net = descriptor["provider_key"], (descriptor["net"], descriptor_hash(descriptor))
 
@@ -296,6 +308,11 @@ def verify_evidence(evidence):
         if contradict(one, other) is None:
             raise Refused("no contradiction")
         return one["round"]
+    if evidence["kind"] == 3:
+        known, shown = (of_this_net(Checkpoint, CHECKPOINT, body[name]) for name in ("known", "shown"))
+        if known["size"] != shown["size"] or known["root"] == shown["root"]:
+            raise Refused("no contradiction")
+        return known["size"]
     verify_receipt(descriptor, body["receipt"])
     receipt = body["receipt"]["receipt"]
     roster = of_this_net(Roster, ROSTER, body["roster"])

@@ -146,6 +146,7 @@ def masked_manifest(client="gw-10", neighbours=("Zwinger.3", "a", "gw-1", "gw-2"
         "descriptor": H,
         "client": client,
         "head": {"epoch": 12, "first_round": 2_000_001, "members": 5, "member_root": mth(rosters.LEAVES)},
+        "log_index": 41,
         "index": formats.TREE.index(client),
         "neighbours": edges,
         **changes,
@@ -171,7 +172,8 @@ def evidence():
     g = Group(
         "evidence",
         "4.13",
-        "Evidence files: what the statements of a provider prove about a round. Refused: nothing, for "
+        "Evidence files: what the statements of a provider prove about a round, or about a log of some "
+        "size. Refused: nothing, for "
         "all of it can be true, or is not the provider's, or cannot be read.",
     )
 
@@ -179,14 +181,16 @@ def evidence():
         encoded = encoded if encoded is not None else m.Evidence.encode(value)
         try:
             got = decode(m.Evidence, encoded)
-            round_number = m.verify_evidence(got)
+            number = m.verify_evidence(got)
         except Refused as refusal:
             g.refused(name, str(refusal), encoded=encoded.hex())
         else:
-            g.accepted(name, encoded=encoded.hex(), kind=got["kind"], round=str(round_number))
+            about = "size" if got["kind"] == 3 else "round"
+            g.accepted(name, encoded=encoded.hex(), kind=got["kind"], **{about: str(number)})
         return encoded
 
     _two_rosters(check)
+    _two_checkpoints(check)
     _receipt_and_roster(check)
     return g
 
@@ -235,11 +239,40 @@ def _two_rosters(check):
     cut("last byte missing", encoded[:-1])
     cut("one roster only", encoded[: -len(m.signed(m.Roster).encode(first))])
     at = 5 + len(m.NetDescriptor.encode(world.MASKED))
-    for kind in (0, 2, 3, 255):
+    for kind in (0, 2, 3, 4, 255):
         cut(f"two rosters as kind {kind}", patched(encoded, at, bytes([kind])))
     cut("descriptor of version 2", patched(encoded, 5, b"\x02"))
     unsound = roster_evidence(first, shrinks, descriptor={**world.MASKED, "threshold": 2})
     cut("descriptor that breaks a rule", m.Evidence.encode(unsound))
+
+
+def _two_checkpoints(check):
+    def checkpoint(root=b"log", size=40, **changes):
+        return formats.checkpoint(size, sha256(root), **{"descriptor": H, **changes})
+
+    def two(name, shown, known=None):
+        body = {"known": known or checkpoint(), "shown": shown}
+        value = {"magic": b"DCNE\x01", "descriptor": world.MASKED, "kind": 3, "body": body}
+        return check(f"checkpoints: {name}", value)
+
+    other = checkpoint(b"another log")
+    encoded = two("one size, two roots", other)
+    two("the other way round", checkpoint(), known=other)
+    two("of no entries", checkpoint(b"a", 0), known=checkpoint(b"b", 0))
+    two("of all entries", checkpoint(b"a", 2**64 - 1), known=checkpoint(b"b", 2**64 - 1))
+    two("the same twice", checkpoint())
+    two("another size and another root", checkpoint(b"another log", 41))
+    two("another size and the same root", checkpoint(size=41))
+    two("one is of another net", checkpoint(b"another log", net="strehlen-8"))
+    two("one is of other parameters", checkpoint(b"another log", descriptor=world.DESCRIPTOR_HASH))
+    theirs = {"descriptor": world.DESCRIPTOR_HASH}
+    two("both are of other parameters", checkpoint(b"another log", **theirs), known=checkpoint(**theirs))
+    two("one is signed by somebody else", checkpoint(b"another log", key=world.OTHER_PROVIDER))
+    two("one is signed as a roster", checkpoint(b"another log", label=m.ROSTER))
+    two("one was changed after signing", {**checkpoint(), "body": other["body"]})
+    check("checkpoints: last byte missing", encoded=encoded[:-1])
+    check("checkpoints: trailing byte", encoded=encoded + b"\x00")
+    check("checkpoints: one only", encoded=encoded[: -len(m.signed(m.Checkpoint).encode(other))])
 
 
 def _receipt_and_roster(check):

@@ -196,7 +196,8 @@ def manifests():
     g.common(good, m.CORRECTION, world.OTHER_PROVIDER)
     g.check("released: no neighbours", formats.manifest(neighbours=[], members=4, index=0))
     g.check("62 neighbours", formats.manifest(neighbours=sorted(f"gw-{n}" for n in range(2, 64)), members=100))
-    g.check("largest numbers", formats.manifest(epoch=2**64 - 1, first_round=2**64 - 1, members=2**32 - 1))
+    g.check("largest numbers", formats.manifest(epoch=2**64 - 1, first_round=2**64 - 1, members=2**32 - 1,
+                                               log_index=2**64 - 1))  # fmt: skip
     encoded = g.kind.encode(good)
     edges(g, good, encoded, formats.manifest_edges)
     body, names = good["body"], ["Zwinger.3", "a", "gw-10", "gw-2"]
@@ -214,6 +215,7 @@ def manifests():
     ]:
         g.check(f"{name} changed after signing", {**good, "body": {**body, "head": {**body["head"], field: value}}})
     g.check("client changed after signing", {**good, "body": {**body, "client": "gw-3"}})
+    g.check("log index changed after signing", {**good, "body": {**body, "log_index": 42}})
     g.check("own index changed after signing", {**good, "body": {**body, "index": 0}})
     for field, value in [("index", 0), ("role", 3)]:
         changed = {**body, "neighbours": _with(body, 1, **{field: value})}
