@@ -1,15 +1,23 @@
 //! Decoded values as the vectors write their fields. What a type does not show is covered by
 //! encoding it again.
 
+use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{NetDescriptor, SlotSpec};
 use dcnet_protocol::envelope::{EdgeNotice, EnvelopeHeader};
 use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::membership::checkpoint::Checkpoint;
 use dcnet_protocol::membership::edge::EdgeSet;
 use dcnet_protocol::membership::entry::{ExitStatement, Neighbourhood};
-use dcnet_protocol::message::{Correction, Manifest, MemberList, Message, Receipt};
+use dcnet_protocol::membership::epoch_head::EpochHead;
+use dcnet_protocol::message::{
+    Correction, Manifest, ManifestEdge, MemberList, Message, Receipt, SignedReceipt,
+};
 use dcnet_protocol::names::{ClientId, ClientSet};
+use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::{Epoch, Round};
+use dcnet_protocol::self_mask::SelfMask;
+use dcnet_protocol::signature::Signed;
 use dcnet_protocol::superposition::Superposition;
 use serde_json::{Value, json};
 
@@ -66,6 +74,7 @@ pub(crate) fn neighbourhood(value: &Neighbourhood) -> Value {
         "package": hex(value.package.as_bytes()),
         "serial": value.serial.to_string(),
         "neighbours": edges(&value.neighbours),
+        "holders": clients(&value.holders),
     })
 }
 
@@ -84,10 +93,61 @@ pub(crate) fn manifest(value: &Manifest) -> Value {
         "net": value.net.as_str(),
         "descriptor": hex(value.descriptor.as_bytes()),
         "client": value.client.as_str(),
+        "head": epoch_head(&value.head),
+        "log_index": value.log_index.to_string(),
+        "index": value.index,
+        "neighbours": value.neighbours.iter().map(manifest_edge).collect::<Vec<_>>(),
+    })
+}
+
+fn epoch_head(value: &EpochHead) -> Value {
+    json!({
         "epoch": epoch(value.epoch),
         "first_round": round(value.first_round),
         "members": value.members,
-        "neighbours": edges(&value.neighbours),
+        "member_root": hex(value.member_root.as_bytes()),
+    })
+}
+
+fn manifest_edge(value: &ManifestEdge) -> Value {
+    json!({
+        "client": value.end.client.as_str(),
+        "package": hex(value.end.package.as_bytes()),
+        "index": value.index,
+        "role": u8::from(value.role.holder) + 2 * u8::from(value.role.dealer),
+    })
+}
+
+pub(crate) fn roster(value: &Roster) -> Value {
+    let mut present = vec![0_u8; value.members().div_ceil(8)];
+    for index in value.present().iter() {
+        present[index / 8] |= 1 << (index % 8);
+    }
+    json!({
+        "net": value.net().as_str(),
+        "descriptor": hex(value.descriptor().as_bytes()),
+        "epoch": epoch(value.epoch()),
+        "round": round(value.round()),
+        "member_root": hex(value.member_root().as_bytes()),
+        "members": value.members(),
+        "step": value.step(),
+        "reveal": u8::from(value.reveal()),
+        "contributors": value.contributors(),
+        "present": hex(&present),
+    })
+}
+
+pub(crate) fn self_mask(value: &SelfMask) -> Value {
+    let shares = value.shares.iter().map(|share| {
+        json!({
+            "ciphertext": hex(&share.ciphertext),
+            "check": hex(&share.check),
+        })
+    });
+    json!({
+        "commitment": hex(&value.commitment),
+        "threshold": value.threshold,
+        "shares": shares.collect::<Vec<_>>(),
     })
 }
 
@@ -122,7 +182,16 @@ pub(crate) fn frame(value: &Frame) -> Value {
             FrameBody::Resend { missing, words: rest } => {
                 json!({"missing": clients(missing), "words": words(rest)})
             }
-            FrameBody::Transmit(all) => json!({"words": words(all)}),
+            FrameBody::Transmit { words: all, mask } => {
+                json!({"words": words(all), "mask": mask.as_ref().map(self_mask)})
+            }
+            FrameBody::Pads { roster, words: sum } => {
+                json!({"roster": hex(&roster.encode()), "words": words(sum)})
+            }
+            FrameBody::Reveal { roster, keys } => {
+                let keys = keys.iter().map(|key| hex(&key.to_bytes()));
+                json!({"roster": hex(&roster.encode()), "keys": keys.collect::<Vec<_>>()})
+            }
         },
     })
 }
@@ -142,6 +211,20 @@ pub(crate) fn edge_notice(value: &EdgeNotice) -> Value {
         "reason": value.reason as u8,
         "own_package_hash": hex(value.own_package.as_bytes()),
         "peer_package_hash": hex(value.peer_package.as_bytes()),
+        "checkpoint": value.checkpoint.as_ref().map(checkpoint),
+    })
+}
+
+/// All but the signature, which the type does not show.
+fn checkpoint(value: &Signed<Checkpoint>) -> Value {
+    let body = value.unverified();
+    json!({
+        "body": {
+            "net": body.net.as_str(),
+            "descriptor": hex(body.descriptor.as_bytes()),
+            "size": body.size.to_string(),
+            "root": hex(body.root.as_bytes()),
+        },
     })
 }
 
@@ -160,9 +243,15 @@ pub(crate) fn message(value: &Message) -> Value {
     }
 }
 
+/// The receipt in it, which is all that the type shows.
+pub(crate) fn signed_receipt(value: &SignedReceipt) -> Value {
+    json!({"receipt": receipt(value.unverified())})
+}
+
 pub(crate) fn receipt(value: &Receipt) -> Value {
     json!({
         "net": value.net.as_str(),
+        "descriptor": hex(value.descriptor.as_bytes()),
         "client": value.client.as_str(),
         "epoch": epoch(value.epoch),
         "round": round(value.round),

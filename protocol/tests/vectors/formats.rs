@@ -14,8 +14,8 @@ use crate::group::{bytes, hex, load};
 
 /// Decodes every vector of `group`, compares its fields, encodes it again, and cuts it off at
 /// every length.
-fn check<T: Wire>(group: &str, show: impl Fn(&T) -> Value) {
-    for vector in load(group) {
+pub(crate) fn check<T: Wire>(group: &str, show: impl Fn(&T) -> Value) {
+    for vector in load(group).iter().filter(|vector| vector.has("encoded")) {
         let encoded = vector.bytes("encoded");
         let Some(value) = vector.outcome(T::decode(&encoded)) else {
             continue;
@@ -63,11 +63,6 @@ fn inbox() {
         });
         json!({"deliveries": deliveries.collect::<Vec<_>>()})
     });
-}
-
-#[test]
-fn receipts() {
-    check("receipts", fields::receipt);
 }
 
 #[test]

@@ -15,10 +15,14 @@ mod fields;
 mod formats;
 mod group;
 mod log;
+mod masks;
 mod merkle;
 mod net;
+mod proofs;
+mod provider;
 mod statements;
 mod sums;
+mod unmasking;
 mod world;
 
 use std::collections::BTreeSet;
@@ -33,20 +37,25 @@ const CHECKED: &[&str] = &[
     "edge-keys",
     "edge-sets",
     "envelopes",
+    "evidence",
     "exits",
     "frames",
     "inbox",
     "key-packages",
     "log",
     "manifests",
+    "masked-superpositions",
     "member-lists",
     "merkle",
     "names",
     "neighbourhoods",
     "pads",
     "receipts",
+    "rosters",
     "schedule",
+    "self-masks",
     "superpositions",
+    "thresholds",
     "tunnel",
 ];
 

@@ -1,14 +1,22 @@
 //! The gateway itself against the vectors: five gateways with the vectors' keys join, are told the
 //! vectors' epoch, seal the vectors' round, and every word must be the reference's.
 
-use dcnet_protocol::frame::FrameBody;
+use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::descriptor::NetDescriptor;
+use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::gateway::{Input, Report};
+use dcnet_protocol::membership::log::LogEntry;
+use dcnet_protocol::message::Manifest;
 use dcnet_protocol::names::{ClientId, ClientSet};
+use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::Round;
+use dcnet_protocol::self_mask::{Place, Seed, SelfMask};
+use dcnet_protocol::signature::Signed;
 use dcnet_protocol::superposition::Reading;
 use serde_json::Value;
 
-use crate::group::{Vector, load, numbers};
+use crate::group::{Vector, bytes, load, numbers};
+use crate::masks::pair;
 use crate::world::{Net, accepted};
 
 /// Vectors that are nets of the five members of the world, with three slots and all edges.
@@ -78,6 +86,125 @@ fn gateways_correct_as_the_reference() {
     }
 }
 
+/// What a gateway draws for its seed is the vector's, what it draws for the polynomials is not: words
+/// and answers must be the reference's, shares must recover the seed.
+#[test]
+fn gateways_mask_twice_and_answer_rosters_as_the_reference() {
+    let mut rounds = 0;
+    for vector in load("masked-superpositions") {
+        if !vector.accepted || members(&vector).iter().any(|m| m["manifest"].is_null()) {
+            continue;
+        }
+        let descriptor = NetDescriptor::decode(&vector.bytes("descriptor")).unwrap();
+        let round = Round::new(vector.number("round"));
+        let mut net = Net::of(descriptor);
+        net.join(round);
+        for member in members(&vector) {
+            let package = net.packages[&client(&member["client"])].unverified();
+            assert_eq!(package.encode(), bytes(&member["package"]));
+            let manifest = Signed::<Manifest>::decode(&bytes(&member["manifest"])).unwrap();
+            let Manifest {
+                head, log_index, ..
+            } = *manifest.unverified();
+            assert_eq!(net.append(&LogEntry::Epoch(head)), log_index);
+            net.announce_signed(manifest);
+        }
+        for member in members(&vector) {
+            if !member["frame"].is_null() {
+                net.rng.first = bytes(&member["seed"]);
+                net.give(
+                    net.schedule().border(round),
+                    client(&member["client"]),
+                    Input::Submit {
+                        round,
+                        reading: reading(member),
+                    },
+                );
+                let sent = only_frame(&mut net);
+                compare_masked(&net, &vector, member, sent);
+            }
+        }
+        for shown in vector.get("rosters").as_array().unwrap() {
+            let roster = Signed::<Roster>::decode(&bytes(&shown["roster"])).unwrap();
+            let answers = shown["answers"].as_array().unwrap();
+            for answer in answers {
+                let expected = Frame::decode(&bytes(answer)).unwrap();
+                net.give(
+                    net.schedule().submit_deadline(round),
+                    expected.header().client,
+                    Input::Roster(Box::new(roster.clone())),
+                );
+                assert_eq!(only_frame(&mut net), expected, "{}", vector.name);
+            }
+        }
+        for (client, report) in &net.reports {
+            let sound = matches!(
+                report,
+                Report::Drawn { .. }
+                    | Report::EdgeConfirmed { .. }
+                    | Report::Manifest { .. }
+                    | Report::RosterAnswered { .. }
+            );
+            assert!(sound, "{}: {client}: {report}", vector.name);
+        }
+        rounds += 1;
+    }
+    assert!(rounds >= 3, "{rounds} rounds");
+}
+
+fn only_frame(net: &mut Net) -> Frame {
+    assert_eq!(net.sent.len(), 1);
+    net.sent.remove(0)
+}
+
+/// Everything in the frame but the shares is the reference's; those recover the same mask.
+fn compare_masked(net: &Net, vector: &Vector, member: &Value, sent: Frame) {
+    let name = &vector.name;
+    let reference = Frame::decode(&bytes(&member["frame"])).unwrap();
+    assert_eq!(sent.header(), reference.header(), "{name}");
+    let (header, own) = sent.into_parts();
+    let (_, theirs) = reference.into_parts();
+    let ((own, mask), (theirs, expected)) = (masked(own), masked(theirs));
+    assert_eq!(own, theirs, "{name}: {}", header.client);
+    assert_eq!(mask.commitment, expected.commitment, "{name}");
+    assert_eq!(mask.threshold, expected.threshold, "{name}");
+    assert_eq!(mask.shares.len(), expected.shares.len(), "{name}");
+    let holders = member["holders"].as_array().unwrap().iter();
+    let keys: Vec<_> = holders
+        .map(|holder| {
+            let mut all = members(vector).iter();
+            let holder = all.find(|other| other["client"] == *holder).unwrap();
+            pair(&holder["secret"], &holder["package"], &member["package"])
+                .held_shares(&header.descriptor, header.epoch)
+                .key(header.round)
+        })
+        .collect();
+    let place = Place {
+        descriptor: net.descriptor.hash(),
+        client: header.client,
+        epoch: header.epoch,
+        round: header.round,
+    };
+    let slots = own.len();
+    let seed = Seed::from_bytes(bytes(&member["seed"]).try_into().unwrap());
+    for mask in [mask, expected] {
+        let recovery = mask.recover(&place, slots, keys.iter().copied().enumerate());
+        assert!(recovery.wrong.is_empty(), "{name}");
+        let words: Vec<u64> = recovery.words.unwrap().iter().map(|w| w.get()).collect();
+        assert_eq!(words, seed.words_for_vectors(&place, slots), "{name}");
+    }
+}
+
+fn masked(body: FrameBody) -> (Vec<u64>, SelfMask) {
+    match body {
+        FrameBody::Transmit {
+            words,
+            mask: Some(mask),
+        } => (words.to_stored(), mask),
+        _ => panic!("not a frame with a self-mask"),
+    }
+}
+
 fn members(vector: &Vector) -> &[Value] {
     vector.get("members").as_array().unwrap()
 }
@@ -95,15 +222,15 @@ fn submit(net: &mut Net, vector: &Vector, missing: &ClientSet) {
         if missing.contains(&client) {
             continue;
         }
-        let values = member["reading"].as_array().map(|values| {
-            values
-                .iter()
-                .map(|value| value.as_str().unwrap().parse().unwrap())
-                .collect()
-        });
-        let reading = values.map(|values| Reading::new(values).unwrap());
+        let reading = reading(member);
         net.give(now, client, Input::Submit { round, reading });
     }
+}
+
+fn reading(member: &Value) -> Option<Reading> {
+    let values = member["reading"].as_array()?.iter();
+    let values = values.map(|value| value.as_str().unwrap().parse().unwrap());
+    Some(Reading::new(values.collect()).unwrap())
 }
 
 /// Compares the frames sent since the last call with the vector's `field`.
@@ -128,7 +255,9 @@ fn compare(net: &mut Net, vector: &Vector, field: &str) -> usize {
         assert_eq!(header.epoch.number(), vector.number("epoch"));
         assert_eq!(header.round.number(), vector.number("round"));
         assert_eq!(header.transmission, !member["reading"].is_null());
-        let (FrameBody::Transmit(words) | FrameBody::Resend { words, .. }) = frame.body() else {
+        let (FrameBody::Transmit { words, mask: None } | FrameBody::Resend { words, .. }) =
+            frame.body()
+        else {
             panic!("not a frame with words");
         };
         let expected = numbers(&member[field]);

@@ -12,19 +12,19 @@ use serde_json::Value;
 use crate::group::{Vector, bytes, load, number, numbers};
 
 /// One member of a vector's net, with its edges.
-struct Member<'a> {
-    client: &'a str,
-    json: &'a Value,
-    edges: Vec<EdgeKey>,
+pub(crate) struct Member<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) json: &'a Value,
+    pub(crate) edges: Vec<EdgeKey>,
 }
 
-fn party(member: &Value) -> Party {
+pub(crate) fn party(member: &Value) -> Party {
     Party::from(&KeyPackage::decode(&bytes(&member["package"])).unwrap())
 }
 
-fn members(vector: &Vector) -> Vec<Member<'_>> {
+/// The members of a vector's net, whose descriptor has this hash.
+pub(crate) fn members(vector: &Vector, descriptor: DescriptorHash) -> Vec<Member<'_>> {
     let all = vector.get("members").as_array().unwrap();
-    let descriptor = DescriptorHash::from_bytes(vector.array("descriptor"));
     let epoch = Epoch::new(vector.number("epoch"));
     let find = |client: &Value| all.iter().find(|member| member["client"] == *client);
     all.iter()
@@ -49,8 +49,12 @@ fn members(vector: &Vector) -> Vec<Member<'_>> {
         .collect()
 }
 
+fn descriptor(vector: &Vector) -> DescriptorHash {
+    DescriptorHash::from_bytes(vector.array("descriptor"))
+}
+
 /// The reading, or the neutral element if there is none, under the pads of `edges`.
-fn masked(member: &Member<'_>, round: Round, slots: usize) -> Vec<u64> {
+pub(crate) fn masked(member: &Member<'_>, round: Round, slots: usize) -> Vec<u64> {
     let mut words = Superposition::zero(slots);
     if let Some(values) = member.json["reading"].as_array() {
         let values: Vec<i64> = values
@@ -80,7 +84,10 @@ fn sum(words: impl IntoIterator<Item = Vec<u64>>, slots: usize) -> Superposition
     sum
 }
 
-fn true_sum<'a>(members: impl IntoIterator<Item = &'a Member<'a>>, slots: usize) -> Vec<i64> {
+pub(crate) fn true_sum<'a>(
+    members: impl IntoIterator<Item = &'a Member<'a>>,
+    slots: usize,
+) -> Vec<i64> {
     let mut sum = vec![0; slots];
     for member in members {
         for (total, value) in sum
@@ -117,7 +124,7 @@ fn superpositions() {
             vector.outcome(reading.ok_or("no reading of this net"));
             continue;
         }
-        let members = members(&vector);
+        let members = members(&vector, descriptor(&vector));
         let round = Round::new(vector.number("round"));
         let complete = members
             .iter()
@@ -175,7 +182,7 @@ fn corrected_superpositions() {
             .iter()
             .map(|c| c.as_str().unwrap())
             .collect();
-        let members = members(&vector);
+        let members = members(&vector, descriptor(&vector));
         for member in &members {
             let expected = numbers(&member.json["masked"]);
             assert_eq!(

@@ -32,10 +32,20 @@ use rand_core::{SeedableRng as _, TryCryptoRng, TryRng};
 
 use crate::group::{Vector, load};
 
-/// Gives out the bytes of one key.
-struct KeyBytes(Vec<u8>);
+/// Gives out certain bytes first, those of one key or seed, and then a fixed stream.
+pub(crate) struct TestRng {
+    pub(crate) first: Vec<u8>,
+    then: ChaCha20Rng,
+}
 
-impl TryRng for KeyBytes {
+impl TestRng {
+    fn new(first: Vec<u8>) -> Self {
+        let then = ChaCha20Rng::from_seed([7; 32]);
+        Self { first, then }
+    }
+}
+
+impl TryRng for TestRng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
@@ -51,12 +61,14 @@ impl TryRng for KeyBytes {
     }
 
     fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
-        to.copy_from_slice(&self.0.drain(..to.len()).collect::<Vec<_>>());
-        Ok(())
+        let known = self.first.len().min(to.len());
+        let (head, tail) = to.split_at_mut(known);
+        head.copy_from_slice(&self.first.drain(..known).collect::<Vec<_>>());
+        self.then.try_fill_bytes(tail)
     }
 }
 
-impl TryCryptoRng for KeyBytes {}
+impl TryCryptoRng for TestRng {}
 
 pub(crate) struct Net {
     pub(crate) descriptor: NetDescriptor,
@@ -81,7 +93,8 @@ pub(crate) struct Net {
     pub(crate) show: fn(ListedMember) -> Option<ListedMember>,
     now: UnixTime,
     sequence: u64,
-    rng: ChaCha20Rng,
+    /// What all gateways draw from.
+    pub(crate) rng: TestRng,
 }
 
 /// The vector of that name, which must be one that is accepted.
@@ -112,7 +125,7 @@ pub(crate) fn setup(descriptor: &NetDescriptor, vector: &Vector) -> (Setup, Sign
 /// State with the agreement key of the vector.
 pub(crate) fn state(vector: &Vector) -> GatewayState {
     // The time becomes the package's serial, which is 1 in the vectors.
-    let mut key = KeyBytes(vector.bytes("agreement_secret"));
+    let mut key = TestRng::new(vector.bytes("agreement_secret"));
     GatewayState::fresh(UnixTime::from_millis(1), &mut key)
 }
 
@@ -131,7 +144,11 @@ pub(crate) fn members() -> Vec<Vector> {
 
 impl Net {
     pub(crate) fn new() -> Self {
-        let descriptor = descriptor();
+        Self::of(descriptor())
+    }
+
+    /// The same gateways in a net with other parameters.
+    pub(crate) fn of(descriptor: NetDescriptor) -> Self {
         let provider_key = accepted("manifests", "plain").array("signing_scalar");
         let provider_key = SigningKey::from_scalar(&provider_key).unwrap();
         assert_eq!(provider_key.verifying_key(), *descriptor.provider_key());
@@ -151,11 +168,16 @@ impl Net {
             registered: BTreeMap::new(),
             reports: Vec::new(),
             sequence: 0,
-            rng: ChaCha20Rng::from_seed([7; 32]),
+            rng: TestRng::new(Vec::new()),
         };
         for vector in members() {
             let (setup, package) = setup(&net.descriptor, &vector);
             let client = setup.client;
+            let package = KeyPackage {
+                descriptor: net.descriptor.hash(),
+                ..package.unverified().clone()
+            };
+            let package = SignedKeyPackage::sign(package, &setup.chain, &setup.key);
             net.statement_keys.insert(client, setup.key.clone());
             net.gateways
                 .insert(client, Gateway::new(setup, state(&vector)).unwrap());

@@ -45,8 +45,8 @@ class Int:
 class Fixed:
     """opaque x[size], optionally one demanded value."""
 
-    def __init__(self, size, demanded=None):
-        self.size, self.demanded = size, demanded
+    def __init__(self, size, demanded=None, what="protocol identifier"):
+        self.size, self.demanded, self.what = size, demanded, what
 
     def encode(self, value):
         if len(value) != self.size:
@@ -56,15 +56,15 @@ class Fixed:
     def read(self, reader):
         value = reader.take(self.size)
         if self.demanded is not None and value != self.demanded:
-            raise Refused("wrong protocol identifier")
+            raise Refused(f"wrong {self.what}")
         return value
 
 
 class Opaque:
     """opaque x<0..2^(8*prefix)-1>"""
 
-    def __init__(self, prefix, limit=None, exactly=None):
-        self.prefix, self.limit, self.exactly = prefix, limit, exactly
+    def __init__(self, prefix, limit=None, exactly=None, within=None):
+        self.prefix, self.limit, self.exactly, self.within = prefix, limit, exactly, within
 
     def encode(self, value):
         return len(value).to_bytes(self.prefix, "big") + value
@@ -75,6 +75,8 @@ class Opaque:
             raise Refused("longer than allowed")
         if self.exactly is not None and length != self.exactly:
             raise Refused(f"expected {self.exactly} bytes, got {length}")
+        if self.within is not None and length not in self.within:
+            raise Refused(f"expected {self.within.start} to {self.within.stop - 1} bytes, got {length}")
         return reader.take(length)
 
 
@@ -167,6 +169,37 @@ class Select:
         return value
 
 
+class Optional:
+    """One byte 0, or 1 and the item; None stands for nothing."""
+
+    def __init__(self, item, what="flag"):
+        self.item, self.what = item, what
+
+    def encode(self, value):
+        return b"\x00" if value is None else b"\x01" + self.item.encode(value)
+
+    def read(self, reader):
+        flag = reader.take(1)[0]
+        if flag > 1:
+            raise Refused(f"unknown {self.what} {flag}")
+        return self.item.read(reader) if flag else None
+
+
+class Checked:
+    """A type whose decoder also demands a rule: `rule(value)` raises Refused."""
+
+    def __init__(self, kind, rule):
+        self.kind, self.rule = kind, rule
+
+    def encode(self, value):
+        return self.kind.encode(value)
+
+    def read(self, reader):
+        value = self.kind.read(reader)
+        self.rule(value)
+        return value
+
+
 def decode(kind, data):
     reader = Reader(data)
     value = kind.read(reader)
@@ -191,7 +224,11 @@ SIGNATURE = Opaque(2, exactly=64)
 
 
 def to_json(kind, value):
-    """A decoded value as JSON: 64-bit integers as decimal text, bytes as hex."""
+    """A decoded value as JSON: 64-bit integers as decimal text, bytes as hex, nothing as null."""
+    if isinstance(kind, Checked):
+        return to_json(kind.kind, value)
+    if isinstance(kind, Optional):
+        return None if value is None else to_json(kind.item, value)
     if isinstance(kind, Select):
         out = {name: to_json(t, value[name]) for name, t in kind.head.fields.items()}
         out["body"] = to_json(kind.cases[value[kind.tag]], value["body"])
@@ -200,6 +237,8 @@ def to_json(kind, value):
         return {name: to_json(t, value[name]) for name, t in kind.fields.items()}
     if isinstance(kind, Vector):
         return [to_json(kind.item, v) for v in value]
+    if isinstance(value, list):
+        return [piece.hex() for piece in value]
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(kind, Int) and kind.size == 8:

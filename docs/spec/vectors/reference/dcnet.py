@@ -1,16 +1,28 @@
-"""Derivations, pads and superpositions: protocol.md sections 3.4 to 3.9."""
+"""Derivations, pads, superpositions and self-masks: protocol.md sections 3.4 to 3.12."""
 
 import struct
 
 from codec import NAME
-from messages import EDGE_KEY, ENVELOPE, TUNNEL_KEY, EnvelopeHead
+from messages import (
+    EDGE_KEY,
+    ENVELOPE,
+    SELF_MASK,
+    SELF_MASK_COMMITMENT,
+    SHARE_CHECK,
+    SHARE_KEY,
+    TUNNEL_KEY,
+    EnvelopeHead,
+)
 from primitives import (
+    Refused,
     chacha20_keystream,
     hkdf_sha256,
+    sha256,
     x25519,
     xchacha20poly1305_open,
     xchacha20poly1305_seal,
 )
+from shamir import interpolate, share
 
 MASK = (1 << 64) - 1
 
@@ -86,3 +98,88 @@ def add(superpositions):
 
 def to_signed(word):
     return word - (1 << 64) if word >> 63 else word
+
+
+def place(client, epoch, round_number):
+    """Section 3.10: whose frame of which round."""
+    return NAME.encode(client) + struct.pack(">QQ", epoch, round_number)
+
+
+def self_mask_words(descriptor_hash, where, seed, round_number, slots):
+    """`where` is a place."""
+    key = hkdf_sha256(descriptor_hash, seed, SELF_MASK + b"\x00" + where, 32)
+    return pad_words(key, round_number, slots)
+
+
+def self_mask_commitment(descriptor_hash, where, seed):
+    return sha256(SELF_MASK_COMMITMENT + b"\x00" + descriptor_hash + where + seed)
+
+
+def share_check(descriptor_hash, where, position, share):
+    """`position` counts from 1."""
+    return sha256(SHARE_CHECK + b"\x00" + descriptor_hash + where + bytes([position]) + share)[:8]
+
+
+def share_key(descriptor_hash, secret, peer_public, dealer, holder, epoch, round_number):
+    """`dealer` and `holder` are (client id, key package hash); `secret` is that of either of them."""
+    info = SHARE_KEY + b"\x00" + NAME.encode(dealer[0]) + NAME.encode(holder[0]) + dealer[1] + holder[1]
+    info += struct.pack(">Q", epoch)
+    key = hkdf_sha256(descriptor_hash, x25519(secret, peer_public), info, 32)
+    return chacha20_keystream(key, b"\x00" * 4 + struct.pack("<Q", round_number), 16)
+
+
+def xor(left, right):
+    return bytes(a ^ b for a, b in zip(left, right))
+
+
+def deal(descriptor_hash, where, seed, coefficients, keys):
+    """The self-mask that goes along with a frame; `keys` are the share keys of the holders in order."""
+    shares = [share(seed, coefficients, x) for x in range(1, len(keys) + 1)]
+    sealed = [
+        {"ciphertext": xor(piece, key), "check": share_check(descriptor_hash, where, x, piece)}
+        for x, (piece, key) in enumerate(zip(shares, keys), 1)
+    ]
+    commitment = self_mask_commitment(descriptor_hash, where, seed)
+    return {"commitment": commitment, "threshold": len(coefficients) + 1, "shares": sealed}
+
+
+def open_shares(descriptor_hash, where, mask_, told):
+    """Section 3.12: ({position: good share}, the positions of wrong ones). `told`: {position: key}."""
+    good, wrong = {}, []
+    for position, key in sorted(told.items()):
+        sealed = mask_["shares"][position - 1]
+        piece = xor(sealed["ciphertext"], key)
+        if share_check(descriptor_hash, where, position, piece) == sealed["check"]:
+            good[position] = piece
+        else:
+            wrong.append(position)
+    return good, wrong
+
+
+def recover(descriptor_hash, where, mask_, good):
+    """The seed out of as many of the good shares as are needed: those with the lowest positions."""
+    needed = mask_["threshold"]
+    if needed < 2:
+        raise Refused("a threshold below 2")
+    if len(good) < needed:
+        raise Refused("too few good shares")
+    seed = interpolate({x: good[x] for x in sorted(good)[:needed]})
+    if self_mask_commitment(descriptor_hash, where, seed) != mask_["commitment"]:
+        raise Refused("not the seed that was committed to")
+    return seed
+
+
+def to_be_drawn(descriptor, members, confirmed):
+    """Section 3.12: d of a member with so many Confirmed edges to neighbours that it drew itself."""
+    return max(min(descriptor["out_degree"], members - 1), confirmed)
+
+
+def threshold(descriptor, drawn):
+    """Section 3.12: t' for d."""
+    t, k = descriptor["threshold"], descriptor["out_degree"]
+    return max(2, -(-t * drawn // k))
+
+
+def needed_holders(descriptor, drawn):
+    alive = -(-(1000 - descriptor["max_loss_permille"]) * drawn // 1000)
+    return max(alive, 3, threshold(descriptor, drawn))

@@ -12,6 +12,7 @@ from dcnet import (
     signed_pads,
     tunnel_key,
 )
+from formats import checkpoint, notice
 from primitives import Refused, sha256, x25519
 
 H = world.DESCRIPTOR_HASH
@@ -125,16 +126,6 @@ def _head(sender, receiver, kind=1, **changes):
     return {"net": world.NET, "descriptor": H, "from": sender, "to": receiver, "kind": kind, **changes}
 
 
-def _notice(reason, own, peer):
-    return m.EdgeNotice.encode(
-        {
-            "reason": reason,
-            "own_package_hash": world.identity(own)[1],
-            "peer_package_hash": world.identity(peer)[1],
-        }
-    )
-
-
 def tunnel():
     g = Group("tunnel", "3.6", "Envelopes opened by their addressee with the key shared with the sender.")
     nonce = sha256(b"tunnel nonce")[:24]
@@ -147,7 +138,7 @@ def tunnel():
         try:
             arrived = decode(m.Envelope, bytes.fromhex(content["envelope"]))
             text = open_envelope(_tunnel(sender, receiver, by=receiver), arrived)
-            notice = decode(m.EdgeNotice, text)
+            opened = decode(m.EdgeNotice, text)
         except Refused as refusal:
             g.refused(name, str(refusal), **content)
         else:
@@ -157,12 +148,12 @@ def tunnel():
                 sender_secret=world.agreement_secret(sender).hex(),
                 key=_tunnel(sender, receiver).hex(),
                 plaintext=text.hex(),
-                fields=to_json(m.EdgeNotice, notice),
+                fields=to_json(m.EdgeNotice, opened),
             )
 
-    def seal(sender="gw-1", receiver="a", kind=1, reason=1, key=None, head=None, text=None):
+    def seal(sender="gw-1", receiver="a", kind=1, reason=1, key=None, head=None, text=None, shown=None):
         head = head or _head(sender, receiver, kind)
-        text = _notice(reason, sender, receiver) if text is None else text
+        text = notice(reason, sender, receiver, shown) if text is None else text
         return seal_envelope(key or _tunnel(sender, receiver), head, nonce, text)
 
     good = seal()
@@ -170,6 +161,13 @@ def tunnel():
     check("offer, bridge", seal(reason=2))
     check("offer, emergency", seal(reason=3))
     check("accept", seal(kind=2))
+    shown = checkpoint()
+    check("offer with a checkpoint", seal(shown=shown))
+    check("accept with a checkpoint", seal(kind=2, shown=shown))
+    check("checkpoint", seal(kind=3, shown=shown))
+    check("checkpoint without one", seal(kind=3))
+    check("checkpoint signed by somebody else", seal(kind=3, shown=checkpoint(key=world.OTHER_PROVIDER)))
+    check("checkpoint of the longest net name", seal(kind=3, shown=checkpoint(net="n" * 32)))
     check("the other direction", seal("a", "gw-1"), "a", "gw-1")
     check("upper case to lower case", seal("Zwinger.3", "gw-10"), "Zwinger.3", "gw-10")
 
@@ -190,7 +188,17 @@ def tunnel():
     check("ciphertext shorter than a tag", {**good, "ciphertext": good["ciphertext"][:15]})
     check("empty ciphertext", {**good, "ciphertext": b""})
     check("a byte behind the tag", {**good, "ciphertext": good["ciphertext"] + b"\x00"})
-    text = _notice(1, "gw-1", "a")
+    long = seal(kind=3, shown=shown)
+    check("kind of a checkpoint flipped on the way", {**long, "kind": 1})
+    check("tag cut off behind a checkpoint", {**long, "ciphertext": long["ciphertext"][:-16]})
+    check("ciphertext of 254 bytes", seal(text=bytes(238)))
+    text = notice(1, "gw-1", "a", shown)
+    check("sealed text with flag 2", seal(text=text[:65] + b"\x02" + text[66:]))
+    check("sealed text with a checkpoint behind flag 0", seal(text=text[:65] + b"\x00" + text[66:]))
+    check("sealed text with flag 1 and no checkpoint", seal(text=text[:66]))
+    check("sealed text without a flag", seal(text=text[:65]))
+    check("sealed text with a checkpoint cut off", seal(text=text[:-1]))
+    text = notice(1, "gw-1", "a")
     check("sealed text of reason 0", seal(text=b"\x00" + text[1:]))
     check("sealed text of reason 4", seal(text=b"\x04" + text[1:]))
     check("sealed text with a trailing byte", seal(text=text + b"\x00"))

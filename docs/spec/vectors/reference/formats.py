@@ -1,10 +1,11 @@
-"""Groups of encoded types: names, net descriptor, messages."""
+"""Groups of encoded types: names, net descriptor, envelopes, inboxes, lists."""
 
 import messages as m
 import world
 from case import FormatGroup, patched, swapped
 from codec import CLIENTS, NAME
 from dcnet import seal_envelope, tunnel_key
+from merkle import mth
 from primitives import sha256
 
 H = world.DESCRIPTOR_HASH
@@ -84,7 +85,10 @@ def descriptor():
     good("largest numbers", interval_s=2**32 - 1, min_size=2**32 - 1, out_degree=65535, threshold=65535,
          max_loss_permille=999, epoch_length=2**32 - 1)  # fmt: skip
     good("threshold 0", threshold=0)
-    good("double-mask is a known mode", correction_mode=2)
+    good("double mask", correction_mode=2)
+    good("double mask, every holder is needed", correction_mode=2, threshold=4)
+    good("double mask, threshold just above half of an odd number", correction_mode=2, out_degree=5, threshold=3)
+    good("double mask, most holders, fewest of them needed", correction_mode=2, out_degree=255, threshold=128)
     good("another provider key", provider_key=world.p256_public(world.OTHER_PROVIDER))
 
     g.usual_suspects(encoded)
@@ -106,6 +110,14 @@ def descriptor():
     bad("minimum size 3", min_size=3)
     bad("out-degree 2", out_degree=2, threshold=2)
     bad("threshold above out-degree", out_degree=4, threshold=5)
+    bad("double mask, threshold above out-degree", correction_mode=2, out_degree=4, threshold=5)
+    bad("double mask, threshold half of the out-degree", correction_mode=2, out_degree=4, threshold=2)
+    bad("double mask, threshold below half of the out-degree", correction_mode=2, out_degree=5, threshold=2)
+    bad("double mask, threshold 1", correction_mode=2, out_degree=3, threshold=1)
+    bad("double mask, threshold 0", correction_mode=2, threshold=0)
+    bad("double mask, 256 holders", correction_mode=2, out_degree=256, threshold=129)
+    bad("double mask, 65535 holders and twice the threshold overflows", correction_mode=2, out_degree=65535,
+        threshold=65535)  # fmt: skip
     bad("loss of everything", max_loss_permille=1000)
     bad("epoch of no rounds", epoch_length=0)
     mode = len(encoded) - 32 - 33 - 4 - 1
@@ -180,26 +192,53 @@ def ends(clients):
 THREE = ("Zwinger.3", "a", "gw-10")
 
 
-def neighbourhood(client="gw-1", serial=7, neighbours=THREE, package=None, edges=None):
-    package = package or end(client)["package"]
-    edges = ends(neighbours) if edges is None else edges
-    return _signed(m.NEIGHBOURHOOD, m.Neighbourhood, client, package=package, serial=serial, neighbours=edges)
+TWO = ("Zwinger.3", "gw-10")
+
+
+def neighbourhood(client="gw-1", serial=7, neighbours=THREE, package=None, edges=None, holders=TWO):
+    fields = {
+        "package": package or end(client)["package"],
+        "serial": serial,
+        "neighbours": ends(neighbours) if edges is None else edges,
+        "holders": list(holders),
+    }
+    return _signed(m.NEIGHBOURHOOD, m.Neighbourhood, client, **fields)
 
 
 def exit_statement(client="gw-1", serial=8, neighbours=THREE):
     return _signed(m.EXIT, m.ExitStatement, client, serial=serial, neighbours=list(neighbours))
 
 
-def manifest(neighbours=("Zwinger.3", "a", "gw-10", "gw-2"), **changes):
+# The five members of the net in the order of the member tree.
+TREE = sorted(world.CLIENTS, key=str.encode)
+
+
+def manifest_edges(edges, roles=(3, 2, 1, 0)):
+    """Ends of edges as a manifest has them: with an index in the member tree and a role."""
+    order = TREE if {end["client"] for end in edges} <= set(TREE) else [end["client"] for end in edges]
+    return [
+        {**end, "index": order.index(end["client"]), "role": roles[i % len(roles)]} for i, end in enumerate(edges)
+    ]
+
+
+def head(**changes):
+    leaves = [m.MemberLeaf.encode(end(client)) for client in TREE]
+    return {"epoch": 12, "first_round": 2_000_001, "members": 5, "member_root": mth(leaves), **changes}
+
+
+FOUR = ("Zwinger.3", "a", "gw-10", "gw-2")
+
+
+def manifest(neighbours=FOUR, index=TREE.index("gw-1"), edges=None, log_index=41, **changes):
+    """Of gw-1; `changes` are those of the head of its epoch."""
     body = {
         "net": world.NET,
         "descriptor": H,
         "client": "gw-1",
-        "epoch": 12,
-        "first_round": 2_000_001,
-        "members": 5,
-        "neighbours": ends(neighbours),
-        **changes,
+        "head": head(**changes),
+        "log_index": log_index,
+        "index": index,
+        "neighbours": manifest_edges(ends(neighbours)) if edges is None else edges,
     }
     return {"body": body, "signature": m.sign(world.PROVIDER, m.MANIFEST, m.Manifest, body)}
 
@@ -216,119 +255,18 @@ def correction(**changes):
     return {"body": body, "signature": m.sign(world.PROVIDER, m.CORRECTION, m.Correction, body)}
 
 
-WORDS = [0, 1, 0x0123456789ABCDEF]
+def checkpoint(size=40, root=None, key=world.PROVIDER, label=m.CHECKPOINT, **changes):
+    body = {"net": world.NET, "descriptor": H, "size": size, "root": root or sha256(b"log"), **changes}
+    return {"body": body, "signature": m.sign(key, label, m.Checkpoint, body)}
 
 
-def frame(notification, body, **changes):
-    return {
-        "protocol": b"DCN1",
-        "net": world.NET,
-        "descriptor": H,
-        "client": "gw-1",
-        "transmission": 1 if notification in (m.RESEND, m.TRANSMIT) else 0,
-        "epoch": 12,
-        "round": 2_000_005,
-        "notification": notification,
-        "body": body,
-        **changes,
-    }
+def notice(reason, own, peer, shown=None):
+    """`shown` is the sender's newest checkpoint."""
+    hashes = {"own_package_hash": world.identity(own)[1], "peer_package_hash": world.identity(peer)[1]}
+    return m.EdgeNotice.encode({"reason": reason, **hashes, "checkpoint": shown})
 
 
-def frames():
-    g = FormatGroup("frames", "4.5", "Frames with all five notifications.", m.Frame, m.check_frame)
-    register = {"package": world.signed_package("gw-1"), "emergency": 0}
-    encoded_register = g.good("register", frame(m.REGISTER, register))
-    g.good("register, emergency", frame(m.REGISTER, {**register, "emergency": 1}))
-    chain = [world.statement_certificate("gw-1"), b"\x30\x03sub"]
-    two = world.signed_package("gw-1", chain=chain)
-    g.good("register, two certificates", frame(m.REGISTER, {"package": two, "emergency": 0}))
-    encoded_entered = g.good("entered", frame(m.ENTERED, neighbourhood()))
-    g.good(
-        "entered with 62 neighbours", frame(m.ENTERED, neighbourhood(neighbours=sorted(f"gw-{n}" for n in range(62))))
-    )
-    encoded_exiting = g.good("exiting", frame(m.EXITING, exit_statement()))
-    encoded_resend = g.good("resend", frame(m.RESEND, {"missing": ["a", "gw-2"], "words": WORDS}))
-    encoded = g.good("transmit", frame(m.TRANSMIT, {"words": WORDS}))
-    g.good("transmit without a reading", frame(m.TRANSMIT, {"words": WORDS}, transmission=0))
-    g.good("transmit one word", frame(m.TRANSMIT, {"words": [2**64 - 1]}))
-    g.good("transmit 32 words", frame(m.TRANSMIT, {"words": [n * 0x0101010101010101 for n in range(32)]}))
-    g.good("resend without a reading", frame(m.RESEND, {"missing": ["a"], "words": WORDS}, transmission=0))
-    g.good("resend without anybody missing is well formed", frame(m.RESEND, {"missing": [], "words": WORDS}))
-    g.good("round and epoch 0", frame(m.TRANSMIT, {"words": WORDS}, epoch=0, round=0))
-    g.good("round and epoch at the end", frame(m.TRANSMIT, {"words": WORDS}, epoch=2**64 - 1, round=2**64 - 1))
-
-    g.usual_suspects(encoded)
-    head = len(encoded) - 26  # the words with their length
-    g.bad("protocol identifier DCN2", patched(encoded, 0, b"DCN2"))
-    g.bad("protocol identifier dcn1", patched(encoded, 0, b"dcn1"))
-    g.bad("protocol identifier zero", patched(encoded, 0, bytes(4)))
-    g.bad("transmission bit 2", patched(encoded, head - 18, b"\x02"))
-    g.bad("transmission bit 255", patched(encoded, head - 18, b"\xff"))
-    for name, valid in [("register", encoded_register), ("entered", encoded_entered), ("exiting", encoded_exiting)]:
-        g.bad(f"{name} with a transmission bit", patched(valid, head - 18, b"\x01"))
-    for number in (0, 6, 255):
-        g.bad(f"notification {number}", patched(encoded, head - 1, bytes([number])))
-    g.bad("transmit announced as resend", patched(encoded, head - 1, b"\x04"))
-    g.bad("transmit announced as entered", patched(encoded, head - 1, b"\x02"))
-    g.bad(
-        "resend announced as transmit",
-        swapped(encoded_resend, b"\x04\x00\x00\x00\x07\x01a", b"\x05\x00\x00\x00\x07\x01a"),
-    )
-    g.bad("client without a name", swapped(encoded, b"\x04gw-1", b"\x00"))
-    g.bad("net without a name", swapped(encoded, b"\x0astrehlen-7", b"\x00"))
-    g.bad("bad character in the client", swapped(encoded, b"\x04gw-1", b"\x04gw/1"))
-    g.bad("client of 33 characters", swapped(encoded, b"\x04gw-1", b"\x21" + b"g" * 33))
-    g.bad("no word", encoded[:head] + b"\x00\x00")
-    g.bad("33 words", encoded[:head] + b"\x01\x08" + bytes(264))
-    g.bad("words of 23 bytes", patched(encoded, head, b"\x00\x17")[:-1])
-    g.bad("words of 25 bytes", patched(encoded, head, b"\x00\x19") + b"\x00")
-    g.bad("words announce more than there is", patched(encoded, head, b"\x00\x20"))
-    g.bad("words announce less than there is", patched(encoded, head, b"\x00\x10"))
-    g.bad("word list with a 32-bit length", encoded[:head] + b"\x00\x00\x00\x18" + encoded[head + 2 :])
-    g.bad("descriptor hash one byte short", swapped(encoded, H, H[:-1]))
-    g.bad("missing list not sorted", swapped(encoded_resend, b"\x01a\x04gw-2", b"\x04gw-2\x01a"))
-    g.bad("missing list with one member twice", swapped(encoded_resend, b"\x07\x01a\x04gw-2", b"\x04\x01a\x01a"))
-    for name, edges in unordered_edges().items():
-        g.bad(f"entered, {name}", m.Frame.encode(frame(m.ENTERED, neighbourhood(edges=edges))))
-    edge = m.EdgeEnd.encode(end("a"))
-    g.bad("a neighbour without a hash", swapped(encoded_entered, edge, edge[:2]))
-    g.bad("a neighbour with a hash one byte short", swapped(encoded_entered, edge, edge[:-1]))
-    g.bad("a neighbour without a name", swapped(encoded_entered, edge, b"\x00" + edge[2:]))
-    g.bad("entered without a package hash", swapped(encoded_entered, b"\x04gw-1" + end("gw-1")["package"], b"\x04gw-1"))
-    g.bad("an exit announced as entered", patched(encoded_exiting, head - 1, b"\x02"))
-    g.bad("entered announced as an exit", patched(encoded_entered, head - 1, b"\x03"))
-    sorted_exit = swapped(encoded_exiting, b"\x09Zwinger.3\x01a", b"\x01a\x09Zwinger.3")
-    g.bad("leaver's neighbours not sorted", sorted_exit)
-    g.bad("emergency flag 2", encoded_register[:-1] + b"\x02")
-    g.bad("register without the emergency flag", encoded_register[:-1])
-    g.bad("signature of 63 bytes", encoded_exiting[:-66] + b"\x00\x3f" + encoded_exiting[-64:-1])
-    g.bad("signature of 65 bytes", encoded_exiting[:-66] + b"\x00\x41" + encoded_exiting[-64:] + b"\x00")
-    g.bad("no signature", encoded_exiting[:-66] + b"\x00\x00")
-    g.bad("signature left out", encoded_exiting[:-66])
-    g.bad(
-        "certificate list longer than the frame",
-        patched(
-            encoded_register, len(encoded_register) - 67 - len(register["package"]["chain"][0]) - 8, b"\xff\xff\xff\xff"
-        ),
-    )
-    g.bad(
-        "certificate longer than its list",
-        patched(
-            encoded_register, len(encoded_register) - 67 - len(register["package"]["chain"][0]) - 4, b"\xff\xff\xff\xff"
-        ),
-    )
-    g.bad("1000 zeros", bytes(1000))
-    g.bad("1000 times 0xff", b"\xff" * 1000)
-    return g
-
-
-def notice(reason, own, peer):
-    return m.EdgeNotice.encode(
-        {"reason": reason, "own_package_hash": world.identity(own)[1], "peer_package_hash": world.identity(peer)[1]}
-    )
-
-
-def sealed(sender="gw-1", receiver="a", kind=1, reason=1):
+def sealed(sender="gw-1", receiver="a", kind=1, reason=1, shown=None):
     key = tunnel_key(
         H,
         world.agreement_secret(sender),
@@ -338,7 +276,7 @@ def sealed(sender="gw-1", receiver="a", kind=1, reason=1):
     )
     head = {"net": world.NET, "descriptor": H, "from": sender, "to": receiver, "kind": kind}
     nonce = sha256(f"nonce {sender} {receiver} {kind} {reason}".encode())[:24]
-    return seal_envelope(key, head, nonce, notice(reason, sender, receiver))
+    return seal_envelope(key, head, nonce, notice(reason, sender, receiver, shown))
 
 
 def envelopes():
@@ -346,20 +284,22 @@ def envelopes():
     value = sealed()
     encoded = g.good("offer", value)
     g.good("accept", sealed("a", "gw-1", 2))
-    g.good("81 zeros", {**value, "ciphertext": bytes(81)})
+    g.good("checkpoint", sealed(kind=3, shown=checkpoint()))
+    g.good("82 zeros", {**value, "ciphertext": bytes(82)})
+    g.good("253 zeros", {**value, "ciphertext": bytes(253)})
     g.good("to itself is well formed", {**value, "to": "gw-1"})
     g.usual_suspects(encoded)
-    for length in (0, 1, 16, 65, 80, 82, 97, 300):
+    for length in (0, 1, 16, 65, 80, 81, 254, 300):
         g.bad(f"ciphertext of {length} bytes", m.Envelope.encode({**value, "ciphertext": bytes(length)}))
     kind = 11 + 32 + 5 + 2
     g.bad("kind 0", patched(encoded, kind, b"\x00"))
-    g.bad("kind 3", patched(encoded, kind, b"\x03"))
+    g.bad("kind 4", patched(encoded, kind, b"\x04"))
     g.bad("receiver without a name", swapped(encoded, b"\x04gw-1\x01a", b"\x04gw-1\x00"))
     g.bad("sender begins with a dash", swapped(encoded, b"\x04gw-1\x01a", b"\x04-w-1\x01a"))
     g.bad("nonce of 12 bytes", swapped(encoded, value["nonce"], value["nonce"][:12]))
     g.bad("ciphertext announces 4 GiB", patched(encoded, kind + 25, b"\xff\xff\xff\xff"))
-    g.bad("ciphertext announces one byte less", patched(encoded, kind + 25, b"\x00\x00\x00\x50"))
-    g.bad("ciphertext with a 16-bit length", encoded[: kind + 25] + b"\x00\x51" + encoded[kind + 29 :])
+    g.bad("ciphertext announces one byte less", patched(encoded, kind + 25, b"\x00\x00\x00\x51"))
+    g.bad("ciphertext with a 16-bit length", encoded[: kind + 25] + b"\x00\x52" + encoded[kind + 29 :])
     return g
 
 
@@ -387,27 +327,6 @@ def messages():
     return g
 
 
-def receipts():
-    g = FormatGroup("receipts", "4.10", "Receipts.", m.Receipt)
-    value = {
-        "net": world.NET,
-        "client": "gw-1",
-        "epoch": 12,
-        "round": 2_000_005,
-        "notification": m.TRANSMIT,
-        "frame_hash": sha256(m.Frame.encode(frame(m.TRANSMIT, {"words": WORDS}))),
-    }
-    encoded = g.good("transmit", value)
-    for number in (1, 2, 3, 4):
-        g.good(f"notification {number}", {**value, "notification": number})
-    g.usual_suspects(encoded)
-    g.bad("notification 0", patched(encoded, len(encoded) - 33, b"\x00"))
-    g.bad("notification 6", patched(encoded, len(encoded) - 33, b"\x06"))
-    g.bad("hash of 31 bytes", encoded[:-1])
-    g.bad("client without a name", swapped(encoded, b"\x04gw-1", b"\x00"))
-    return g
-
-
 def member_lists():
     g = FormatGroup("member-lists", "4.11", "Member lists: ascending by client.", m.MemberList)
 
@@ -427,4 +346,4 @@ def member_lists():
     return g
 
 
-GROUPS = [names, client_lists, edge_sets, descriptor, frames, envelopes, messages, receipts, member_lists]
+GROUPS = [names, client_lists, edge_sets, descriptor, envelopes, messages, member_lists]

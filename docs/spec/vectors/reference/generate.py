@@ -11,9 +11,14 @@ sys.dont_write_bytecode = True
 import certificates
 import derivations
 import formats
+import frames
 import logs
+import masked
 import merkle
+import proofs
+import rosters
 import schedules
+import self_masks
 import selftest
 import statements
 import sums
@@ -22,8 +27,12 @@ from case import Group
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
 
 
+MODULES = [formats, frames, certificates, statements, derivations, sums, schedules, merkle, logs]
+MODULES += [self_masks, rosters, proofs, masked]
+
+
 def groups():
-    for module in (formats, certificates, statements, derivations, sums, schedules, merkle, logs):
+    for module in MODULES:
         for make in module.GROUPS:
             yield make()
 

@@ -4,13 +4,10 @@ import merkle as mk
 import messages as m
 import world
 from case import Group, patched, swapped
-from codec import HASH, NAME, SIGNATURE, U32, U64, Int, Select, Struct, Vector, decode, to_json
+from codec import HASH, NAME, U32, U64, Int, Select, Struct, Vector, decode, to_json
 from primitives import Refused, p256_public, p256_scalar, p256_sign, p256_verify
 
 # Sections 3 to 5.
-CHECKPOINT = b"dcnet/v1 checkpoint"
-MemberLeaf = Struct(client=NAME, package=HASH)
-EpochHead = Struct(epoch=U64, first_round=U64, members=U32, member_root=HASH)
 DrawList = Struct(round=U64, members=U32, root=HASH)
 Moment = Struct(client=NAME, round=U64)
 ADMITTED, EXITED, SUSPENDED, RESUMED, EPOCH, DRAW_LIST = 1, 2, 3, 4, 5, 6
@@ -18,18 +15,17 @@ LogEntry = Select(
     head=Struct(kind=Int(1)),
     tag="kind",
     cases={
-        ADMITTED: MemberLeaf,
+        ADMITTED: m.MemberLeaf,
         EXITED: m.signed(m.ExitStatement),
         SUSPENDED: Moment,
         RESUMED: Moment,
-        EPOCH: EpochHead,
+        EPOCH: m.EpochHead,
         DRAW_LIST: DrawList,
     },
     what="kind of entry",
 )
-Checkpoint = Struct(net=NAME, descriptor=HASH, size=U64, root=HASH)
-SignedCheckpoint = Struct(body=Checkpoint, signature=SIGNATURE)
-LEAVES = Vector(MemberLeaf, 4)
+SignedCheckpoint = m.signed(m.Checkpoint)
+LEAVES = Vector(m.MemberLeaf, 4)
 
 H = world.DESCRIPTOR_HASH
 
@@ -43,7 +39,7 @@ def member_tree(leaves):
     names = [member["client"].encode("ascii") for member in leaves]
     if any(b <= a for a, b in zip(names, names[1:])):
         raise Refused("not strictly ascending")
-    return [MemberLeaf.encode(member) for member in leaves]
+    return [m.MemberLeaf.encode(member) for member in leaves]
 
 
 def head(epoch, first_round, clients):
@@ -82,13 +78,13 @@ def checkpoint(leaves, **changes):
     return signed(body)
 
 
-def signed(body, key=world.PROVIDER, label=CHECKPOINT):
-    return {"body": body, "signature": m.sign(key, label, Checkpoint, body)}
+def signed(body, key=world.PROVIDER, label=m.CHECKPOINT):
+    return {"body": body, "signature": m.sign(key, label, m.Checkpoint, body)}
 
 
 def verified(encoded, key):
     got = decode(SignedCheckpoint, encoded)
-    p256_verify(key, CHECKPOINT + b"\x00" + Checkpoint.encode(got["body"]), got["signature"])
+    p256_verify(key, m.CHECKPOINT + b"\x00" + m.Checkpoint.encode(got["body"]), got["signature"])
     return got
 
 
@@ -136,7 +132,7 @@ class LogGroup(Group):
         else:
             made = {"epoch": epoch, "first_round": first_round, "members": len(tree), "member_root": mk.mth(tree)}
             paths = [mk.PATH.encode(mk.path(index, tree)).hex() for index in range(len(tree))]
-            self.accepted(name, **content, encoded=EpochHead.encode(made).hex(), paths=paths)
+            self.accepted(name, **content, encoded=m.EpochHead.encode(made).hex(), paths=paths)
 
     def checkpoint(self, name, value=None, encoded=None, key=None):
         encoded = SignedCheckpoint.encode(value) if encoded is None else encoded
@@ -248,9 +244,9 @@ def _checkpoints(g):
     g.checkpoint("signed by a member", signed(body, key=world.statement_key("gw-1")))
     g.checkpoint("verified with another key", good, key=p256_public(world.OTHER_PROVIDER))
     g.checkpoint("signed under the label of a manifest", signed(body, label=m.MANIFEST))
-    bare = {"body": body, "signature": p256_sign(world.PROVIDER, Checkpoint.encode(body))}
+    bare = {"body": body, "signature": p256_sign(world.PROVIDER, m.Checkpoint.encode(body))}
     g.checkpoint("signed without a label", bare)
-    glued = {"body": body, "signature": p256_sign(world.PROVIDER, CHECKPOINT + Checkpoint.encode(body))}
+    glued = {"body": body, "signature": p256_sign(world.PROVIDER, m.CHECKPOINT + m.Checkpoint.encode(body))}
     g.checkpoint("signed without the zero byte after the label", glued)
     for field, value in [("size", 12), ("root", bytes(32)), ("net", "pieschen-2"), ("descriptor", bytes(32))]:
         g.checkpoint(f"{field} changed after signing", {**good, "body": {**body, field: value}})

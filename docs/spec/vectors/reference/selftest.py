@@ -7,6 +7,7 @@ from Crypto.Protocol.KDF import HKDF
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import primitives as p
+import shamir
 
 SUNSCREEN = (
     b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the "
@@ -72,6 +73,15 @@ def published():
             "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
         ),
     )
+
+
+    _expect("FIPS 197 section 4.2", shamir.multiply(0x57, 0x83), 0xC1)
+    _expect("FIPS 197 section 4.2.1", shamir.multiply(0x57, 0x13), 0xFE)
+    _expect("inverses", {shamir.multiply(a, shamir.inverse(a)) for a in range(1, 256)}, {1})
+    secret, rows = p.sha256(b"secret")[:16], [p.sha256(b"x")[:16], p.sha256(b"x^2")[:16]]
+    for at in ((1, 2, 3), (4, 9, 255), (254, 7, 128)):
+        shares = {x: shamir.share(secret, rows, x) for x in at}
+        _expect("shares", shamir.interpolate(shares), secret)
 
 
 def second_library():

@@ -106,11 +106,11 @@ def _resigned(value, message, client="gw-1"):
 
 
 class StatementGroup(FormatGroup):
-    """Decoding and verifying `Signed<T>` with a given key."""
+    """Decoding and verifying `Signed<T>` with a given key; `more` makes further fields of a body."""
 
-    def __init__(self, name, section, comment, body_kind, label, signer):
+    def __init__(self, name, section, comment, body_kind, label, signer, more=lambda body: {}):
         super().__init__(name, section, comment, m.signed(body_kind))
-        self.body_kind, self.label, self.signer = body_kind, label, signer
+        self.body_kind, self.label, self.signer, self.more = body_kind, label, signer, more
 
     def check(self, name, value=None, encoded=None, key=None):
         encoded = encoded if encoded is not None else self.kind.encode(value)
@@ -128,6 +128,7 @@ class StatementGroup(FormatGroup):
                 name,
                 **content,
                 fields=to_json(self.kind, got),
+                **self.more(got["body"]),
                 **({"signing_scalar": scalar} if deterministic else {}),
             )
         return encoded
@@ -165,25 +166,26 @@ def _der(signature):
     return encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
 
 
-def edges(g, good, encoded):
-    """What must be refused of a statement about edges, however well it is signed."""
-    body = good["body"]
+def edges(g, good, encoded, widen=lambda ends: ends):
+    """What must be refused of a statement about edges, however well it is signed. `widen` makes the
+    statement's list out of ends of edges."""
+    body, kind = good["body"], g.body_kind.fields["neighbours"]
 
     def signed(**changes):
         changed = {**body, **changes}
         return {"body": changed, "signature": m.sign(g.signer, g.label, g.body_kind, changed)}
 
     for name, wrong in formats.unordered_edges().items():
-        g.check(name, signed(neighbours=wrong))
-    newer = [formats.end("a", serial=2) if end["client"] == "a" else end for end in body["neighbours"]]
+        g.check(name, signed(neighbours=widen(wrong)))
+    newer = [{**end, **formats.end("a", serial=2)} if end["client"] == "a" else end for end in body["neighbours"]]
     g.check("an edge with a newer package of the same neighbour", signed(neighbours=newer))
     g.check("a neighbour's package changed after signing", {**good, "body": {**body, "neighbours": newer}})
-    edge = m.EdgeEnd.encode(formats.end("gw-10"))
-    g.check("a neighbour without a hash", encoded=swapped(encoded, edge, edge[:6]))
-    g.check("a hash one byte short", encoded=swapped(encoded, edge, edge[:-1]))
-    content = m.EDGES.encode(body["neighbours"])
+    edge = next(kind.item.encode(end) for end in body["neighbours"] if end["client"] == "gw-10")
+    g.check("a neighbour without a hash", encoded=swapped(encoded, edge, edge[:6] + edge[38:]))
+    g.check("a hash one byte short", encoded=swapped(encoded, edge, edge[:37] + edge[38:]))
+    content = kind.encode(body["neighbours"])
     short = (len(content) - 5).to_bytes(4, "big") + content[4:-1]
-    g.check("the last hash one byte short, in a list as short", encoded=swapped(encoded, content, short))
+    g.check("the last neighbour one byte short, in a list as short", encoded=swapped(encoded, content, short))
     names = m.CLIENTS.encode([end["client"] for end in body["neighbours"]])
     g.check("names only", encoded=swapped(encoded, content, names))
 
@@ -192,18 +194,47 @@ def manifests():
     g = StatementGroup("manifests", "4.7", "Manifests signed by the provider.", m.Manifest, m.MANIFEST, world.PROVIDER)
     good = formats.manifest()
     g.common(good, m.CORRECTION, world.OTHER_PROVIDER)
-    g.check("released: no neighbours", formats.manifest(neighbours=[], members=4))
+    g.check("released: no neighbours", formats.manifest(neighbours=[], members=4, index=0))
     g.check("62 neighbours", formats.manifest(neighbours=sorted(f"gw-{n}" for n in range(2, 64)), members=100))
-    g.check("largest numbers", formats.manifest(epoch=2**64 - 1, first_round=2**64 - 1, members=2**32 - 1))
+    g.check("largest numbers", formats.manifest(epoch=2**64 - 1, first_round=2**64 - 1, members=2**32 - 1,
+                                               log_index=2**64 - 1))  # fmt: skip
     encoded = g.kind.encode(good)
-    edges(g, good, encoded)
-    g.check("epoch changed after signing", {**good, "body": {**good["body"], "epoch": 13}})
-    g.check("first round changed after signing", {**good, "body": {**good["body"], "first_round": 2_000_002}})
-    g.check("members changed after signing", {**good, "body": {**good["body"], "members": 100}})
-    g.check("client changed after signing", {**good, "body": {**good["body"], "client": "gw-3"}})
-    fewer = formats.ends(["Zwinger.3", "a", "gw-2"])
-    g.check("neighbour left out after signing", {**good, "body": {**good["body"], "neighbours": fewer}})
+    edges(g, good, encoded, formats.manifest_edges)
+    body, names = good["body"], ["Zwinger.3", "a", "gw-10", "gw-2"]
+    g.check("two neighbours with one index are well formed", formats.manifest(edges=_with(body, 1, index=0)))
+    g.check("an index behind the last is well formed", formats.manifest(edges=_with(body, 1, index=2**32 - 1)))
+    for role in (1, 2):
+        g.check(f"all in role {role}", formats.manifest(edges=formats.manifest_edges(formats.ends(names), [role])))
+    for role in (4, 7, 128, 255):
+        g.check(f"role {role}", formats.manifest(edges=_with(body, 0, role=role)))
+    for field, value, name in [
+        ("epoch", 13, "epoch"),
+        ("first_round", 2_000_002, "first round"),
+        ("members", 100, "members"),
+        ("member_root", sha256(b"x"), "member root"),
+    ]:
+        g.check(f"{name} changed after signing", {**good, "body": {**body, "head": {**body["head"], field: value}}})
+    g.check("client changed after signing", {**good, "body": {**body, "client": "gw-3"}})
+    g.check("log index changed after signing", {**good, "body": {**body, "log_index": 42}})
+    g.check("own index changed after signing", {**good, "body": {**body, "index": 0}})
+    for field, value in [("index", 0), ("role", 3)]:
+        changed = {**body, "neighbours": _with(body, 1, **{field: value})}
+        g.check(f"a neighbour's {field} changed after signing", {**good, "body": changed})
+    fewer = [edge for edge in body["neighbours"] if edge["client"] != "gw-10"]
+    g.check("neighbour left out after signing", {**good, "body": {**body, "neighbours": fewer}})
+    content = m.MANIFEST_EDGES.encode(body["neighbours"])
+    without = m.EDGES.encode(formats.ends(names))
+    g.check("neighbours without index and role", encoded=swapped(encoded, content, without))
+    last = m.ManifestEdge.encode(body["neighbours"][-1])
+    g.check("a neighbour without a role", encoded=swapped(encoded, last, last[:-1]))
+    root = body["head"]["member_root"]
+    g.check("without a member root", encoded=swapped(encoded, root, b""))
     return g
+
+
+def _with(body, position, **changes):
+    """The neighbours of a manifest, one of them changed."""
+    return [{**edge, **changes} if i == position else edge for i, edge in enumerate(body["neighbours"])]
 
 
 def corrections():
@@ -229,7 +260,18 @@ def neighbourhoods():
     )
     good = formats.neighbourhood()
     g.common(good, m.EXIT, world.statement_key("gw-2"))
-    g.check("no neighbours is well formed", formats.neighbourhood(neighbours=[]))
+    g.check("no neighbours is well formed", formats.neighbourhood(neighbours=[], holders=[]))
+    g.check("no holders", formats.neighbourhood(holders=[]))
+    g.check("all are holders", formats.neighbourhood(holders=formats.THREE))
+    g.check("a holder that is no neighbour is well formed", formats.neighbourhood(holders=["gw-2"]))
+    g.check("holders not sorted", formats.neighbourhood(holders=["gw-10", "Zwinger.3"]))
+    g.check("a holder twice", formats.neighbourhood(holders=["gw-10", "gw-10"]))
+    for name, holders in [("added", formats.THREE), ("left out", ["gw-10"])]:
+        g.check(f"a holder {name} after signing", {**good, "body": {**good["body"], "holders": list(holders)}})
+    held = m.CLIENTS.encode(good["body"]["holders"])
+    hashes = m.EDGES.encode(formats.ends(formats.TWO))
+    g.check("without holders", encoded=swapped(g.kind.encode(good), held, b""))
+    g.check("holders with hashes", encoded=swapped(g.kind.encode(good), held, hashes))
     g.check("another package of the author", formats.neighbourhood(package=formats.end("gw-1", serial=2)["package"]))
     edges(g, good, g.kind.encode(good))
     g.check("own package changed after signing", {**good, "body": {**good["body"], "package": sha256(b"x")}})

@@ -45,7 +45,7 @@ def _net(n, edges, epoch, round_number, slots, readings):
     }, masked
 
 
-def _values(seed, slots):
+def reading_of(seed, slots):
     """Deterministic values of both signs within what a reading may hold (section 3.8)."""
     stream = chacha20_keystream(sha256(seed.encode()), bytes(12), 8 * slots)
     words = [int.from_bytes(stream[8 * i : 8 * i + 8], "little") for i in range(slots)]
@@ -73,7 +73,7 @@ def superpositions():
         g.accepted(name, **net, sum=[str(w) for w in total], signed_sum=[str(v) for v in expected])
 
     def readings(n, slots, seed):
-        return {c: _values(f"{seed} {c}", slots) for c in MEMBERS[:n]}
+        return {c: reading_of(f"{seed} {c}", slots) for c in MEMBERS[:n]}
 
     for n in (3, 4, 5, 6):
         check(f"complete graph of {n}, 3 slots", n, _complete(n), 12, 2_000_005, 3, readings(n, 3, "complete"))
@@ -161,7 +161,7 @@ def corrected():
 
     def check(name, n, edges, missing, slots=3, silent=()):
         epoch, round_number = 12, 2_000_005
-        readings = {c: None if c in silent else _values(f"corrected {c}", slots) for c in MEMBERS[:n]}
+        readings = {c: None if c in silent else reading_of(f"corrected {c}", slots) for c in MEMBERS[:n]}
         net, masked = _net(n, edges, epoch, round_number, slots, readings)
         rest = {
             c: correct(c, _edges_of(c, edges, epoch), round_number, words, missing)

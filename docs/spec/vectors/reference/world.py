@@ -146,6 +146,10 @@ def descriptor(**changes):
 
 DESCRIPTOR_HASH = descriptor_hash(descriptor())
 
+# The same net, had it chosen to correct by double masks.
+MASKED = descriptor(correction_mode=2, max_loss_permille=300)
+MASKED_HASH = descriptor_hash(MASKED)
+
 
 def package(client, **changes):
     value = {
@@ -168,6 +172,6 @@ def signed_package(client, chain=None, key=None, label=KEY_PACKAGE, **changes):
     }
 
 
-def identity(client):
+def identity(client, **changes):
     """(client id, key package hash) as the derivations want it."""
-    return client, package_hash(package(client))
+    return client, package_hash(package(client, **changes))
