@@ -50,6 +50,7 @@ fn measure() -> ExitCode {
         slots: vec![Slot::IMPORT, Slot::EXPORT, Slot::POWER],
         min_size: 4,
         degree: 8,
+        mode: "double-mask",
         max_power: 10_000_000,
     };
     let this = Program::this().unwrap();

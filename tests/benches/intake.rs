@@ -210,7 +210,7 @@ enum Kind {
     Plain,
 }
 
-/// A request ready to be written, and what its answer must be.
+/// A request ready to be written, and what its answer must begin with: signatures follow a receipt.
 struct Request {
     bytes: Vec<u8>,
     answer: Vec<u8>,
@@ -232,18 +232,25 @@ impl Connection {
             let read = self.stream.read(&mut piece).await.unwrap();
             assert!(read > 0, "the server hung up");
             self.buffer.extend_from_slice(&piece[..read]);
-            // The answer is known, so its place is, too: at the end, behind an empty line.
-            let Some(head) = self.buffer.len().checked_sub(request.answer.len()) else {
-                continue;
-            };
-            if self.buffer[..head].ends_with(b"\r\n\r\n") {
+            if body(&self.buffer).is_some() {
                 break;
             }
         }
         let shown = || String::from_utf8_lossy(&self.buffer).into_owned();
         assert!(self.buffer.starts_with(b"HTTP/1.1 200 "), "{}", shown());
-        assert!(self.buffer.ends_with(&request.answer), "{}", shown());
+        let body = body(&self.buffer).unwrap();
+        assert!(body.starts_with(&request.answer), "{}", shown());
     }
+}
+
+/// The body of a response, when it is all there.
+fn body(response: &[u8]) -> Option<&[u8]> {
+    let end = response.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let (head, body) = response.split_at(end);
+    let head = std::str::from_utf8(head).unwrap().to_ascii_lowercase();
+    let (_, length) = head.split_once("content-length: ")?;
+    let (length, _) = length.split_once("\r\n")?;
+    (body.len() >= length.parse().unwrap()).then_some(body)
 }
 
 struct Gateway {
@@ -366,6 +373,7 @@ impl Lab {
                     client: record.client,
                     package: record.package_hash(),
                     neighbours: around.collect::<ClientSet>(),
+                    holders: ClientSet::default(),
                 }
             })
             .collect();
@@ -375,11 +383,7 @@ impl Lab {
                 descriptor: descriptor.clone(),
                 authority: self.authority.clone(),
                 members: records.clone(),
-                epoch: EpochRecord {
-                    epoch: Epoch::new(1),
-                    first_round: self.round,
-                    members: members.clone(),
-                },
+                epoch: EpochRecord::new(Epoch::new(1), self.round, members.clone()),
             })
             .collect()
     }
@@ -448,6 +452,7 @@ impl Lab {
         bytes.push(5);
         bytes.extend(24_u16.to_be_bytes());
         bytes.extend(words(seed).flat_map(u64::to_be_bytes));
+        bytes.push(0); // no self-mask
         bytes
     }
 
@@ -456,6 +461,7 @@ impl Lab {
         let header = decoded.header();
         Receipt {
             net: header.net,
+            descriptor: header.descriptor,
             client: header.client,
             epoch: header.epoch,
             round: header.round,

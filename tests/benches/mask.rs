@@ -173,7 +173,7 @@ fn check(edges: &[EdgeKey], keys: &[[u8; 32]]) {
         }
     }
     let frame = mask(edges, round);
-    let FrameBody::Transmit(words) = frame.body() else {
+    let FrameBody::Transmit { words, .. } = frame.body() else {
         unreachable!("a masked reading is transmitted");
     };
     assert_eq!(words.to_stored(), sum, "not the same keystream");

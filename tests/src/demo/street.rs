@@ -64,6 +64,7 @@ impl Street {
             min_size: 4,
             // All are neighbours of all: what a net of up to a hundred should be.
             degree: 100,
+            mode: "double-mask",
             max_power,
         };
         Ok((

@@ -59,6 +59,8 @@ pub struct NetPlan {
     pub min_size: u32,
     /// Neighbours that each member draws.
     pub degree: u16,
+    /// How the net corrects, as the command line names it.
+    pub mode: &'static str,
     /// Largest power that a gateway believes its meter, in W.
     pub max_power: u64,
 }
@@ -94,9 +96,11 @@ impl NetPlan {
             ("--submit-window", window.clone()),
             ("--correction-window", window),
             ("--min-size", self.min_size.to_string()),
+            ("--mode", self.mode.to_owned()),
             ("--degree", self.degree.to_string()),
-            ("--threshold", "3".to_owned()),
-            ("--max-loss", "200".to_owned()),
+            // Three fifths: three out of the four others in a net of five.
+            ("--threshold", (self.degree * 3).div_ceil(5).to_string()),
+            ("--max-loss", "250".to_owned()),
             ("--gateway-ca", path(ca)),
             ("--signing-key", path(&provider.signing_key)),
             ("--store", path(store)),

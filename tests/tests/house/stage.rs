@@ -35,6 +35,7 @@ impl Stage {
             slots: vec![Slot::IMPORT, Slot::EXPORT, Slot::POWER],
             min_size: 4,
             degree: 100,
+            mode: "double-mask",
             max_power: 10_000_000,
         };
         let folder = tempfile::tempdir().unwrap();
