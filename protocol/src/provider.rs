@@ -5,6 +5,7 @@
 //! [`Provider::restore`] if that fails: it is ahead of the store then.
 
 mod epochs;
+mod in_force;
 mod masked;
 mod members;
 mod presence;
@@ -13,7 +14,9 @@ mod refusal;
 mod rounds;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use in_force::InForce;
 use presence::Presence;
 pub use record::{
     Answer, AnswerRecord, CorrectionRecord, EpochMember, EpochRecord, FrameRecord, MemberRecord,
@@ -108,7 +111,7 @@ pub struct Provider {
     setup: Setup,
     members: BTreeMap<ClientId, MemberRecord>,
     /// Ascending by first round; the earliest is the one in force in the last final round.
-    epochs: Vec<EpochRecord>,
+    epochs: Vec<Arc<InForce>>,
     rounds: BTreeMap<Round, RoundState>,
     last_final: Option<Round>,
     /// The latest round whose epoch is fixed.
@@ -152,7 +155,7 @@ impl Provider {
                 .into_iter()
                 .map(|member| (member.client, member))
                 .collect(),
-            epochs,
+            epochs: epochs.into_iter().map(InForce::new).map(Arc::new).collect(),
             rounds: BTreeMap::new(),
             last_final: snapshot.last_final,
             decided,
@@ -270,6 +273,10 @@ impl Provider {
 
     /// The epoch in force in `round`.
     pub fn epoch_at(&self, round: Round) -> Option<&EpochRecord> {
+        self.in_force(round).map(|epoch| &***epoch)
+    }
+
+    fn in_force(&self, round: Round) -> Option<&Arc<InForce>> {
         self.epochs
             .iter()
             .rev()
