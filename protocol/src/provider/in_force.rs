@@ -154,3 +154,80 @@ fn narrow(index: usize) -> u32 {
 fn widen(index: u32) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key_agreement::KeyPackageHash;
+    use crate::provider::EpochMember;
+    use crate::round::{Epoch, Round};
+
+    fn id(number: usize) -> ClientId {
+        format!("m{number:02}").parse().unwrap()
+    }
+
+    /// `drawn[i]` are those whom member i drew; `others` are neighbours that are no members.
+    fn epoch(drawn: &[Vec<usize>], others: &[ClientId]) -> InForce {
+        let members = (0..drawn.len()).map(|own| {
+            let drawers = (0..drawn.len()).filter(|peer| drawn[*peer].contains(&own));
+            let peers = drawn[own].iter().copied().chain(drawers).map(id);
+            EpochMember {
+                client: id(own),
+                package: KeyPackageHash::from_bytes([0; 32]),
+                neighbours: peers.chain(others.iter().copied()).collect(),
+                holders: drawn[own].iter().copied().map(id).collect(),
+            }
+        });
+        InForce::new(EpochRecord::new(
+            Epoch::new(1),
+            Round::new(1),
+            members.collect(),
+        ))
+    }
+
+    /// Draws that differ from member to member.
+    fn drawn(members: usize) -> Vec<Vec<usize>> {
+        let of = |own: usize| {
+            let peers = (1..=3).map(|step| (own + step * step * 2) % members);
+            peers.filter(|peer| *peer != own).collect()
+        };
+        (0..members).map(of).collect()
+    }
+
+    #[test]
+    fn dealers_are_those_present_who_drew_a_member_with_its_position() {
+        let drawn = drawn(23);
+        let epoch = epoch(&drawn, &["a".parse().unwrap(), "z".parse().unwrap()]);
+        let mut present = MemberBits::none(23);
+        (0..23)
+            .filter(|i| i % 5 != 0)
+            .for_each(|i| present.insert(i));
+        for holder in 0..23 {
+            let expected = (0..23)
+                .filter(|dealer| dealer % 5 != 0)
+                .filter_map(|dealer| {
+                    let holders = epoch.members[dealer].holders.as_slice();
+                    Some((dealer, holders.binary_search(&id(holder)).ok()?))
+                });
+            let got = epoch.dealers_of(holder, &present);
+            let got: Vec<_> = got.map(|d| (d.index(), d.position())).collect();
+            assert_eq!(got, expected.collect::<Vec<_>>(), "holder {holder}");
+        }
+        assert_eq!(epoch.dealers_of(23, &present).count(), 0);
+    }
+
+    #[test]
+    fn those_present_hold_together_by_edges_among_each_other() {
+        // A ring: without one it holds together, without two that are no neighbours it does not.
+        let ring: Vec<Vec<usize>> = (0..8).map(|own| vec![(own + 1) % 8]).collect();
+        let epoch = epoch(&ring, &["z".parse().unwrap()]);
+        let without =
+            |gone: &[usize]| epoch.holds_together(&gone.iter().copied().map(id).collect());
+        assert!(without(&[]));
+        assert!(without(&[3]));
+        assert!(without(&[3, 4]));
+        assert!(!without(&[3, 5]));
+        assert!(without(&[0, 1, 2, 3, 4, 5, 6]));
+        assert!(!without(&[0, 1, 2, 3, 4, 5, 6, 7]), "nobody");
+    }
+}
