@@ -5,7 +5,7 @@
 //! - *Ours* has one server, which may lie: it learns a single reading only together with enough of a
 //!   member's holders. It bears the loss of members, at the price of rosters and answers. Whether a reading
 //!   is in a sensible range it does not check.
-//! - *Prio3Sum* (crate `prio`) has two servers. Readings stay hidden as long as one of them is honest, the
+//! - *Prio3* (its `Prio3Sum`, crate `prio`) has two servers. Readings stay hidden as long as one of them is honest, the
 //!   sum is right if both are. Each reading is proved to be within its range. A lost member costs
 //!   nothing, and there is one message from each.
 //! - *Paillier* (crate `fast-paillier`) needs somebody trusted who holds the decryption key: it can

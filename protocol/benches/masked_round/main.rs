@@ -26,6 +26,7 @@ mod net;
 #[path = "../../../tests/src/ratio.rs"]
 #[allow(
     dead_code,
+    unreachable_pub,
     unused_imports,
     reason = "shared with benchmarks that need more of it"
 )]

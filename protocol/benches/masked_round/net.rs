@@ -66,9 +66,9 @@ impl Net {
         let drawn = draw(plan, &fates, &mut rng);
         let mut neighbours = drawn.clone();
         for (member, drawn) in (0..).zip(&drawn) {
-            drawn
-                .iter()
-                .for_each(|peer| neighbours[*peer as usize].push(member));
+            for peer in drawn {
+                neighbours[*peer as usize].push(member);
+            }
         }
         for list in &mut neighbours {
             list.sort_unstable();
