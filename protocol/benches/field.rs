@@ -2,21 +2,21 @@
 //!
 //! They do not do the same, so the figures are not those of equals:
 //!
-//! - *Ours* has one server, which may lie: it learns a single reading only together with enough of a
-//!   member's holders. It bears the loss of members, at the price of rosters and answers. Whether a reading
-//!   is in a sensible range it does not check.
-//! - *Prio3* (its `Prio3Sum`, crate `prio`) has two servers. Readings stay hidden as long as one of them is honest, the
-//!   sum is right if both are. Each reading is proved to be within its range. A lost member costs
-//!   nothing, and there is one message from each.
+//! - *Ours* has one server, which may lie: it learns a single reading only together with enough of
+//!   a member's holders. It bears the loss of members, at the price of rosters and answers. Whether
+//!   a reading is in a sensible range it does not check.
+//! - *Prio3* (its `Prio3Sum`, crate `prio`) has two servers. Readings stay hidden as long as one of
+//!   them is honest, the sum is right if both are. Each reading is proved to be within its range. A
+//!   lost member costs nothing, and there is one message from each.
 //! - *Paillier* (crate `fast-paillier`) needs somebody trusted who holds the decryption key: it can
 //!   decrypt each report as well as the sum. Nothing about a reading is proved.
 //!
-//! Compared are processor time on one core and bytes of payload. Left out on all sides: TLS, HTTP, the
-//! store, receipts, agreeing on keys, and the final step for a whole sum. Ours carries 3 values, the
-//! others one of 32 bits. The time of our provider is for what a report takes of a round: unpacking its
-//! frame and its two answers, checking its shares, recovering its mask; `masked_round` measures
-//! whole rounds. Paillier has a modulus of 2048 bits and runs over num-bigint in portable Rust; over
-//! GMP it is several times as fast.
+//! Compared are processor time on one core and bytes of payload. Left out on all sides: TLS, HTTP,
+//! the store, receipts, agreeing on keys, and the final step for a whole sum. Ours carries 3 values,
+//! the others one of 32 bits. The time of our provider is for what a report takes of a round:
+//! unpacking its frame and its two answers, checking its shares, recovering its mask;
+//! `masked_round` measures whole rounds. Paillier has a modulus of 2048 bits and runs over num-bigint
+//! in portable Rust; a library with assembly would be faster, by how much is not measured here.
 //!
 //! `cargo bench -p dcnet-protocol --bench field`
 
