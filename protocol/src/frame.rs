@@ -131,6 +131,21 @@ impl ClearFrame {
         let pad = Pad::of(edges, self.header.epoch, self.header.round, slots);
         self.mask(pad)
     }
+
+    /// The same under a self-mask as well.
+    ///
+    /// # Errors
+    /// As [`ClearFrame::double_mask`].
+    #[cfg(feature = "exposed")]
+    pub fn double_mask_under(
+        self,
+        edges: &[EdgeKey],
+        slots: usize,
+        mask: DealtMask,
+    ) -> Result<MaskedFrame, MaskError> {
+        let pad = Pad::of(edges, self.header.epoch, self.header.round, slots);
+        self.double_mask(pad, mask)
+    }
 }
 
 /// A local superposition with its header.
@@ -290,6 +305,31 @@ impl Frame {
     pub(crate) fn pads(mut header: FrameHeader, roster: RosterHash, pad: Pad) -> Self {
         header.transmission = false;
         let words = Superposition::masked(None, &pad);
+        let body = FrameBody::Pads { roster, words };
+        Self { header, body }
+    }
+
+    /// The frame of notification 6 with the pads of `edges`, for benchmarks.
+    #[cfg(feature = "exposed")]
+    pub fn pads_under(
+        header: FrameHeader,
+        roster: RosterHash,
+        edges: &[EdgeKey],
+        slots: usize,
+    ) -> Self {
+        let pad = Pad::of(edges, header.epoch, header.round, slots);
+        Self::pads(header, roster, pad)
+    }
+
+    /// The frame of notification 6 with these words, for benchmarks of nets that are too large for
+    /// key agreement.
+    #[cfg(feature = "exposed")]
+    pub fn pads_for_benchmarks(
+        mut header: FrameHeader,
+        roster: RosterHash,
+        words: Superposition,
+    ) -> Self {
+        header.transmission = false;
         let body = FrameBody::Pads { roster, words };
         Self { header, body }
     }

@@ -5,6 +5,7 @@
 //! [`Provider::restore`] if that fails: it is ahead of the store then.
 
 mod epochs;
+mod in_force;
 mod log;
 mod masked;
 mod members;
@@ -14,7 +15,9 @@ mod refusal;
 mod rounds;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use in_force::InForce;
 pub use log::MOST_LISTED;
 use log::MembershipLog;
 use presence::Presence;
@@ -116,7 +119,7 @@ pub struct Provider {
     setup: Setup,
     members: BTreeMap<ClientId, MemberRecord>,
     /// Ascending by first round; the earliest is the one in force in the last final round.
-    epochs: Vec<EpochRecord>,
+    epochs: Vec<Arc<InForce>>,
     rounds: BTreeMap<Round, RoundState>,
     membership: MembershipLog,
     last_final: Option<Round>,
@@ -163,7 +166,7 @@ impl Provider {
                 .into_iter()
                 .map(|member| (member.client, member))
                 .collect(),
-            epochs,
+            epochs: epochs.into_iter().map(InForce::new).map(Arc::new).collect(),
             rounds: BTreeMap::new(),
             membership: MembershipLog::new(log, std::mem::take(&mut snapshot.draw_lists)),
             last_final: snapshot.last_final,
@@ -282,6 +285,10 @@ impl Provider {
 
     /// The epoch in force in `round`.
     pub fn epoch_at(&self, round: Round) -> Option<&EpochRecord> {
+        self.in_force(round).map(|epoch| &***epoch)
+    }
+
+    fn in_force(&self, round: Round) -> Option<&Arc<InForce>> {
         self.epochs
             .iter()
             .rev()

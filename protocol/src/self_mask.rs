@@ -231,6 +231,14 @@ impl DealtMask {
         &self.words
     }
 
+    /// Its words and what goes along with the frame, for benchmarks: these make frames of nets that
+    /// are too large for key agreement.
+    #[cfg(feature = "exposed")]
+    pub fn expose_for_benchmarks(&self) -> (Vec<u64>, SelfMask) {
+        let words = self.words.iter().map(|word| word.get()).collect();
+        (words, self.wire.clone())
+    }
+
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }

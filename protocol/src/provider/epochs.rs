@@ -1,7 +1,9 @@
 //! Epochs: from the members' statements to the graph in force, announced in manifests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::in_force::InForce;
 use super::{EpochMember, EpochRecord, MemberRecord, Provider, Record};
 use crate::descriptor::CorrectionMode;
 use crate::key_agreement::KeyPackageHash;
@@ -48,13 +50,13 @@ impl Provider {
         if settled && current.map_or(&[][..], |epoch| &epoch.members) == members.as_slice() {
             return records;
         }
-        let before = current.map(EpochRecord::clients).unwrap_or_default();
+        let before = current.map(|epoch| epoch.clients()).unwrap_or_default();
         let epoch = current.map_or(Epoch::new(1), |epoch| epoch.epoch.next());
         let mut record = EpochRecord::new(epoch, round, members);
         records.extend(self.set_active(&record));
         records.extend(self.log_epoch(&mut record));
         records.extend(self.announce(&record, &before));
-        self.epochs.push(record.clone());
+        self.epochs.push(Arc::new(InForce::new(record.clone())));
         self.drop_past_epochs();
         records.push(Record::Epoch(record));
         records

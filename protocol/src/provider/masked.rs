@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use super::in_force::InForce;
 use super::{
-    Answer, AnswerRecord, EpochRecord, FrameRecord, Provider, Record, Refusal, RosterRecord,
-    RoundStatus, WrongShare,
+    Answer, AnswerRecord, EpochMember, EpochRecord, FrameRecord, Provider, Record, Refusal,
+    RosterRecord, RoundStatus, WrongShare,
 };
 use crate::frame::FrameHeader;
 use crate::names::{ClientId, ClientSet};
@@ -23,8 +24,18 @@ const PAD_STEPS: u8 = 3;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Steps {
     /// Ascending by step.
-    rosters: Vec<RosterRecord>,
-    answers: BTreeMap<(u8, ClientId), AnswerRecord>,
+    rosters: Vec<Shown>,
+    /// By step.
+    answers: BTreeMap<u8, BTreeMap<ClientId, AnswerRecord>>,
+}
+
+/// A roster that was shown, with what every answer to it is compared with.
+#[derive(Debug, Clone)]
+struct Shown {
+    record: RosterRecord,
+    hash: RosterHash,
+    /// Members in it.
+    present: usize,
 }
 
 /// The sum of a round and what was noticed on the way.
@@ -38,33 +49,42 @@ pub(super) struct Unmasked {
 
 impl Steps {
     pub(super) fn restore_roster(&mut self, record: RosterRecord) {
-        self.rosters.push(record);
-        self.rosters.sort_by_key(|record| record.step);
-    }
-
-    pub(super) fn restore_answer(&mut self, record: AnswerRecord) {
-        self.answers.insert((record.step, record.client), record);
+        let body = record.roster.unverified();
+        self.rosters.push(Shown {
+            hash: body.hash(),
+            present: body.present().count(),
+            record,
+        });
+        self.rosters.sort_by_key(|shown| shown.record.step);
     }
 
     pub(super) fn last(&self) -> Option<&RosterRecord> {
-        self.rosters.last()
+        self.rosters.last().map(|shown| &shown.record)
     }
 
     /// The first roster behind `step`.
     pub(super) fn behind(&self, step: u8) -> Option<&RosterRecord> {
-        self.rosters.iter().find(|record| record.step > step)
+        let mut records = self.rosters.iter().map(|shown| &shown.record);
+        records.find(|record| record.step > step)
     }
 
     pub(super) fn answer(&self, step: u8, client: ClientId) -> Option<&AnswerRecord> {
-        self.answers.get(&(step, client))
+        self.answers.get(&step)?.get(&client)
     }
 
     pub(super) fn answers(&self) -> impl Iterator<Item = &AnswerRecord> {
-        self.answers.values()
+        self.answers.values().flat_map(BTreeMap::values)
     }
 
     pub(super) fn insert(&mut self, record: AnswerRecord) {
-        self.answers.insert((record.step, record.client), record);
+        let of_step = self.answers.entry(record.step).or_default();
+        of_step.insert(record.client, record);
+    }
+
+    /// Whether `client` has sent these bytes in any step.
+    fn has_answer(&self, client: ClientId, hash: [u8; 32]) -> bool {
+        let mut steps = self.answers.values();
+        steps.any(|step| step.get(&client).is_some_and(|answer| answer.hash == hash))
     }
 
     /// Answers hold share keys: they go with the frames.
@@ -73,7 +93,26 @@ impl Steps {
     }
 
     fn answered(&self, step: u8) -> usize {
-        self.answers.keys().filter(|(of, _)| *of == step).count()
+        self.answers.get(&step).map_or(0, BTreeMap::len)
+    }
+
+    /// The share keys that were told in answer to `last`: for each member of the epoch those of its
+    /// own shares, each with its holder's position.
+    fn told_keys(&self, last: &RosterRecord, epoch: &InForce) -> Vec<Vec<(usize, ShareKey)>> {
+        let present = last.roster.unverified().present();
+        let mut told = vec![Vec::new(); epoch.members.len()];
+        for answer in self.answers.get(&last.step).into_iter().flatten() {
+            let (holder, answer) = (epoch.index(answer.0), &answer.1.answer);
+            let (Some(holder), Answer::Reveal(keys)) = (holder, answer) else {
+                continue;
+            };
+            for (dealer, key) in epoch.dealers_of(holder, present).zip(keys) {
+                if let Some(told) = told.get_mut(dealer.index()) {
+                    told.push((dealer.position(), *key));
+                }
+            }
+        }
+        told
     }
 
     /// Those of the last roster; everybody before the first.
@@ -100,7 +139,7 @@ impl Provider {
     }
 
     /// The submission window is over, or everybody is here: the first roster.
-    pub(super) fn open_roster(&mut self, round: Round, epoch: &EpochRecord) -> Vec<Record> {
+    pub(super) fn open_roster(&mut self, round: Round, epoch: &InForce) -> Vec<Record> {
         let frames = self.rounds.get(&round).map(|state| &state.frames);
         let mut present = MemberBits::none(epoch.members.len());
         for index in frames
@@ -116,17 +155,17 @@ impl Provider {
 
     /// What is due about the rosters of `round` at `now`.
     pub(super) fn advance(&mut self, now: UnixTime, round: Round) -> Vec<Record> {
-        let Some(epoch) = self.epoch_at(round).cloned() else {
+        let Some(epoch) = self.in_force(round).cloned() else {
             return Vec::new();
         };
         let Some(state) = self.rounds.get(&round) else {
             return Vec::new();
         };
-        let Some(last) = state.steps.last() else {
+        let Some(last) = state.steps.rosters.last() else {
             return Vec::new();
         };
-        let (step, roster) = (last.step, last.roster.unverified());
-        let all = state.steps.answered(step) == roster.present().count();
+        let (step, roster) = (last.record.step, last.record.roster.unverified());
+        let all = state.steps.answered(step) == last.present;
         if roster.reveal() {
             let over = now >= self.schedule().correction_deadline(round);
             return if all || over {
@@ -166,7 +205,7 @@ impl Provider {
     fn show(
         &mut self,
         round: Round,
-        epoch: &EpochRecord,
+        epoch: &InForce,
         (step, reveal): (u8, bool),
         present: MemberBits,
     ) -> Vec<Record> {
@@ -207,7 +246,7 @@ impl Provider {
     }
 
     /// The round ends without a sum; who is outside the last roster is missing.
-    fn fail(&mut self, round: Round, status: RoundStatus, epoch: &EpochRecord) -> Vec<Record> {
+    fn fail(&mut self, round: Round, status: RoundStatus, epoch: &InForce) -> Vec<Record> {
         let missing = self.missing(round, epoch);
         self.end(round, status, epoch, missing)
     }
@@ -243,12 +282,12 @@ impl Provider {
             return Err(Refusal::TooLate { round, deadline });
         }
         let state = self.rounds.get(&round);
-        let Some(shown) = state.and_then(|state| state.steps.last()) else {
+        let Some(shown) = state.and_then(|state| state.steps.rosters.last()) else {
             return Err(Refusal::NoCorrection { round });
         };
-        let (step, body) = (shown.step, shown.roster.unverified());
+        let (step, body) = (shown.record.step, shown.record.roster.unverified());
         let epoch = self
-            .epoch_at(round)
+            .in_force(round)
             .ok_or(Refusal::NotActive { client, round })?;
         let index = epoch
             .index(&client)
@@ -263,13 +302,13 @@ impl Provider {
         if !body.present().contains(index) {
             return Err(Refusal::NotAsked { client, round });
         }
-        if body.hash() != roster || body.reveal() != matches!(answer, Answer::Reveal(_)) {
+        if shown.hash != roster || body.reveal() != matches!(answer, Answer::Reveal(_)) {
             return Err(Refusal::DifferentRoster { round });
         }
         if state.is_some_and(|state| state.steps.answer(step, client).is_some()) {
             return Err(Refusal::DifferentFrame { client, round });
         }
-        self.check_answer(epoch, body.present(), client, &answer)?;
+        self.check_answer(epoch, body.present(), index, &answer)?;
         let record = AnswerRecord {
             round,
             step,
@@ -288,8 +327,7 @@ impl Provider {
         let Some(state) = self.rounds.get(&round) else {
             return false;
         };
-        let mut answers = state.steps.answers();
-        answers.any(|answer| answer.client == client && answer.hash == hash)
+        state.steps.has_answer(client, hash)
             || state
                 .finished
                 .as_ref()
@@ -298,9 +336,9 @@ impl Provider {
 
     fn check_answer(
         &self,
-        epoch: &EpochRecord,
+        epoch: &InForce,
         present: &MemberBits,
-        client: ClientId,
+        index: usize,
         answer: &Answer,
     ) -> Result<(), Refusal> {
         match answer {
@@ -311,7 +349,7 @@ impl Provider {
                 }
             }
             Answer::Reveal(keys) => {
-                let expected = dealers_of(epoch, client, present).count();
+                let expected = epoch.dealers_of(index, present).count();
                 let got = keys.len();
                 if expected != got {
                     return Err(Refusal::ShareKeys { expected, got });
@@ -322,36 +360,39 @@ impl Provider {
     }
 
     /// Takes all masks and pads off the frames of the last roster.
-    pub(super) fn unmask(&self, round: Round, epoch: &EpochRecord) -> Unmasked {
+    pub(super) fn unmask(&self, round: Round, epoch: &InForce) -> Unmasked {
         let slots = self.setup.descriptor.slots().len();
         let mut sum = Superposition::zero(slots);
         let (mut wrong, mut unrecovered, mut at_fault) = (Vec::new(), Vec::new(), Vec::new());
-        let Some(state) = self.rounds.get(&round) else {
+        let state = self.rounds.get(&round);
+        let Some((state, last)) = state.and_then(|state| Some((state, state.steps.last()?))) else {
             return Unmasked {
                 sum: Err(ClientSet::default()),
                 wrong,
                 at_fault: ClientSet::default(),
             };
         };
-        let members = state.steps.members(epoch);
-        let told = self.told_keys(round, epoch, &members);
-        let nothing = Vec::new();
-        for client in &members {
-            let Some(frame) = state.frames.get(client) else {
+        let present = last.roster.unverified().present();
+        let told = state.steps.told_keys(last, epoch);
+        for (index, keys) in told.iter().enumerate() {
+            let member = epoch.members.get(index).filter(|_| present.contains(index));
+            let frame = member.and_then(|member| state.frames.get(&member.client));
+            let (Some(member), Some(frame)) = (member, frame) else {
                 continue;
             };
-            let keys = told.get(client).unwrap_or(&nothing);
             let before = wrong.len();
-            if let Err(error) = self.unmask_one(epoch, frame, keys, &mut sum, &mut wrong) {
-                unrecovered.push(*client);
+            if let Err(error) = self.unmask_one(member, frame, keys, &mut sum, &mut wrong) {
+                unrecovered.push(member.client);
                 if error == RecoveryError::Commitment || wrong.len() > before {
-                    at_fault.push(*client);
+                    at_fault.push(member.client);
                 }
             }
         }
         for answer in state.steps.answers() {
             if let Answer::Pads(pads) = &answer.answer
-                && members.contains(&answer.client)
+                && epoch
+                    .index(&answer.client)
+                    .is_some_and(|index| present.contains(index))
             {
                 sum.subtract_words(pads.words());
             }
@@ -371,19 +412,19 @@ impl Provider {
 
     fn unmask_one(
         &self,
-        epoch: &EpochRecord,
+        member: &EpochMember,
         frame: &FrameRecord,
         keys: &[(usize, ShareKey)],
         sum: &mut Superposition,
         wrong: &mut Vec<WrongShare>,
     ) -> Result<(), RecoveryError> {
-        let (Some(mask), Some(member)) = (&frame.mask, epoch.get(&frame.client)) else {
+        let Some(mask) = &frame.mask else {
             return Err(RecoveryError::Commitment);
         };
         let place = Place {
             descriptor: self.setup.descriptor.hash(),
             client: frame.client,
-            epoch: epoch.epoch,
+            epoch: frame.epoch,
             round: frame.round,
         };
         let slots = self.setup.descriptor.slots().len();
@@ -402,35 +443,6 @@ impl Provider {
         Ok(())
     }
 
-    /// The share keys that were told, by dealer, each with its holder's position.
-    fn told_keys(
-        &self,
-        round: Round,
-        epoch: &EpochRecord,
-        members: &ClientSet,
-    ) -> BTreeMap<ClientId, Vec<(usize, ShareKey)>> {
-        let mut told: BTreeMap<ClientId, Vec<(usize, ShareKey)>> = BTreeMap::new();
-        let state = self.rounds.get(&round);
-        let Some((state, last)) = state.and_then(|state| Some((state, state.steps.last()?))) else {
-            return told;
-        };
-        let present = last.roster.unverified().present();
-        for holder in members {
-            let answer = state.steps.answer(last.step, *holder);
-            let Some(Answer::Reveal(keys)) = answer.map(|answer| &answer.answer) else {
-                continue;
-            };
-            for (dealer, key) in dealers_of(epoch, *holder, present).zip(keys) {
-                let holders = epoch.get(&dealer).map(|member| &member.holders);
-                let position = holders.and_then(|h| h.as_slice().binary_search(holder).ok());
-                if let Some(position) = position {
-                    told.entry(dealer).or_default().push((position, *key));
-                }
-            }
-        }
-        told
-    }
-
     /// Members of the last roster that have not answered it.
     pub(super) fn unanswered(&self, round: Round, epoch: &EpochRecord) -> ClientSet {
         let Some(state) = self.rounds.get(&round) else {
@@ -445,20 +457,4 @@ impl Provider {
             .filter(|c| state.steps.answer(last.step, **c).is_none());
         silent.copied().collect()
     }
-}
-
-/// Those among `present` who drew `holder`, ascending.
-fn dealers_of<'a>(
-    epoch: &'a EpochRecord,
-    holder: ClientId,
-    present: &'a MemberBits,
-) -> impl Iterator<Item = ClientId> + 'a {
-    let neighbours = epoch.get(&holder).into_iter();
-    let neighbours = neighbours.flat_map(|member| member.neighbours.iter());
-    neighbours.copied().filter(move |peer| {
-        let index = epoch.index(peer);
-        let dealer = index.and_then(|index| epoch.members.get(index));
-        index.is_some_and(|index| present.contains(index))
-            && dealer.is_some_and(|dealer| dealer.holders.contains(&holder))
-    })
 }

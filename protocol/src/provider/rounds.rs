@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::in_force::InForce;
 use super::masked::Steps;
 use super::{
     CorrectionRecord, EpochRecord, FrameRecord, Provider, Record, Refusal, RoundOutcome,
@@ -77,7 +78,7 @@ impl Provider {
         }
         for answer in answers {
             let state = self.rounds.entry(answer.round).or_default();
-            state.steps.restore_answer(answer);
+            state.steps.insert(answer);
         }
         for frame in frames {
             self.rounds
@@ -182,7 +183,7 @@ impl Provider {
 
     /// Everybody is here.
     fn complete(&mut self, round: Round) -> Vec<Record> {
-        match self.epoch_at(round).cloned() {
+        match self.in_force(round).cloned() {
             Some(epoch) if self.is_double_mask() => self.open_roster(round, &epoch),
             _ => self.finalise(round),
         }
@@ -345,7 +346,7 @@ impl Provider {
     fn close(&mut self, now: UnixTime, round: Round) -> Vec<Record> {
         let schedule = self.setup.descriptor.schedule();
         let Some(epoch) = self
-            .epoch_at(round)
+            .in_force(round)
             .filter(|epoch| !epoch.members.is_empty())
             .cloned()
         else {
@@ -381,7 +382,7 @@ impl Provider {
             return self.end(round, RoundStatus::Unanswered, &epoch, missing);
         }
         if self.is_double_mask() {
-            return if holds_together(&epoch, &missing) {
+            return if epoch.holds_together(&missing) {
                 self.open_roster(round, &epoch)
             } else {
                 self.end(round, RoundStatus::GraphBroken, &epoch, missing)
@@ -432,7 +433,7 @@ impl Provider {
 
     /// All that can come has come: forms the sum, or says why there is none.
     pub(super) fn finalise(&mut self, round: Round) -> Vec<Record> {
-        let Some(epoch) = self.epoch_at(round).cloned() else {
+        let Some(epoch) = self.in_force(round).cloned() else {
             return Vec::new();
         };
         if self.is_double_mask() {
@@ -471,7 +472,7 @@ impl Provider {
         &mut self,
         round: Round,
         status: RoundStatus,
-        epoch: &EpochRecord,
+        epoch: &InForce,
         missing: ClientSet,
     ) -> Vec<Record> {
         let Summed {
@@ -538,7 +539,7 @@ impl Provider {
     }
 
     /// The sum, if the round is to have one, or why there is none after all.
-    fn summed(&self, round: Round, status: RoundStatus, epoch: &EpochRecord) -> Summed {
+    fn summed(&self, round: Round, status: RoundStatus, epoch: &InForce) -> Summed {
         let mut summed = Summed {
             status,
             sum: None,
@@ -606,33 +607,6 @@ struct Summed {
     wrong_shares: Vec<WrongShare>,
     unrecovered: ClientSet,
     at_fault: ClientSet,
-}
-
-/// Whether those present are connected by edges among each other: otherwise each part would have a
-/// sum of its own. By index, without building a graph: this runs between deadline and roster.
-fn holds_together(epoch: &EpochRecord, missing: &ClientSet) -> bool {
-    let gone = |client: &ClientId| missing.contains(client);
-    let Some(start) = epoch
-        .members
-        .iter()
-        .position(|member| !gone(&member.client))
-    else {
-        return false;
-    };
-    let mut seen = vec![false; epoch.members.len()];
-    let mut ahead = vec![start];
-    let mut reached = 0;
-    while let Some(index) = ahead.pop() {
-        match seen.get_mut(index) {
-            Some(seen) if !*seen => *seen = true,
-            _ => continue,
-        }
-        reached += 1;
-        let neighbours = epoch.members.get(index).map(|member| &member.neighbours);
-        let there = neighbours.into_iter().flatten().filter(|peer| !gone(peer));
-        ahead.extend(there.filter_map(|peer| epoch.index(peer)));
-    }
-    reached == epoch.members.len() - missing.len()
 }
 
 fn graph_of(epoch: &EpochRecord) -> Adjacency {
