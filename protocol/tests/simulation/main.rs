@@ -15,8 +15,11 @@
 mod accidents;
 mod masked;
 mod pki;
+mod recorder;
 mod store;
 mod sweeps;
+#[path = "../view/mod.rs"]
+mod view;
 mod world;
 
 use dcnet_protocol::membership::MemberStatus;
