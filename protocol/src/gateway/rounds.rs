@@ -351,7 +351,9 @@ impl Gateway {
             neighbours,
             members: manifest.map_or(0, InForce::members),
             min_size: self.min_size(),
-            allowed: self.setup.policy.allow_resend,
+            // Beside share keys, what is resent would show a frame without any mask.
+            allowed: self.setup.policy.allow_resend
+                && self.setup.descriptor.correction_mode() == CorrectionMode::Resend,
         }
     }
 

@@ -13,6 +13,7 @@
 )]
 
 mod accidents;
+mod liar;
 mod masked;
 mod pki;
 mod recorder;

@@ -18,6 +18,8 @@ use crate::store::Store;
 
 #[path = "world/network.rs"]
 mod network;
+#[path = "stage.rs"]
+pub(crate) mod stage;
 
 const INTERVAL_S: u32 = 20;
 pub(crate) const STEP_MILLIS: u64 = 500;
@@ -423,6 +425,17 @@ impl World {
         } else {
             self.input(member, gateway::Input::Retry);
         }
+    }
+
+    /// What a running gateway does about an input at a time.
+    pub(crate) fn handle(
+        &mut self,
+        member: usize,
+        clock: UnixTime,
+        input: gateway::Input,
+    ) -> Vec<gateway::Output> {
+        let running = self.nodes[member].running.as_mut().unwrap();
+        running.handle(clock, input, &mut self.rng)
     }
 
     fn random_reading(&mut self) -> Reading {
