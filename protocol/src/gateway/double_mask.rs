@@ -15,8 +15,9 @@ use crate::roster::{MemberBits, Roster};
 use crate::round::{Round, UnixTime};
 use crate::signature::Signed;
 
-/// Rosters of a round that are kept: more than a provider has steps.
-const MAX_SEEN: usize = 8;
+/// Beyond so many rosters of a round, further ones that were refused are not kept. Those that were
+/// answered always are, one for each step: what a later one may ask follows from them.
+const MAX_REFUSED: usize = 8;
 
 impl Gateway {
     /// The provider shows a roster.
@@ -208,7 +209,8 @@ impl Gateway {
 
     fn note(&mut self, signed: &Signed<Roster>, answer: Option<Vec<u8>>) {
         let rosters = &mut self.state.body.rosters;
-        if rosters.round != signed.unverified().round() || rosters.seen.len() >= MAX_SEEN {
+        let full = answer.is_none() && rosters.seen.len() >= MAX_REFUSED;
+        if rosters.round != signed.unverified().round() || full {
             return;
         }
         let answer = answer.map(AnswerBytes);

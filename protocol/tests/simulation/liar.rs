@@ -161,7 +161,7 @@ impl Net {
         if answered && self.dice.chance(20) {
             // Stopped and started again: it says the same.
             let again = self.stage.restart(member);
-            assert!(again.frames.contains(&said.frames[0]));
+            assert!(again.frames.contains(&said.frames[0]), "step {step}");
         }
         answered
     }
@@ -171,8 +171,8 @@ impl Net {
         for member in self.honest() {
             let mut gone = BTreeSet::new();
             let steps = u8::try_from(self.dice.between(0, 12)).unwrap();
-            for step in 0..=steps {
-                let reveal = step == steps || self.dice.chance(5);
+            for step in 1..=steps + 1 {
+                let reveal = step > steps || self.dice.chance(5);
                 if self.dice.chance(20) && gone.len() < self.most_missing() {
                     let others = self.stage.members().filter(|one| *one != member);
                     gone.extend(self.dice.some(others, 1));
@@ -181,7 +181,7 @@ impl Net {
                 if self.dice.chance(1) {
                     gone.clear();
                 }
-                let step = if self.dice.chance(1) { 3 } else { step + 1 };
+                let step = if self.dice.chance(1) { step.max(2) - 1 } else { step };
                 let answered = self.show(member, step, reveal, &gone);
                 if (reveal || !answered) && !self.dice.chance(5) {
                     break;
