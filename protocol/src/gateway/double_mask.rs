@@ -108,7 +108,8 @@ impl Gateway {
     /// The answer to the latest roster, if it is still to be sent.
     pub(super) fn unsent_answer(&self, now: UnixTime) -> Option<(Notification, Round, Vec<u8>)> {
         let rosters = &self.state.body.rosters;
-        if self.answer_done || self.correctable(now) != Some(rosters.round) {
+        // Who has refused a roster says nothing more in that round, also not again.
+        if self.answer_done || rosters.refused || self.correctable(now) != Some(rosters.round) {
             return None;
         }
         let last = rosters.seen.last()?;
@@ -140,7 +141,10 @@ impl Gateway {
             roster,
             &Circumstances {
                 descriptor: &self.setup.descriptor,
-                current: self.correctable(now),
+                // A clock that was set back opens no round again: its rosters are forgotten.
+                current: self
+                    .correctable(now)
+                    .filter(|round| *round >= body.rosters.round),
                 sealed: sealed.map(|sealed| (sealed.round, sealed.epoch)),
                 receipted: sealed.is_some_and(|s| s.round == round && s.receipt.is_some()),
                 head: manifest.map(InForce::head),

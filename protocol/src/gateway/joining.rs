@@ -99,7 +99,12 @@ impl Gateway {
             }
             Notification::Transmit => {
                 let sealed = self.state.body.sealed.as_ref();
-                if !sealed.is_some_and(|s| known(&s.bytes)) {
+                // What it says beside the hash must be true, too: evidence rests on it.
+                let of_frame = sealed.filter(|s| {
+                    let place = (receipt.client, receipt.round, receipt.epoch);
+                    known(&s.bytes) && place == (self.setup.client, s.round, s.epoch)
+                });
+                if of_frame.is_none() {
                     return Vec::new();
                 }
                 self.frame_done = true;

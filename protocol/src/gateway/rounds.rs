@@ -98,6 +98,9 @@ impl Gateway {
     pub(super) fn retry(&mut self, now: UnixTime) -> Vec<Output> {
         let schedule = self.setup.descriptor.schedule();
         let body = &self.state.body;
+        if body.distrusted {
+            return Vec::new();
+        }
         let frame = body
             .sealed
             .as_ref()

@@ -137,7 +137,9 @@ impl Provider {
         let drawn = descriptor.drawn_of(members.len());
         let weak = members.iter().filter(|member| {
             let known = self.members.get(&member.client);
-            let stated = known.and_then(MemberRecord::holders).map_or(0, ClientSet::len);
+            let stated = known
+                .and_then(MemberRecord::holders)
+                .map_or(0, ClientSet::len);
             member.holders.len() < descriptor.needed_holders(drawn.max(stated))
         });
         weak.map(|member| member.client).collect()

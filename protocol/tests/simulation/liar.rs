@@ -152,7 +152,10 @@ impl Net {
         for report in &said.reports {
             if let Report::RosterRefused { refusal, .. } = report {
                 *self.refusals.entry(refusal.name()).or_default() += 1;
-                assert!(!matches!(refusal, Refusal::WrongNet | Refusal::NotCurrent { .. }));
+                assert!(!matches!(
+                    refusal,
+                    Refusal::WrongNet | Refusal::NotCurrent { .. }
+                ));
             }
         }
         let answered = said.refusal() == "none";
@@ -181,7 +184,11 @@ impl Net {
                 if self.dice.chance(1) {
                     gone.clear();
                 }
-                let step = if self.dice.chance(1) { step.max(2) - 1 } else { step };
+                let step = if self.dice.chance(1) {
+                    step.max(2) - 1
+                } else {
+                    step
+                };
                 let answered = self.show(member, step, reveal, &gone);
                 if (reveal || !answered) && !self.dice.chance(5) {
                     break;
@@ -226,7 +233,9 @@ impl Net {
     fn verdict(&self, corrupt: &BTreeSet<usize>) -> Verdict {
         let corrupt: BTreeSet<ClientId> = corrupt.iter().map(|m| self.stage.id(*m)).collect();
         let recorder = &self.stage.world.recorder;
-        recorder.view(self.stage.round, 4, &corrupt, false).verdict()
+        recorder
+            .view(self.stage.round, 4, &corrupt, false)
+            .verdict()
     }
 }
 
@@ -237,7 +246,13 @@ fn a_provider_with_a_roster_for_each_gateway_learns_nothing_if_the_condition_hol
     for seed in crate::seeds_or(500..530) {
         let mut net = Net::new(seed);
         for attempt in 0..10 {
-            let disks: Vec<_> = net.stage.world.nodes.iter().map(|n| n.disk.clone()).collect();
+            let disks: Vec<_> = net
+                .stage
+                .world
+                .nodes
+                .iter()
+                .map(|n| n.disk.clone())
+                .collect();
             let readers = net.submit();
             let margin = net.margin(&readers);
             if attempt % 3 == 0 {

@@ -131,7 +131,11 @@ impl Recorder {
         match frame.body() {
             FrameBody::Transmit { mask, .. } => {
                 let whole = Seen::frame(client, epoch, neighbours);
-                let whole = if mask.is_some() { whole.masked() } else { whole };
+                let whole = if mask.is_some() {
+                    whole.masked()
+                } else {
+                    whole
+                };
                 seen = Some(with_reading(whole, header.transmission));
                 dealing = mask.as_ref().map(|mask| {
                     let holders = edges.iter().filter(|edge| edge.role.holder);
@@ -143,7 +147,11 @@ impl Recorder {
             }
             FrameBody::Resend { missing, .. } => {
                 let rest = Seen::frame(client, epoch, neighbours).without(missing.iter());
-                let rest = if self.is_double_mask() { rest.masked() } else { rest };
+                let rest = if self.is_double_mask() {
+                    rest.masked()
+                } else {
+                    rest
+                };
                 seen = Some(with_reading(rest, header.transmission));
             }
             FrameBody::Pads { roster, .. } => {
