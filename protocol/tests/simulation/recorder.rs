@@ -79,14 +79,19 @@ impl Recorder {
         match record {
             Record::Deliver { to, message } => {
                 if let Ok(Message::Manifest(signed)) = Message::decode(message) {
-                    let manifest = signed.unverified().clone();
-                    let epoch = manifest.head.epoch.number();
-                    self.manifests.insert((*to, epoch), manifest);
+                    assert_eq!(signed.unverified().client, *to);
+                    self.announced(signed.unverified().clone());
                 }
             }
             Record::Roster(roster) => self.shown(roster.roster.unverified()),
             _ => {}
         }
+    }
+
+    /// This manifest may be in force at its client.
+    pub(crate) fn announced(&mut self, manifest: Manifest) {
+        let key = (manifest.client, manifest.head.epoch.number());
+        self.manifests.insert(key, manifest);
     }
 
     /// This roster may be answered.
