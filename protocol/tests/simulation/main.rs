@@ -15,6 +15,7 @@
 mod accidents;
 mod liar;
 mod masked;
+mod masked_sweeps;
 mod pki;
 mod recorder;
 mod store;

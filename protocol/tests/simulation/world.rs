@@ -368,14 +368,19 @@ impl World {
         self.provider = Provider::restore(self.provider_setup.clone(), snapshot).unwrap();
     }
 
+    /// The provider looks at its clock.
+    pub(crate) fn tick_provider(&mut self) {
+        let handled = self.provider.handle(self.now, provider::Input::Tick);
+        let _ = self.store_all(handled);
+    }
+
     /// Half a second: everybody acts, in random order.
     pub(crate) fn step(&mut self) {
         self.now = self.now.plus_millis(STEP_MILLIS);
         if self.chance(self.trouble.provider_crash_step) {
             self.restart_provider();
         }
-        let handled = self.provider.handle(self.now, provider::Input::Tick);
-        let _ = self.store_all(handled);
+        self.tick_provider();
         for member in 0..self.nodes.len() {
             let now = self.now.millis();
             let due: Vec<Request> = {
