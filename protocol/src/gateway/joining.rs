@@ -433,13 +433,13 @@ impl Gateway {
         let active = self
             .in_force(round)
             .is_some_and(|manifest| !manifest.parties.is_empty());
-        let waited = self.intervals_since(self.state.body.drawn_at, now);
-        let alone = left < MIN_DEGREE && waited >= 1;
+        let since_draw = self.intervals_since(self.state.body.drawn_at, now);
+        let alone = left < MIN_DEGREE && since_draw >= 1;
         let left_out = !active
             && self
                 .waiting_since
                 .is_some_and(|since| self.intervals_since(since.millis(), now) >= DRAW_LIFETIME);
-        let lacking = self.lacking_holders().filter(|_| waited >= 1);
+        let lacking = self.lacking_holders().filter(|_| since_draw >= 1);
         let report = match lacking {
             Some((have, wanted)) if !alone && !left_out => Report::DrawsMore { have, wanted },
             None if !alone && !left_out => return Vec::new(),

@@ -320,8 +320,8 @@ fn a_dealer_that_commits_to_something_else_fails_the_round_and_is_suspended() {
         let mut stage = stage();
         let mut frames = stage.submit_all();
         frames[3] = with_mask(&frames[3], change);
-        for member in 0..6 {
-            assert_eq!(post(&mut stage, member, &frames[member]), Ok(()));
+        for (member, frame) in frames.iter().enumerate() {
+            assert_eq!(post(&mut stage, member, frame), Ok(()));
         }
         for member in 0..6 {
             let keys = answer(&mut stage, member, 0);

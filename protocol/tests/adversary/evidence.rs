@@ -230,8 +230,8 @@ fn proof_of(change: impl FnOnce(&mut Stage, &mut Case)) -> Result<Proof, Evidenc
 
 #[test]
 fn a_receipt_proves_a_lie_about_its_own_frame_only() {
-    assert!(proof_of(|_, _| {}).is_ok());
     type Change = fn(&mut Stage, &mut Case);
+    assert!(proof_of(|_, _| {}).is_ok());
     let changes: [Change; 9] = [
         |_, case| case.receipt.notification = Notification::Entered,
         |_, case| case.receipt.round = case.receipt.round.next(),

@@ -386,8 +386,8 @@ fn a_crash_before_sending_gives_the_same_bytes() {
         .world
         .handle(1, clock, Input::Roster(Box::new(roster)));
     let node = &mut stage.world.nodes[1];
-    let state = GatewayState::decode(node.disk.as_ref().unwrap()).unwrap();
-    node.running = Some(Gateway::new(node.setup.clone(), state).unwrap());
+    let disk = GatewayState::decode(node.disk.as_ref().unwrap()).unwrap();
+    node.running = Some(Gateway::new(node.setup.clone(), disk).unwrap());
     stage.answered(&stage.draft(1, true));
 }
 

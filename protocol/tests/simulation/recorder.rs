@@ -221,6 +221,17 @@ impl Recorder {
         sight.is_sent = true;
     }
 
+    /// Towards whom pads are said to be in a frame.
+    pub(crate) fn pads_in(
+        &self,
+        client: ClientId,
+        round: Round,
+        bytes: &[u8],
+    ) -> &BTreeSet<ClientId> {
+        let sight = &self.rounds[&round].frames[&(client, frame_hash(bytes))];
+        &sight.seen.as_ref().unwrap().pads
+    }
+
     /// The provider has stored this.
     pub(crate) fn taken(&mut self, client: ClientId, bytes: &[u8]) {
         let frame = Frame::decode(bytes).unwrap();

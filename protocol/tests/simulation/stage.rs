@@ -76,19 +76,28 @@ pub(crate) struct Draft {
     pub(crate) present: BTreeSet<usize>,
 }
 
+/// Everybody was in the last sum, and the epoch goes on.
+fn is_settled(world: &World) -> bool {
+    let Some(last) = world.outcomes().last() else {
+        return false;
+    };
+    let next = world.provider.epoch_at(last.round.next());
+    last.status == RoundStatus::Complete
+        && usize::try_from(last.members) == Ok(world.nodes.len())
+        && next.is_some_and(|epoch| epoch.epoch == last.epoch)
+}
+
 impl Stage {
     /// Sets `world` up until all its members complete a round.
     pub(crate) fn new(mut world: World) -> Self {
         world.start_all();
         for _ in 0..20 {
             world.run_rounds(1);
-            let last = world.outcomes().last();
-            let whole = |members: u32| usize::try_from(members) == Ok(world.nodes.len());
-            if last.is_some_and(|o| o.status == RoundStatus::Complete && whole(o.members)) {
+            if is_settled(&world) {
                 break;
             }
         }
-        assert_eq!(world.last().status, RoundStatus::Complete);
+        assert!(is_settled(&world), "{}", world.describe());
         let round = world.last().round;
         let mut stage = Self { world, round };
         stage.next_round();

@@ -19,6 +19,10 @@ use crate::store::Store;
 #[path = "world/network.rs"]
 mod network;
 #[path = "stage.rs"]
+#[allow(
+    dead_code,
+    reason = "shared by several test targets, each of which uses a part"
+)]
 pub(crate) mod stage;
 
 const INTERVAL_S: u32 = 20;
