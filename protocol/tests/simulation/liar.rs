@@ -14,6 +14,7 @@ use dcnet_protocol::gateway::{Input, Report};
 use dcnet_protocol::key_agreement::{AgreementKey, Party};
 use dcnet_protocol::message::{Correction, Delivery, Message};
 use dcnet_protocol::names::ClientId;
+use dcnet_protocol::notification::Notification;
 use dcnet_protocol::pad::Pad;
 use dcnet_protocol::round::Epoch;
 use rand_chacha::ChaCha8Rng;
@@ -428,4 +429,28 @@ fn nothing_is_resent_in_a_double_mask_net() {
     let recorder = &stage.world.recorder;
     let view = recorder.view(stage.round, 4, &BTreeSet::new(), false);
     assert!(view.verdict().is_safe());
+}
+
+/// NOT withstood: by saying that a gateway has left, or that its key package is stale, the provider
+/// makes it begin anew, and draw anew, as often as it likes (7.1), until it likes who was drawn.
+#[test]
+fn a_gateway_that_is_called_exited_draws_again() {
+    let params = Params {
+        mode: CorrectionMode::DoubleMask,
+        threshold: 3,
+        loss: 300,
+        ..Params::default()
+    };
+    let mut stage = Stage::new(World::with(8, 4, 5, 79, params));
+    let mut draws = BTreeSet::from([stage.holders(1)]);
+    for _ in 0..4 {
+        let slug = "exited".to_owned();
+        let notification = Notification::Register;
+        stage.world.input(1, Input::Refused { notification, slug });
+        assert!(stage.world.neighbours_of(1).is_empty());
+        stage.world.run_rounds(5);
+        draws.insert(stage.holders(1));
+    }
+    println!("draws within 20 intervals: {draws:?}");
+    assert!(draws.len() > 2, "if this fails, correct the threat model");
 }
