@@ -15,8 +15,9 @@ use crate::roster::{MemberBits, Roster};
 use crate::round::{Round, UnixTime};
 use crate::signature::Signed;
 
-/// Rosters of a round that are kept: more than a provider has steps.
-const MAX_SEEN: usize = 8;
+/// Beyond so many rosters of a round, further ones that were refused are not kept. Those that were
+/// answered always are, one for each step: what a later one may ask follows from them.
+const MAX_REFUSED: usize = 8;
 
 impl Gateway {
     /// The provider shows a roster.
@@ -108,7 +109,8 @@ impl Gateway {
     /// The answer to the latest roster, if it is still to be sent.
     pub(super) fn unsent_answer(&self, now: UnixTime) -> Option<(Notification, Round, Vec<u8>)> {
         let rosters = &self.state.body.rosters;
-        if self.answer_done || self.correctable(now) != Some(rosters.round) {
+        // Who has refused a roster says nothing more in that round, also not again.
+        if self.answer_done || rosters.refused || self.correctable(now) != Some(rosters.round) {
             return None;
         }
         let last = rosters.seen.last()?;
@@ -140,7 +142,10 @@ impl Gateway {
             roster,
             &Circumstances {
                 descriptor: &self.setup.descriptor,
-                current: self.correctable(now),
+                // A clock that was set back opens no round again: its rosters are forgotten.
+                current: self
+                    .correctable(now)
+                    .filter(|round| *round >= body.rosters.round),
                 sealed: sealed.map(|sealed| (sealed.round, sealed.epoch)),
                 receipted: sealed.is_some_and(|s| s.round == round && s.receipt.is_some()),
                 head: manifest.map(InForce::head),
@@ -215,7 +220,8 @@ impl Gateway {
 
     fn note(&mut self, signed: &Signed<Roster>, answer: Option<Vec<u8>>) {
         let rosters = &mut self.state.body.rosters;
-        if rosters.round != signed.unverified().round() || rosters.seen.len() >= MAX_SEEN {
+        let full = answer.is_none() && rosters.seen.len() >= MAX_REFUSED;
+        if rosters.round != signed.unverified().round() || full {
             return;
         }
         let answer = answer.map(AnswerBytes);

@@ -102,7 +102,12 @@ impl Gateway {
             }
             Notification::Transmit => {
                 let sealed = self.state.body.sealed.as_ref();
-                if !sealed.is_some_and(|s| known(&s.bytes)) {
+                // What it says beside the hash must be true, too: evidence rests on it.
+                let of_frame = sealed.filter(|s| {
+                    let place = (receipt.client, receipt.round, receipt.epoch);
+                    known(&s.bytes) && place == (self.setup.client, s.round, s.epoch)
+                });
+                if of_frame.is_none() {
                     return Vec::new();
                 }
                 self.frame_done = true;
@@ -306,13 +311,13 @@ impl Gateway {
         let active = self
             .in_force(round)
             .is_some_and(|manifest| !manifest.parties.is_empty());
-        let waited = self.intervals_since(self.state.body.drawn_at, now);
-        let alone = left < MIN_DEGREE && waited >= 1;
+        let since_draw = self.intervals_since(self.state.body.drawn_at, now);
+        let alone = left < MIN_DEGREE && since_draw >= 1;
         let left_out = !active
             && self
                 .waiting_since
                 .is_some_and(|since| self.intervals_since(since.millis(), now) >= DRAW_LIFETIME);
-        let lacking = self.lacking_holders().filter(|_| waited >= 1);
+        let lacking = self.lacking_holders().filter(|_| since_draw >= 1);
         let report = match lacking {
             Some((have, due)) if !alone && !left_out => Report::DrawsMore { have, wanted: due },
             None if !alone && !left_out => return Vec::new(),

@@ -165,6 +165,9 @@ impl Gateway {
     pub(super) fn retry(&mut self, now: UnixTime) -> Vec<Output> {
         let schedule = self.setup.descriptor.schedule();
         let body = &self.state.body;
+        if body.distrusted {
+            return Vec::new();
+        }
         let frame = body
             .sealed
             .as_ref()
@@ -424,7 +427,9 @@ impl Gateway {
             neighbours,
             members: manifest.map_or(0, InForce::members),
             min_size: self.min_size(),
-            allowed: self.setup.policy.allow_resend,
+            // Beside share keys, what is resent would show a frame without any mask.
+            allowed: self.setup.policy.allow_resend
+                && self.setup.descriptor.correction_mode() == CorrectionMode::Resend,
         }
     }
 

@@ -131,7 +131,8 @@ impl Provider {
         }
     }
 
-    /// Members of a double-mask net with fewer active holders than they need to submit.
+    /// Members of a double-mask net with fewer active holders than they need to submit. What they need
+    /// follows from the size of the epoch and from how many they have drawn by their own statement.
     fn short_of_holders(&self, members: &[EpochMember]) -> ClientSet {
         let descriptor = &self.setup.descriptor;
         if descriptor.correction_mode() != CorrectionMode::DoubleMask {
@@ -139,12 +140,11 @@ impl Provider {
         }
         let drawn = descriptor.drawn_of(members.len());
         let weak = members.iter().filter(|member| {
-            let stated = self
-                .members
-                .get(&member.client)
-                .and_then(MemberRecord::holders);
-            let drawn = drawn.max(stated.map_or(0, ClientSet::len));
-            member.holders.len() < descriptor.needed_holders(drawn)
+            let known = self.members.get(&member.client);
+            let stated = known
+                .and_then(MemberRecord::holders)
+                .map_or(0, ClientSet::len);
+            member.holders.len() < descriptor.needed_holders(drawn.max(stated))
         });
         weak.map(|member| member.client).collect()
     }

@@ -8,8 +8,10 @@
     reason = "helpers of tests: what does not fit is a failure"
 )]
 
+mod answers;
 mod corrections;
 mod edges;
+mod evidence;
 mod fixture;
 #[path = "../vectors/group.rs"]
 #[allow(
@@ -19,9 +21,26 @@ mod fixture;
 mod group;
 mod joining;
 mod manifests;
+mod masked_manifests;
+#[path = "../simulation/pki.rs"]
+mod pki;
 mod provider;
+#[path = "../simulation/recorder.rs"]
+#[allow(dead_code, reason = "shared with the simulation, which judges by it")]
+mod recorder;
+mod rosters;
 mod rounds;
 mod secrets;
+#[path = "../simulation/store.rs"]
+mod store;
+#[path = "../simulation/world.rs"]
+#[allow(
+    dead_code,
+    reason = "shared with the simulation, which has all kinds of trouble"
+)]
+mod street;
+#[path = "../view/mod.rs"]
+mod view;
 #[path = "../vectors/world.rs"]
 #[allow(
     dead_code,

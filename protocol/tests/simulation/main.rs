@@ -13,10 +13,15 @@
 )]
 
 mod accidents;
+mod liar;
 mod masked;
+mod masked_sweeps;
 mod pki;
+mod recorder;
 mod store;
 mod sweeps;
+#[path = "../view/mod.rs"]
+mod view;
 mod world;
 
 use dcnet_protocol::membership::MemberStatus;

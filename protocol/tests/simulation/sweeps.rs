@@ -8,7 +8,7 @@ use dcnet_protocol::provider::RoundStatus;
 
 use crate::world::{Params, Trouble, World};
 
-const LOSSES: Trouble = Trouble {
+pub(crate) const LOSSES: Trouble = Trouble {
     request_lost: 60,
     reply_lost: 60,
     member_dies: 25,
@@ -23,7 +23,11 @@ const LOSSES: Trouble = Trouble {
 };
 
 /// Eight members of a complete graph; two join late, one leaves.
-fn sweep(seeds: std::ops::Range<u64>, params: Params, trouble: Trouble) -> BTreeMap<String, usize> {
+pub(crate) fn sweep(
+    seeds: std::ops::Range<u64>,
+    params: Params,
+    trouble: Trouble,
+) -> BTreeMap<String, usize> {
     let seeds = crate::seeds_or(seeds);
     let mut statuses = BTreeMap::new();
     for seed in seeds {

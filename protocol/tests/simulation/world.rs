@@ -2,21 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
-use dcnet_protocol::gateway::{self, Gateway, GatewayState, Output, Policy, Request};
+use dcnet_protocol::gateway::{self, Gateway, GatewayState, Policy, Request};
 use dcnet_protocol::membership::MemberStatus;
-use dcnet_protocol::message::Delivery;
 use dcnet_protocol::names::{ClientId, ClientSet};
-use dcnet_protocol::notification::Notification;
-use dcnet_protocol::provider::{self, Handled, Provider, Reply, RoundOutcome};
+use dcnet_protocol::provider::{self, Provider, RoundOutcome};
 use dcnet_protocol::round::{Round, UnixTime};
 use dcnet_protocol::superposition::Reading;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use crate::pki::{Authority, new_key};
+use crate::recorder::Recorder;
 use crate::store::Store;
+
+#[path = "world/network.rs"]
+mod network;
+#[path = "stage.rs"]
+#[allow(
+    dead_code,
+    reason = "shared by several test targets, each of which uses a part"
+)]
+pub(crate) mod stage;
 
 const INTERVAL_S: u32 = 20;
 pub(crate) const STEP_MILLIS: u64 = 500;
@@ -86,8 +93,8 @@ pub(crate) struct World {
     talkative: bool,
     /// What the meters showed, as handed to the gateways that sealed it.
     pub(crate) readings: BTreeMap<(ClientId, Round), Option<Vec<i64>>>,
-    /// Frames seen on the wire, by member, round and notification.
-    wire: BTreeMap<(ClientId, Round, u8), Vec<u8>>,
+    /// What was on the wire, for the view checker.
+    pub(crate) recorder: Recorder,
 }
 
 impl World {
@@ -175,7 +182,7 @@ impl World {
             trouble: Trouble::default(),
             talkative: std::env::var_os("DCNET_SIMULATION_LOG").is_some(),
             readings: BTreeMap::new(),
-            wire: BTreeMap::new(),
+            recorder: Recorder::new(descriptor),
         }
     }
 
@@ -286,7 +293,8 @@ impl World {
         }
     }
 
-    /// Every published sum against what the meters showed.
+    /// Every published sum against what the meters showed, and what the provider saw of each round
+    /// against what it may learn.
     pub(crate) fn check(&self) {
         assert!(!self.store.outcomes.is_empty());
         for outcome in &self.store.outcomes {
@@ -310,6 +318,7 @@ impl World {
                 outcome.contributors.len() + outcome.silent.len() + outcome.missing.len();
             assert_eq!(everybody, usize::try_from(outcome.members).unwrap());
         }
+        self.recorder.judge(&self.store.outcomes);
     }
 
     pub(crate) fn clock(&self, member: usize) -> UnixTime {
@@ -363,14 +372,19 @@ impl World {
         self.provider = Provider::restore(self.provider_setup.clone(), snapshot).unwrap();
     }
 
+    /// The provider looks at its clock.
+    pub(crate) fn tick_provider(&mut self) {
+        let handled = self.provider.handle(self.now, provider::Input::Tick);
+        let _ = self.store_all(handled);
+    }
+
     /// Half a second: everybody acts, in random order.
     pub(crate) fn step(&mut self) {
         self.now = self.now.plus_millis(STEP_MILLIS);
         if self.chance(self.trouble.provider_crash_step) {
             self.restart_provider();
         }
-        let handled = self.provider.handle(self.now, provider::Input::Tick);
-        let _ = self.store_all(handled);
+        self.tick_provider();
         for member in 0..self.nodes.len() {
             let now = self.now.millis();
             let due: Vec<Request> = {
@@ -422,211 +436,19 @@ impl World {
         }
     }
 
+    /// What a running gateway does about an input at a time.
+    pub(crate) fn handle(
+        &mut self,
+        member: usize,
+        clock: UnixTime,
+        input: gateway::Input,
+    ) -> Vec<gateway::Output> {
+        let running = self.nodes[member].running.as_mut().unwrap();
+        running.handle(clock, input, &mut self.rng)
+    }
+
     fn random_reading(&mut self) -> Reading {
         let mut value = || i64::try_from(self.rng.next_u64() % 2_000_001).unwrap() - 1_000_000;
         Reading::new((0..SLOTS).map(|_| value()).collect()).unwrap()
-    }
-
-    fn fetch_inbox(&mut self, member: usize) {
-        if self.chance(self.trouble.request_lost + self.trouble.reply_lost) {
-            return;
-        }
-        let Some(running) = &self.nodes[member].running else {
-            return;
-        };
-        let position = running.inbox_position();
-        let client = self.id(member);
-        let (_, inbox) = self.store.inboxes.entry(client).or_default();
-        inbox.retain(|delivery| delivery.sequence > position);
-        for delivery in inbox.clone() {
-            let bytes = delivery.encode();
-            let delivery = Delivery::decode(&bytes).unwrap();
-            if self.chance(self.trouble.deliver_twice) {
-                self.input(member, gateway::Input::Delivery(delivery.clone()));
-            }
-            self.input(member, gateway::Input::Delivery(delivery));
-        }
-    }
-
-    /// Gives a gateway an input and does what it says, unless it crashes in between.
-    pub(crate) fn input(&mut self, member: usize, input: gateway::Input) {
-        let submitted = match &input {
-            gateway::Input::Submit { round, reading } => Some((*round, reading.clone())),
-            _ => None,
-        };
-        let node = &mut self.nodes[member];
-        let Some(running) = &mut node.running else {
-            return;
-        };
-        let before = running.last_sealed();
-        let clock = UnixTime::from_millis(self.now.millis().checked_add_signed(node.skew).unwrap());
-        let outputs = running.handle(clock, input, &mut self.rng);
-        if let Some((round, reading)) = submitted
-            && running.last_sealed() == Some(round)
-            && before != Some(round)
-        {
-            // Recorded even if the gateway crashes before it is on disk; then it is replaced by
-            // what the next try seals.
-            let client = node.setup.client;
-            self.readings
-                .insert((client, round), reading.map(|r| r.values().to_vec()));
-        }
-        for output in outputs {
-            if let Some(left) = &mut self.nodes[member].crash_in {
-                if *left == 0 {
-                    self.start(member);
-                    return;
-                }
-                *left -= 1;
-            }
-            match output {
-                Output::Persist(persist) => {
-                    assert_eq!(
-                        persist.evidence, None,
-                        "an honest provider was caught lying"
-                    );
-                    self.nodes[member].disk = Some(persist.state.expose().to_vec());
-                }
-                Output::Send(request) => self.send(member, request),
-                Output::Report(report) => {
-                    let text = report.to_string();
-                    assert!(!text.is_empty());
-                    if self.talkative {
-                        println!("{} {}: {text}", self.now.secs(), self.id(member));
-                    }
-                }
-            }
-            if self.nodes[member].running.is_none() {
-                return;
-            }
-        }
-    }
-
-    fn send(&mut self, member: usize, request: Request) {
-        let from = self.id(member);
-        if let Request::Frame {
-            notification,
-            round,
-            bytes,
-        } = &request
-            && matches!(notification, Notification::Transmit | Notification::Resend)
-        {
-            let place = (from, *round, notification.number());
-            let known = self.wire.entry(place).or_insert_with(|| bytes.clone());
-            assert_eq!(
-                known, bytes,
-                "{from} sends two different frames of round {round}"
-            );
-        }
-        if self.chance(self.trouble.frame_delayed) {
-            let at = self.now.millis() + self.rng.next_u64() % 8000;
-            self.nodes[member].delayed.push((at, request));
-            return;
-        }
-        self.really_send(member, request, true);
-    }
-    fn really_send(&mut self, member: usize, request: Request, answer: bool) {
-        let from = self.id(member);
-        if self.chance(self.trouble.request_lost) {
-            return;
-        }
-        let reply = match request {
-            Request::Frame {
-                notification,
-                bytes,
-                ..
-            } => {
-                let input = provider::Input::Frame { from, bytes };
-                let asked = self.ask_provider(input);
-                if self.talkative
-                    && let Err(refusal) = &asked
-                {
-                    println!("{} {from}: refused {}", self.now.millis(), refusal.slug());
-                }
-                if std::mem::take(&mut self.lost_write) {
-                    return;
-                }
-                match asked {
-                    Ok(Reply::Receipt(receipt)) => {
-                        let signed = self.provider.sign_receipts(vec![receipt]).remove(0);
-                        Some(gateway::Input::Accepted(Box::new(signed)))
-                    }
-                    Ok(Reply::Relayed) => panic!("an envelope's reply to a frame"),
-                    Err(refusal) => {
-                        let slug = refusal.slug().to_owned();
-                        Some(gateway::Input::Refused { notification, slug })
-                    }
-                }
-            }
-            Request::Envelope(envelope) => {
-                let bytes = envelope.encode();
-                let answer = self.ask_provider(provider::Input::Envelope { from, bytes });
-                if std::mem::take(&mut self.lost_write) {
-                    return;
-                }
-                answer
-                    .ok()
-                    .map(|_| gateway::Input::Relayed(envelope.header().clone()))
-            }
-            Request::DrawList { from: size } => {
-                let view = self.provider.draw_list(from, size).ok();
-                view.map(|view| gateway::Input::DrawList(Box::new(view)))
-            }
-            Request::Listed { list, at } => {
-                let members = self.provider.listed(list, &at).ok();
-                members.map(|members| gateway::Input::Listed(Box::new(members)))
-            }
-            Request::CommonLog { small, large } => {
-                let common = self.provider.common_log(small, large).ok();
-                common.map(|common| gateway::Input::CommonLog(Box::new(common)))
-            }
-            Request::LogProof { index, from } => {
-                let proof = self.provider.log_proof(index, from).ok();
-                proof.map(|proof| gateway::Input::LogProof(Box::new(proof)))
-            }
-            Request::Roster { round, after } => {
-                let roster = self.provider.roster(round, after).cloned();
-                roster.map(|roster| gateway::Input::Roster(Box::new(roster)))
-            }
-            Request::Package(client) => {
-                let package = self.provider.package(&client).cloned();
-                package.map(|package| gateway::Input::Package(Box::new(package)))
-            }
-        };
-        if !answer {
-            return;
-        }
-        if let Some(reply) = reply
-            && !self.chance(self.trouble.reply_lost)
-        {
-            self.input(member, reply);
-        }
-    }
-
-    pub(crate) fn ask_provider(
-        &mut self,
-        input: provider::Input,
-    ) -> Result<Reply, provider::Refusal> {
-        let handled = self.provider.handle(self.now, input);
-        let reply = handled.reply.clone();
-        if !self.store_all(handled) {
-            self.lost_write = true;
-        }
-        reply.unwrap()
-    }
-
-    fn store_all(&mut self, handled: Handled) -> bool {
-        if !handled.records.is_empty() && self.chance(self.trouble.write_fails) {
-            self.restart_provider();
-            return false;
-        }
-        for record in handled.records {
-            self.store.apply(record);
-        }
-        if self.chance(self.trouble.write_fails_persisted) {
-            self.restart_provider();
-            return false;
-        }
-        true
     }
 }
