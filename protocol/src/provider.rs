@@ -5,6 +5,7 @@
 //! [`Provider::restore`] if that fails: it is ahead of the store then.
 
 mod epochs;
+mod finish;
 mod in_force;
 mod log;
 mod masked;
