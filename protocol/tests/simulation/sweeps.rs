@@ -28,7 +28,15 @@ pub(crate) fn sweep(
     params: Params,
     trouble: Trouble,
 ) -> BTreeMap<String, usize> {
-    let seeds = crate::seeds_or(seeds);
+    sweep_seeds(crate::seeds_or(seeds), params, trouble)
+}
+
+/// The same for these seeds and no others.
+pub(crate) fn sweep_seeds(
+    seeds: Vec<u64>,
+    params: Params,
+    trouble: Trouble,
+) -> BTreeMap<String, usize> {
     let mut statuses = BTreeMap::new();
     for seed in seeds {
         let mut world = World::with(8, 4, 62, seed, params);
