@@ -143,6 +143,13 @@ impl Gateway {
                 ) {
                     return self.left(now, rng);
                 }
+                // With a new key comes a new draw: not as often as the provider says so.
+                let begun = self.state.body.begun_at;
+                if self.is_double_mask()
+                    && self.intervals_since(begun, now) < DRAW_LIFETIME_DOUBLE_MASK
+                {
+                    return vec![Output::Report(Fault::CalledGone.into())];
+                }
                 self.begin_anew(now, rng);
                 vec![self.persist(None)]
             }

@@ -226,6 +226,12 @@ pub enum Fault {
     /// The draw list does not contain this gateway as it registered.
     #[error("the draw list does not show this gateway's own key package")]
     NotListed,
+    /// The provider calls this gateway exited, or its key package stale, sooner than a new key is made.
+    #[error(
+        "the provider says that this gateway has left, or that its key is old; a new key, and with it a \
+         new draw, is made once in 96 intervals only"
+    )]
+    CalledGone,
     /// A key package that does not verify.
     #[error(transparent)]
     KeyPackage(#[from] KeyPackageError),

@@ -219,6 +219,8 @@ pub(super) struct Body {
     #[tls_codec(with = "crate::codec::option")]
     pub(super) descriptor: Option<DescriptorHash>,
     pub(super) membership: Membership,
+    /// When the agreement key was made, in milliseconds.
+    pub(super) begun_at: u64,
     /// Serial of the key package.
     pub(super) package_serial: u64,
     /// Serial of the newest statement.
@@ -269,6 +271,7 @@ impl GatewayState {
         let body = Body {
             descriptor: None,
             membership: Membership::Joining,
+            begun_at: now.millis(),
             package_serial: now.millis(),
             statement_serial: now.millis(),
             statement_due: 0,

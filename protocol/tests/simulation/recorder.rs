@@ -284,14 +284,19 @@ impl Recorder {
     /// cannot do it without the provider.
     ///
     /// In a `resend` net a frame that was not stored counts as forgotten: that is what an honest
-    /// provider is trusted with there.
+    /// provider is trusted with there; and so is a sum that silent members make too small, which it can
+    /// form and does not publish.
     pub(crate) fn judge(&self, outcomes: &[RoundOutcome]) -> Judged {
         let mut judged = Judged::default();
         let min_size = self.descriptor.min_size();
         let stored_only = !self.is_double_mask();
         for round in self.rounds() {
             let outcome = outcomes.iter().find(|outcome| outcome.round == round);
-            let view = self.view(round, min_size, &BTreeSet::new(), stored_only);
+            let mut view = self.view(round, min_size, &BTreeSet::new(), stored_only);
+            let silent = view.seen.iter().filter(|seen| !seen.reading && stored_only);
+            let silent: BTreeSet<ClientId> = silent.map(|seen| seen.member).collect();
+            let min_size = min_size.saturating_sub(silent.len());
+            view.min_size = min_size;
             let verdict = view.verdict();
             let Verdict::Safe { sums } = &verdict else {
                 panic!("round {round}: {verdict:?} of {outcome:?}");
