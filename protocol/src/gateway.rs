@@ -273,6 +273,8 @@ pub struct Gateway {
     changes_stated: u64,
     /// Hash of the statement sent last: a receipt for an earlier one says nothing.
     stated_hash: [u8; 32],
+    /// The round in which holders that are in no epoch were looked after last.
+    renewed: Option<Round>,
     /// Keys of the epoch used last.
     keys: EpochKeys,
 }
@@ -335,6 +337,7 @@ impl Gateway {
             changes: 0,
             changes_stated: 0,
             stated_hash: [0; 32],
+            renewed: None,
             keys: EpochKeys::default(),
         })
     }

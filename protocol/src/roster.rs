@@ -16,6 +16,9 @@ use crate::names::NetId;
 use crate::round::{Epoch, Round};
 use crate::signature::Statement;
 
+/// Most members of an epoch: each has a bit in a roster.
+pub const MAX_MEMBERS: usize = 1 << 19;
+
 /// Which members of an epoch are meant, by their index.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct MemberBits(Vec<u8>);
@@ -141,8 +144,8 @@ pub enum RosterError {
         /// The net's minimum.
         needed: usize,
     },
-    /// Bits of members that there are not.
-    #[error("the roster does not have one bit for each of {members} members")]
+    /// Bits of members that there are not, or more members than a roster holds.
+    #[error("the roster does not have one bit for each of {members} members, 524,288 at most")]
     Bits {
         /// Members of the epoch.
         members: usize,
@@ -164,7 +167,7 @@ impl Roster {
         contributors: usize,
     ) -> Result<Self, RosterError> {
         let members = usize::try_from(head.members).unwrap_or(usize::MAX);
-        if !present.fits(members) {
+        if !present.fits(members) || members > MAX_MEMBERS {
             return Err(RosterError::Bits { members });
         }
         let (got, needed) = (present.count(), descriptor.min_size());

@@ -137,6 +137,8 @@ pub fn contradict(one: &Roster, other: &Roster) -> bool {
         || !same_members
         || first.reveal()
         || !later.present().is_subset(first.present())
+        || later.contributors() > first.contributors()
+        || (later.present() == first.present() && later.contributors() != first.contributors())
 }
 
 fn in_roster(roster: &Roster, known: &Circumstances<'_>) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@
 
 use rand_core::CryptoRng;
 
-use super::state::{Draw, EdgePhase, InForce, Membership};
+use super::state::{Draw, EdgePhase, InForce, Membership, Wanted};
 use super::{Fault, Gateway, Output, Report, Request};
 use crate::descriptor::{CorrectionMode, MIN_DEGREE};
 use crate::envelope::EdgeReason;
@@ -19,6 +19,8 @@ use crate::round::UnixTime;
 
 /// Rounds after which a draw list is refused: a provider makes one anew after half of that.
 const LIST_LIFETIME: u64 = 96;
+/// Rounds between two looks after holders that are in no epoch.
+const RENEW_AFTER: u64 = 3;
 /// Members of a list that are asked for at a time.
 const AT_A_TIME: usize = 64;
 
@@ -223,6 +225,44 @@ impl Gateway {
             Ok(_) => vec![Output::Report(Fault::PackageSwapped { client }.into())],
             Err(fault) => vec![Output::Report(fault.into())],
         }
+    }
+
+    /// Looks after holders that are in no epoch although this gateway has entered: they may have a new
+    /// key package, or not hold the edge. They stay who was drawn; the edge is agreed anew.
+    pub(super) fn renew_edges(&mut self, now: UnixTime) -> Vec<Output> {
+        let round = self.setup.descriptor.schedule().round_at(now);
+        let due = self
+            .renewed
+            .is_none_or(|last| round.number().saturating_sub(last.number()) >= RENEW_AFTER);
+        if !due || !self.is_double_mask() {
+            return Vec::new();
+        }
+        let first = self.renewed.is_none();
+        self.renewed = Some(round);
+        if first {
+            return Vec::new();
+        }
+        let active = self
+            .in_force(round)
+            .map(InForce::neighbours)
+            .unwrap_or_default();
+        let holders = self.holders_of(&self.edges_held());
+        let lost: Vec<_> = holders
+            .iter()
+            .filter(|client| !active.contains(client))
+            .take(AT_A_TIME)
+            .copied()
+            .collect();
+        for client in &lost {
+            self.want(Wanted {
+                client: *client,
+                offer: Some(EdgeReason::Drawn),
+            });
+        }
+        let asked = lost
+            .iter()
+            .map(|client| Output::Send(Request::Package(*client)));
+        asked.collect()
     }
 
     /// How many neighbours to draw in a net of so many. Holders of shares are never more than k: with

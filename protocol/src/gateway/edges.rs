@@ -97,6 +97,12 @@ impl Gateway {
                 self.statement_is_due(now);
             }
             self.put_neighbour(neighbour);
+        } else if offer.is_some() {
+            // The other end may not hold it: offered again, it is accepted again.
+            let neighbours = self.state.body.neighbours.iter_mut();
+            for known in neighbours.filter(|n| n.party.client == client) {
+                known.owed.get_or_insert(EnvelopeKind::EdgeOffer);
+            }
         }
         outputs.extend(self.send_owed(Some(client), rng));
         outputs

@@ -297,6 +297,7 @@ impl Gateway {
 
     fn poll_entered(&mut self, now: UnixTime) -> Vec<Output> {
         let mut outputs = self.emergency(now);
+        outputs.extend(self.renew_edges(now));
         let body = &self.state.body;
         let bridging = body.neighbours.iter().any(|neighbour| {
             neighbour.phase == EdgePhase::Offered && neighbour.reason == EdgeReason::Bridge

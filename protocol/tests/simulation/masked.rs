@@ -204,7 +204,6 @@ fn a_net_of_forty_survives_joins_losses_exits_and_crashes() {
 /// looking like that of a holder: it is never in a manifest again, keeps its place among the k, and
 /// nobody else is drawn in its stead. With k = 3 no net is left.
 #[test]
-#[ignore = "not solved: an edge whose other end has a new key package keeps its place among the holders"]
 fn a_holder_that_lost_its_ledger_is_replaced() {
     let mut world = world(20, 4, 3, 79);
     world.start_all();
