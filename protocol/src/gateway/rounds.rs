@@ -452,12 +452,20 @@ impl Gateway {
     }
 }
 
-/// Whether indices are those of a tree: below its size, and nobody's twice.
+/// Most members that may have drawn one member: it tells a key for each.
+const MAX_DEALERS: usize = 4_095;
+
+/// Whether indices are those of a tree: below its size, and nobody's twice; and not more members have
+/// drawn this one than it can answer.
 fn has_sound_indices(manifest: &Manifest) -> bool {
     let members = manifest.head.members;
     let mut indices: Vec<u32> = manifest.neighbours.iter().map(|edge| edge.index).collect();
     if !indices.is_empty() {
         indices.push(manifest.index);
+    }
+    let dealers = manifest.neighbours.iter().filter(|edge| edge.role.dealer);
+    if dealers.count() > MAX_DEALERS {
+        return false;
     }
     indices.sort_unstable();
     indices.is_sorted_by(|a, b| a < b) && indices.iter().all(|index| *index < members)

@@ -214,6 +214,9 @@ def contradict(one, other):
         return "a roster behind a reveal"
     if not set(present(later)) <= set(present(first)):
         return "a roster that grew"
+    fewer = later["contributors"] - first["contributors"]
+    if fewer > 0 or (fewer < 0 and present(later) == present(first)):
+        return "contributors that changed"
     return None
 
 
