@@ -411,6 +411,16 @@ impl Gateway {
         announced.is_some_and(|manifest| manifest.unverified().head.first_round <= round)
     }
 
+    /// Number of entries of the membership log that this gateway has seen proved.
+    pub fn log_size(&self) -> u64 {
+        self.state.body.follower.size()
+    }
+
+    /// Whether the provider still has to show that a neighbour sees the same membership log.
+    pub fn is_comparing(&self) -> bool {
+        self.state.body.compare.is_some()
+    }
+
     /// Whether there is evidence against the provider; nothing of a reading leaves then.
     pub fn is_distrusting(&self) -> bool {
         self.state.body.distrusted

@@ -128,6 +128,7 @@ impl Gateway {
     ) -> Vec<Output> {
         let mut outputs = vec![self.persist(None)];
         let mut members = shown.members;
+        let before = self.indices_drawn();
         while let Some(draw) = self.state.body.draw.as_mut() {
             if draw.entry != shown.list {
                 break;
@@ -171,10 +172,16 @@ impl Gateway {
         if let Some(first) = outputs.first_mut() {
             *first = self.persist(None);
         }
-        if !members.is_empty() || outputs.len() > 1 {
+        // What is forged or missing is asked for at the next poll: no provider can make this a loop.
+        if self.indices_drawn() < before {
             outputs.extend(self.ask_listed());
         }
         outputs
+    }
+
+    fn indices_drawn(&self) -> usize {
+        let draw = self.state.body.draw.as_ref();
+        draw.map_or(0, |draw| draw.indices.len())
     }
 
     /// A member that was drawn: an edge is offered, unless there is one or it was drawn before.
