@@ -184,7 +184,22 @@ impl House {
                     .ok()?;
                 Some(Input::Relayed(envelope.header().clone()))
             }
-            Request::Members => Some(Input::Members(self.net.provider().member_list())),
+            Request::DrawList { from: known } => {
+                let view = self.net.draw_list(from, known).ok()?;
+                Some(Input::DrawList(Box::new(view)))
+            }
+            Request::Listed { list, at } => {
+                let members = self.net.listed(from, list, &at).ok()?;
+                Some(Input::Listed(Box::new(members)))
+            }
+            Request::LogProof { index, from: known } => {
+                let proof = self.net.log_proof(from, index, known).ok()?;
+                Some(Input::LogProof(Box::new(proof)))
+            }
+            Request::CommonLog { small, large } => {
+                let common = self.net.common_log(small, large).ok()?;
+                Some(Input::CommonLog(Box::new(common)))
+            }
             Request::Package(client) => {
                 let package = self.net.provider().package(&client)?.clone();
                 Some(Input::Package(Box::new(package)))

@@ -55,6 +55,19 @@ pub enum Lie {
     ForeignReceipts,
     /// Shows it a first roster without itself, for whose frame it has given a receipt.
     WithoutTheHouse,
+    /// The first member that it drew is another than the draw list has.
+    ForgedLeaf,
+    /// The first member that it drew is not shown to it.
+    WithheldLeaf,
+    /// Nothing of the list that it drew from is shown to it.
+    NoList,
+    /// Shows it a draw list from long ago.
+    OldList,
+    /// Shows it a membership log that is shorter than what it knows.
+    ShorterLog,
+    /// Shows it another membership log than everybody else from this entry on, and does not relay what
+    /// it says of it.
+    Fork { at: u64 },
 }
 
 pub struct Net {
@@ -169,12 +182,21 @@ impl Net {
         self.time = self.time.map(|time| time.plus_millis(millis));
     }
 
+    pub fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
     pub fn provider(&self) -> &Provider {
         &self.provider
     }
 
     /// What a gateway posted.
     pub fn post(&mut self, input: provider::Input) -> Result<Reply, Refusal> {
+        if let (Some(Lie::Fork { .. }), provider::Input::Envelope { from, .. }) = (self.lie, &input)
+            && from.as_str() == "house"
+        {
+            return Ok(Reply::Relayed);
+        }
         let handled = self.provider.handle(self.now(), input);
         self.apply(handled.records);
         handled.reply.expect("a reply to a post")
@@ -199,9 +221,11 @@ impl Net {
     pub fn roster(&self, client: ClientId, round: Round, after: u8) -> Option<Signed<Roster>> {
         let genuine = self.provider.roster(round, after).cloned();
         match self.lie.filter(|_| client.as_str() == "house") {
-            None | Some(Lie::ForeignReceipts) => genuine,
-            Some(lie) if after == 0 => genuine.map(|genuine| self.forged(lie, &genuine)),
-            Some(_) => self.provider.roster(round, 0).cloned(),
+            Some(lie @ (Lie::TwoRosters | Lie::WithoutTheHouse)) if after == 0 => {
+                genuine.map(|genuine| self.forged(lie, &genuine))
+            }
+            Some(Lie::TwoRosters | Lie::WithoutTheHouse) => self.provider.roster(round, 0).cloned(),
+            _ => genuine,
         }
     }
 
@@ -211,7 +235,7 @@ impl Net {
         let epoch = self.provider.epoch_at(roster.round()).unwrap();
         let without = match lie {
             Lie::TwoRosters => companion(0),
-            Lie::WithoutTheHouse | Lie::ForeignReceipts => "house".parse().unwrap(),
+            _ => "house".parse().unwrap(),
         };
         let mut present = MemberBits::none(epoch.members.len());
         for (index, member) in epoch.members.iter().enumerate() {
@@ -304,7 +328,22 @@ impl Net {
                 self.post(provider::Input::Envelope { from, bytes }).ok()?;
                 Some(gateway::Input::Relayed(envelope.header().clone()))
             }
-            Request::Members => Some(gateway::Input::Members(self.provider.member_list())),
+            Request::DrawList { from: known } => {
+                let view = self.draw_list(from, known).ok()?;
+                Some(gateway::Input::DrawList(Box::new(view)))
+            }
+            Request::Listed { list, at } => {
+                let members = self.listed(from, list, &at).ok()?;
+                Some(gateway::Input::Listed(Box::new(members)))
+            }
+            Request::LogProof { index, from: known } => {
+                let proof = self.log_proof(from, index, known).ok()?;
+                Some(gateway::Input::LogProof(Box::new(proof)))
+            }
+            Request::CommonLog { small, large } => {
+                let common = self.common_log(small, large).ok()?;
+                Some(gateway::Input::CommonLog(Box::new(common)))
+            }
             Request::Package(client) => {
                 let package = self.provider.package(&client)?.clone();
                 Some(gateway::Input::Package(Box::new(package)))
