@@ -19,7 +19,7 @@ use dcnet_protocol::round::UnixTime;
 use dcnet_protocol::superposition::Reading;
 use support::bench::{Once, once};
 use support::disk::{Disk, Fault};
-use support::net::{Lie, Net, Shape, rng};
+use support::net::{Lie, Net, Seeded, Shape};
 use support::pki::{Authority, Issued, signing_key};
 
 struct House {
@@ -33,6 +33,7 @@ struct House {
     left: BTreeMap<Once, Vec<u8>>,
     restarts: u32,
     reading: i64,
+    rng: Seeded,
     /// The next frame of this notification is lost with the power, after it is durable.
     cut: Option<Notification>,
     lost: Vec<u8>,
@@ -57,6 +58,7 @@ impl House {
             left: BTreeMap::new(),
             restarts: 0,
             reading: 0,
+            rng: Seeded(2),
             cut: None,
             lost: Vec::new(),
         }
@@ -82,7 +84,7 @@ impl House {
         let now = self.net.now();
         let opened = Ledger::with_backend(self.disk.clone())
             .map_err(|_| ())
-            .and_then(|ledger| Machine::open(ledger, setup, now, &mut rng()).map_err(|_| ()));
+            .and_then(|ledger| Machine::open(ledger, setup, now, &mut self.rng).map_err(|_| ()));
         if let Ok(machine) = opened {
             self.machine = Some(machine);
             self.step(Input::Join);
@@ -105,10 +107,10 @@ impl House {
             let Some(machine) = &mut self.machine else {
                 return;
             };
-            let Ok(effects) = machine.step(now, Some(now), input, &mut rng()) else {
+            let Ok(effects) = machine.step(now, Some(now), input, &mut self.rng) else {
                 // A machine whose ledger failed takes no further step.
                 machine
-                    .step(now, None, Input::Poll, &mut rng())
+                    .step(now, None, Input::Poll, &mut self.rng)
                     .unwrap_err();
                 self.power_loss();
                 return;

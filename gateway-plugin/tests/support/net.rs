@@ -1,6 +1,7 @@
 //! A net in memory: the provider's state machine and companions of the gateway under test.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
@@ -13,7 +14,7 @@ use dcnet_protocol::roster::{MemberBits, Roster};
 use dcnet_protocol::round::{Round, Schedule, UnixTime};
 use dcnet_protocol::signature::{Signed, SigningKey};
 use dcnet_protocol::superposition::Reading;
-use rand_core::UnwrapErr;
+use rand_core::{Rng as _, TryCryptoRng, TryRng};
 
 use super::pki::{Authority, new_key, signing_key};
 
@@ -87,6 +88,7 @@ pub struct Net {
     pub dead: Vec<usize>,
     /// Time of this net, if it is not the system's.
     time: Option<UnixTime>,
+    rng: Seeded,
 }
 
 /// Each companion reads this in every round: advance and power.
@@ -139,6 +141,7 @@ impl Net {
             key: key.clone(),
             anchor: authority.anchor(),
         };
+        let mut rng = Seeded(time.map_or_else(|| now().millis(), |_| 1));
         let companions = (0..shape.companions)
             .map(|number| {
                 let name = format!("companion-{number}");
@@ -154,7 +157,7 @@ impl Net {
                         allow_resend: true,
                     },
                 };
-                let state = GatewayState::fresh(time.unwrap_or_else(now), &mut rng());
+                let state = GatewayState::fresh(time.unwrap_or_else(now), &mut rng);
                 Gateway::new(setup, state).unwrap()
             })
             .collect();
@@ -171,6 +174,7 @@ impl Net {
             seen: Vec::new(),
             dead: Vec::new(),
             time,
+            rng,
         }
     }
 
@@ -298,7 +302,7 @@ impl Net {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let now = self.now();
-            for output in self.companions[number].handle(now, input, &mut rng()) {
+            for output in self.companions[number].handle(now, input, &mut self.rng) {
                 let Output::Send(request) = output else {
                     continue;
                 };
@@ -375,9 +379,35 @@ pub fn now() -> UnixTime {
     dcnet_gateway::clock::Clock::system().now()
 }
 
-pub fn rng() -> UnwrapErr<getrandom::SysRng> {
-    UnwrapErr(getrandom::SysRng)
+/// Numbers that look random, the same after every start with the same seed: splitmix64. A net whose time
+/// is simulated takes the same course every time, down to the number of syncs.
+#[derive(Debug, Clone)]
+pub struct Seeded(pub u64);
+
+impl TryRng for Seeded {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.next_u64() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Ok(mixed ^ (mixed >> 31))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(8) {
+            let word = self.next_u64().to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+        Ok(())
+    }
 }
+
+impl TryCryptoRng for Seeded {}
 
 fn companion(number: usize) -> ClientId {
     format!("companion-{number}").parse().unwrap()
