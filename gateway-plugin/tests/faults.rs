@@ -37,6 +37,8 @@ struct House {
     /// The next frame of this notification is lost with the power, after it is durable.
     cut: Option<Notification>,
     lost: Vec<u8>,
+    /// What was asked about members of draw lists.
+    asked: Vec<(u64, Vec<u32>)>,
 }
 
 impl House {
@@ -61,6 +63,7 @@ impl House {
             rng: Seeded(2),
             cut: None,
             lost: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -191,6 +194,7 @@ impl House {
                 Some(Input::DrawList(Box::new(view)))
             }
             Request::Listed { list, at } => {
+                self.asked.push((list, at.clone()));
                 let members = self.net.listed(from, list, &at).ok()?;
                 Some(Input::Listed(Box::new(members)))
             }
@@ -363,6 +367,31 @@ fn an_answer_that_was_durable_and_not_sent_is_sent_after_the_restart() {
         assert!(outcome.sum.is_some(), "{kind:?}: {outcome:?}");
         assert!(outcome.contributors.contains(&house.client), "{kind:?}");
     }
+}
+
+/// The draw is durable before anything about it is asked, and whatever is lost, there is one.
+#[test]
+fn a_loss_of_power_in_the_draw_brings_the_same_indices_again() {
+    let mut questions = 0;
+    for number in 3.. {
+        let disk = Disk::default();
+        disk.fail_at(number, Fault::FailedButPersisted);
+        let mut house = House::new(disk, CorrectionMode::DoubleMask);
+        house.net.lie = Some(Lie::NoList);
+        house.live_rounds(2);
+        let first = house.asked.first().cloned();
+        assert!(
+            house
+                .asked
+                .iter()
+                .all(|asked| Some(asked) == first.as_ref())
+        );
+        questions += house.asked.len();
+        if house.restarts == 0 {
+            break;
+        }
+    }
+    assert!(questions > 10, "{questions}");
 }
 
 /// Evidence and the distrust that follows from it are durable together or not at all, and a gateway
