@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -21,7 +22,26 @@ use support::net::Shape;
 use support::pki::Household;
 use support::server::Server;
 
-#[test]
+side_by_side!(a_household_lives_with_its_provider_and_meter:
+    a_household_joins_contributes_and_stops,
+    an_unplugged_meter_needs_no_correction,
+    a_replaced_meter_is_no_reading_and_never_a_giant_one,
+    a_missing_neighbour_is_corrected_for,
+    lost_answers_bring_the_same_bytes_again,
+    the_owner_can_leave,
+    a_net_never_changes,
+);
+
+side_by_side!(a_household_lives_through_kills_and_outages:
+    kills_early_in_a_round,
+    kills_while_sealing,
+    kills_while_sending,
+    a_provider_that_is_gone_for_a_while_is_waited_for,
+    a_clock_unlike_the_providers_enters_no_round,
+    a_full_disk_stops_the_round_and_is_waited_for,
+    a_net_that_the_owner_did_not_mean_is_not_entered,
+);
+
 fn a_household_joins_contributes_and_stops() {
     let bench = Bench::new();
     let mut daemon = Daemon::start(&bench.household);
@@ -73,13 +93,24 @@ fn a_household_joins_contributes_and_stops() {
     assert!(!daemon.log().contains("ERROR"), "{}", daemon.log());
 }
 
-#[test]
-fn kill_dash_nine_never_brings_a_second_frame_of_a_round() {
+fn kills_early_in_a_round() {
+    kill_dash_nine_never_brings_a_second_frame_of_a_round(0..6);
+}
+
+fn kills_while_sealing() {
+    kill_dash_nine_never_brings_a_second_frame_of_a_round(6..12);
+}
+
+fn kills_while_sending() {
+    kill_dash_nine_never_brings_a_second_frame_of_a_round(12..18);
+}
+
+fn kill_dash_nine_never_brings_a_second_frame_of_a_round(numbers: Range<u64>) {
     let bench = Bench::new();
     let mut daemon = Daemon::start(&bench.household);
     bench.contribution_after(Round::new(0));
     // Every moment of a round gets its kill: before, while and after sealing and sending.
-    for number in 0..18_u64 {
+    for number in numbers {
         let interval = u64::from(LENGTHS[0]) * 1000;
         let into_round = support::net::now().millis() % interval;
         // 0 to 595 ms after a border, where everything happens.
@@ -91,7 +122,7 @@ fn kill_dash_nine_never_brings_a_second_frame_of_a_round() {
         assert!(!log.contains("ledger.failed"), "{log}");
     }
     let frames = assert_no_round_twice(&bench.server.net());
-    assert!(frames >= 10, "only {frames} frames in 18 rounds");
+    assert!(frames >= 3, "only {frames} frames in 6 rounds");
     // And it still works.
     let last = bench.last_round();
     bench.contribution_after(last);
@@ -99,7 +130,6 @@ fn kill_dash_nine_never_brings_a_second_frame_of_a_round() {
     assert!(daemon.child.wait().unwrap().success());
 }
 
-#[test]
 fn lost_answers_bring_the_same_bytes_again() {
     let bench = Bench::new();
     let daemon = Daemon::start(&bench.household);
@@ -125,7 +155,6 @@ fn lost_answers_bring_the_same_bytes_again() {
     drop(daemon);
 }
 
-#[test]
 fn an_unplugged_meter_needs_no_correction() {
     let bench = Bench::new();
     let daemon = Daemon::start(&bench.household);
@@ -146,7 +175,6 @@ fn an_unplugged_meter_needs_no_correction() {
     assert!(part(&back)[0] >= 0);
 }
 
-#[test]
 fn a_replaced_meter_is_no_reading_and_never_a_giant_one() {
     let bench = Bench::new();
     let daemon = Daemon::start(&bench.household);
@@ -179,7 +207,6 @@ fn a_replaced_meter_is_no_reading_and_never_a_giant_one() {
     }
 }
 
-#[test]
 fn a_missing_neighbour_is_corrected_for() {
     let bench = Bench::new();
     let daemon = Daemon::start(&bench.household);
@@ -200,7 +227,6 @@ fn a_missing_neighbour_is_corrected_for() {
     assert_no_round_twice(&bench.server.net());
 }
 
-#[test]
 fn a_provider_that_is_gone_for_a_while_is_waited_for() {
     let bench = Bench::new();
     let daemon = Daemon::start(&bench.household);
@@ -216,7 +242,6 @@ fn a_provider_that_is_gone_for_a_while_is_waited_for() {
     assert!(lost <= 2, "one line per change, not {lost}");
 }
 
-#[test]
 fn a_clock_unlike_the_providers_enters_no_round() {
     let bench = Bench::new();
     bench.server.set_skew(3_600);
@@ -237,7 +262,6 @@ fn a_clock_unlike_the_providers_enters_no_round() {
     bench.contribution_after(Round::new(0));
 }
 
-#[test]
 fn the_owner_can_leave() {
     let bench = Bench::new();
     let mut daemon = Daemon::start(&bench.household);
@@ -274,7 +298,6 @@ fn the_owner_can_leave() {
     assert!(after.missing.is_empty());
 }
 
-#[test]
 fn a_full_disk_stops_the_round_and_is_waited_for() {
     let bench = Bench::new();
     let daemon = Daemon::start(&bench.household);
@@ -296,7 +319,6 @@ fn a_full_disk_stops_the_round_and_is_waited_for() {
     assert_no_round_twice(&bench.server.net());
 }
 
-#[test]
 fn a_net_that_the_owner_did_not_mean_is_not_entered() {
     let server = Server::start(Shape::resend(0, LENGTHS));
     for (from, to, expected) in [
@@ -353,7 +375,6 @@ fn a_net_that_the_owner_did_not_mean_is_not_entered() {
     assert!(server.net().seen.is_empty());
 }
 
-#[test]
 fn a_net_never_changes() {
     let bench = Bench::new();
     let mut daemon = Daemon::start(&bench.household);

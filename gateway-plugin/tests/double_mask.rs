@@ -10,33 +10,29 @@
 mod support;
 
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Command;
 
 use dcnet_protocol::evidence::{EvidenceFile, Proof};
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::round::Round;
-use support::bench::{Bench, Daemon, LENGTHS, assert_no_round_twice, part};
+use support::bench::{Bench, Daemon, LENGTHS, assert_no_round_twice, part, status};
 use support::net::{Lie, now};
 
-/// What `status` shows, with its exit code.
-fn status(bench: &Bench) -> (Option<i32>, serde_json::Value, String) {
-    let run = |json: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
-            .arg("status")
-            .args(json)
-            .arg(bench.household.profile())
-            .output()
-            .unwrap()
-    };
-    let json = serde_json::from_slice(&run(&["--json"]).stdout).unwrap();
-    let text = run(&[]);
-    let shown = String::from_utf8(text.stdout).unwrap();
-    (text.status.code(), json, shown)
-}
+side_by_side!(double_mask_rounds:
+    a_household_contributes_with_three_requests_a_round,
+    a_missing_member_costs_pads_and_share_keys,
+    kills_before_the_rosters,
+    kills_among_the_rosters,
+);
 
-#[test]
+side_by_side!(a_lying_provider_is_caught:
+    a_receipt_that_the_provider_has_not_signed_is_none,
+    a_provider_that_shows_two_rosters_is_caught_for_good,
+    a_provider_that_calls_a_receipted_frame_missing_is_caught_for_good,
+);
+
 fn a_household_contributes_with_three_requests_a_round() {
     const EPOCH: u32 = 4;
     let bench = Bench::double_mask(EPOCH);
@@ -88,7 +84,6 @@ fn a_household_contributes_with_three_requests_a_round() {
     assert!(looked < 3, "{looked} looks in the middle of an epoch");
 }
 
-#[test]
 fn a_missing_member_costs_pads_and_share_keys() {
     let bench = Bench::double_mask(1);
     let daemon = Daemon::start(&bench.household);
@@ -119,13 +114,20 @@ fn a_missing_member_costs_pads_and_share_keys() {
     assert_eq!(daemon.log().matches("roster.refused").count(), 0);
 }
 
-#[test]
-fn kill_dash_nine_never_brings_a_second_answer() {
+fn kills_before_the_rosters() {
+    kill_dash_nine_never_brings_a_second_answer(0..5);
+}
+
+fn kills_among_the_rosters() {
+    kill_dash_nine_never_brings_a_second_answer(5..10);
+}
+
+fn kill_dash_nine_never_brings_a_second_answer(numbers: Range<u64>) {
     let bench = Bench::double_mask(1);
     let mut daemon = Daemon::start(&bench.household);
     bench.contribution_after(Round::new(0));
     // Every other round with somebody missing; kills from before the frame to behind the answers.
-    for number in 0..10_u64 {
+    for number in numbers {
         let interval = u64::from(LENGTHS[0]) * 1000;
         let into_round = now().millis() % interval;
         std::thread::sleep(std::time::Duration::from_millis(
@@ -138,12 +140,11 @@ fn kill_dash_nine_never_brings_a_second_answer() {
     }
     bench.server.net().dead.clear();
     let frames = assert_no_round_twice(&bench.server.net());
-    assert!(frames >= 10, "only {frames} frames and answers");
+    assert!(frames >= 5, "only {frames} frames and answers");
     bench.contribution_after(bench.last_round());
     assert_no_round_twice(&bench.server.net());
 }
 
-#[test]
 fn a_receipt_that_the_provider_has_not_signed_is_none() {
     let bench = Bench::double_mask(1);
     let daemon = Daemon::start(&bench.household);
@@ -162,13 +163,11 @@ fn a_receipt_that_the_provider_has_not_signed_is_none() {
     assert_no_round_twice(&bench.server.net());
 }
 
-#[test]
 fn a_provider_that_shows_two_rosters_is_caught_for_good() {
     let proof = |round| Proof::Rosters { round };
     caught(Lie::TwoRosters, "two-rosters", proof);
 }
 
-#[test]
 fn a_provider_that_calls_a_receipted_frame_missing_is_caught_for_good() {
     let proof = |round| Proof::Receipt { round };
     caught(Lie::WithoutTheHouse, "receipted-but-missing", proof);

@@ -19,7 +19,7 @@ use dcnet_protocol::round::UnixTime;
 use dcnet_protocol::superposition::Reading;
 use support::bench::{Once, once};
 use support::disk::{Disk, Fault};
-use support::net::{Lie, Net, Shape, rng};
+use support::net::{Lie, Net, Seeded, Shape};
 use support::pki::{Authority, Issued, signing_key};
 
 struct House {
@@ -33,9 +33,12 @@ struct House {
     left: BTreeMap<Once, Vec<u8>>,
     restarts: u32,
     reading: i64,
+    rng: Seeded,
     /// The next frame of this notification is lost with the power, after it is durable.
     cut: Option<Notification>,
     lost: Vec<u8>,
+    /// What was asked about members of draw lists.
+    asked: Vec<(u64, Vec<u32>)>,
 }
 
 impl House {
@@ -57,8 +60,10 @@ impl House {
             left: BTreeMap::new(),
             restarts: 0,
             reading: 0,
+            rng: Seeded(2),
             cut: None,
             lost: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -82,7 +87,7 @@ impl House {
         let now = self.net.now();
         let opened = Ledger::with_backend(self.disk.clone())
             .map_err(|_| ())
-            .and_then(|ledger| Machine::open(ledger, setup, now, &mut rng()).map_err(|_| ()));
+            .and_then(|ledger| Machine::open(ledger, setup, now, &mut self.rng).map_err(|_| ()));
         if let Ok(machine) = opened {
             self.machine = Some(machine);
             self.step(Input::Join);
@@ -105,10 +110,10 @@ impl House {
             let Some(machine) = &mut self.machine else {
                 return;
             };
-            let Ok(effects) = machine.step(now, Some(now), input, &mut rng()) else {
+            let Ok(effects) = machine.step(now, Some(now), input, &mut self.rng) else {
                 // A machine whose ledger failed takes no further step.
                 machine
-                    .step(now, None, Input::Poll, &mut rng())
+                    .step(now, None, Input::Poll, &mut self.rng)
                     .unwrap_err();
                 self.power_loss();
                 return;
@@ -184,7 +189,23 @@ impl House {
                     .ok()?;
                 Some(Input::Relayed(envelope.header().clone()))
             }
-            Request::Members => Some(Input::Members(self.net.provider().member_list())),
+            Request::DrawList { from: known } => {
+                let view = self.net.draw_list(from, known).ok()?;
+                Some(Input::DrawList(Box::new(view)))
+            }
+            Request::Listed { list, at } => {
+                self.asked.push((list, at.clone()));
+                let members = self.net.listed(from, list, &at).ok()?;
+                Some(Input::Listed(Box::new(members)))
+            }
+            Request::LogProof { index, from: known } => {
+                let proof = self.net.log_proof(from, index, known).ok()?;
+                Some(Input::LogProof(Box::new(proof)))
+            }
+            Request::CommonLog { small, large } => {
+                let common = self.net.common_log(small, large).ok()?;
+                Some(Input::CommonLog(Box::new(common)))
+            }
             Request::Package(client) => {
                 let package = self.net.provider().package(&client)?.clone();
                 Some(Input::Package(Box::new(package)))
@@ -346,6 +367,31 @@ fn an_answer_that_was_durable_and_not_sent_is_sent_after_the_restart() {
         assert!(outcome.sum.is_some(), "{kind:?}: {outcome:?}");
         assert!(outcome.contributors.contains(&house.client), "{kind:?}");
     }
+}
+
+/// The draw is durable before anything about it is asked, and whatever is lost, there is one.
+#[test]
+fn a_loss_of_power_in_the_draw_brings_the_same_indices_again() {
+    let mut questions = 0;
+    for number in 3.. {
+        let disk = Disk::default();
+        disk.fail_at(number, Fault::FailedButPersisted);
+        let mut house = House::new(disk, CorrectionMode::DoubleMask);
+        house.net.lie = Some(Lie::NoList);
+        house.live_rounds(2);
+        let first = house.asked.first().cloned();
+        assert!(
+            house
+                .asked
+                .iter()
+                .all(|asked| Some(asked) == first.as_ref())
+        );
+        questions += house.asked.len();
+        if house.restarts == 0 {
+            break;
+        }
+    }
+    assert!(questions > 10, "{questions}");
 }
 
 /// Evidence and the distrust that follows from it are durable together or not at all, and a gateway

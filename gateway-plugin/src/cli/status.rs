@@ -110,6 +110,14 @@ fn text(status: &Status, running: Option<u32>) -> String {
             &format!("{epoch}, {members} members, {neighbours} neighbours"),
         );
     }
+    if status.log_size > 0 {
+        let open = if status.comparing {
+            ", to be shown to be that of a neighbour"
+        } else {
+            ""
+        };
+        row("log", &format!("{} entries{open}", status.log_size));
+    }
     if !status.meter.is_empty() {
         row("meter", &status.meter);
     }
@@ -148,6 +156,7 @@ fn text(status: &Status, running: Option<u32>) -> String {
         ("reading", &status.last_round_fault),
         ("provider", &status.provider_fault),
         ("clock", &status.clock_fault),
+        ("fault", &status.last_fault),
     ];
     for (name, fault) in faults {
         if let Some(fault) = fault {

@@ -6,7 +6,7 @@ use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::gateway::Input;
 use dcnet_protocol::message::Inbox;
 use dcnet_protocol::notification::Notification;
-use dcnet_protocol::round::Round;
+use dcnet_protocol::round::{Round, UnixTime};
 use dcnet_protocol::superposition;
 use tokio::time::Instant;
 
@@ -32,7 +32,10 @@ impl Session {
                 match answer.value {
                     Reply::Receipt(receipt) => self.step(Input::Accepted(receipt)),
                     Reply::Relayed(header) => self.step(Input::Relayed(header)),
-                    Reply::Members(list) => self.step(Input::Members(list)),
+                    Reply::DrawList(view) => self.step(Input::DrawList(view)),
+                    Reply::Listed(members) => self.step(Input::Listed(members)),
+                    Reply::LogProof(proof) => self.step(Input::LogProof(proof)),
+                    Reply::CommonLog(common) => self.step(Input::CommonLog(common)),
                     Reply::Package(package) => self.step(Input::Package(package)),
                     Reply::Roster(Some(roster)) => self.step(Input::Roster(roster)),
                     Reply::Roster(None) => {
@@ -102,9 +105,48 @@ impl Session {
             }
             self.step(Input::Poll)?;
         }
-        if was_fresh && let Some(waiting) = self.plan.take_due(now) {
-            self.seal(waiting)?;
+        if was_fresh && let Some(round) = self.plan.due(now) {
+            self.looked_for = Some(round);
+            self.seal_due(now, round)?;
         }
+        Ok(())
+    }
+
+    /// Seals the frame of `round`, which is due, unless the proof of its epoch is still to come.
+    pub(super) fn seal_due(&mut self, now: UnixTime, round: Round) -> Result<(), LedgerError> {
+        if !self.awaits_proof(round) {
+            return match self.plan.take_due(now) {
+                Some(waiting) => self.seal(waiting),
+                None => Ok(()),
+            };
+        }
+        let instant = Instant::now();
+        if instant < self.proof_at.max(self.not_before) {
+            return Ok(());
+        }
+        // Asks for the proof, unless that is under way. An answer may have crossed another one.
+        self.proof_at = instant + self.proof_pause();
+        self.step(Input::Poll)
+    }
+
+    /// Whether the manifest of `round` is here and not proved: it is sealed when the proof has come, or
+    /// not at all.
+    pub(super) fn awaits_proof(&self, round: Round) -> bool {
+        let gateway = self.parts.machine.gateway();
+        gateway.waits_for_proof(round) && !gateway.is_distrusting()
+    }
+
+    /// A round whose window has closed before its frame was sealed.
+    pub(super) fn give_up(&mut self, round: Round) -> Result<(), LedgerError> {
+        if self.awaits_proof(round) {
+            // The state machine says why it seals nothing.
+            let reading = None;
+            return self.step(Input::Submit { round, reading });
+        }
+        self.missed(
+            round,
+            "the provider was not reached while its window was open",
+        );
         Ok(())
     }
 

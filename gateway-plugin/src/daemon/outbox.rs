@@ -8,7 +8,8 @@ use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
 use dcnet_protocol::gateway::Request;
 use dcnet_protocol::key_agreement::SignedKeyPackage;
-use dcnet_protocol::message::{MemberList, SignedReceipt, frame_hash};
+use dcnet_protocol::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
+use dcnet_protocol::message::{SignedReceipt, frame_hash};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::roster::Roster;
@@ -38,7 +39,10 @@ pub(super) enum Key {
     Control(Notification),
     Roster(Round),
     Envelope(ClientId, u8),
-    Members,
+    DrawList,
+    Listed,
+    LogProof,
+    CommonLog,
     Package(ClientId),
     Descriptor,
 }
@@ -49,9 +53,10 @@ impl Key {
     }
 
     /// What belongs to a round has a window: it neither waits for other requests nor takes their
-    /// place, so that a roster that the provider holds back delays nothing.
+    /// place, so that a roster that the provider holds back delays nothing. The proof of an epoch
+    /// is part of it: its first round is not sealed before.
     fn is_urgent(&self) -> bool {
-        self.is_frame() || matches!(self, Self::Roster(_))
+        self.is_frame() || matches!(self, Self::Roster(_) | Self::LogProof)
     }
 }
 
@@ -60,7 +65,10 @@ impl Key {
 pub(super) enum Reply {
     Receipt(Box<SignedReceipt>),
     Relayed(EnvelopeHeader),
-    Members(MemberList),
+    DrawList(Box<DrawListView>),
+    Listed(Box<ListedMembers>),
+    LogProof(Box<LogProof>),
+    CommonLog(Box<CommonLog>),
     Package(Box<SignedKeyPackage>),
     /// None: there is none yet.
     Roster(Option<Box<Signed<Roster>>>),
@@ -227,7 +235,10 @@ fn key_of(request: &Request) -> Key {
             | Notification::Reveal => Key::Frame(*notification, *round, frame_hash(bytes)),
         },
         Request::Envelope(envelope) => Key::Envelope(envelope.header().to, kind(envelope)),
-        Request::Members => Key::Members,
+        Request::DrawList { .. } => Key::DrawList,
+        Request::Listed { .. } => Key::Listed,
+        Request::LogProof { .. } => Key::LogProof,
+        Request::CommonLog { .. } => Key::CommonLog,
         Request::Package(client) => Key::Package(*client),
         Request::Roster { round, .. } => Key::Roster(*round),
     }
@@ -237,6 +248,7 @@ fn kind(envelope: &Envelope) -> u8 {
     match envelope.header().kind {
         EnvelopeKind::EdgeOffer => 1,
         EnvelopeKind::EdgeAccept => 2,
+        EnvelopeKind::Checkpoint => 3,
     }
 }
 
@@ -314,6 +326,12 @@ async fn roster(
     Ok(answer.map(|roster| Reply::Roster(roster.map(Box::new))))
 }
 
+/// A question for a proof that hangs must not cost the round: it is asked again while the window is
+/// open.
+fn proof_patience(schedule: &Schedule) -> Duration {
+    Duration::from_millis((schedule.submit_millis() / 3).max(300))
+}
+
 fn receipt(receipt: SignedReceipt) -> Reply {
     Reply::Receipt(Box::new(receipt))
 }
@@ -333,7 +351,22 @@ async fn ask(
                 .await?
                 .map(|()| Reply::Relayed(header))
         }
-        Request::Members => client.members().await?.map(Reply::Members),
+        Request::DrawList { from } => client
+            .draw_list(from)
+            .await?
+            .map(|view| Reply::DrawList(Box::new(view))),
+        Request::Listed { list, at } => client
+            .listed(list, &at)
+            .await?
+            .map(|members| Reply::Listed(Box::new(members))),
+        Request::LogProof { index, from } => client
+            .log_proof(index, from, proof_patience(schedule))
+            .await?
+            .map(|proof| Reply::LogProof(Box::new(proof))),
+        Request::CommonLog { small, large } => client
+            .common_log(small, large)
+            .await?
+            .map(|common| Reply::CommonLog(Box::new(common))),
         Request::Package(member) => client
             .package(member)
             .await?

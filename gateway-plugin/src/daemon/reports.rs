@@ -1,8 +1,11 @@
 //! What the owner is told: log, status, evidence.
 
+use std::time::Duration;
+
 use dcnet_protocol::descriptor::CorrectionMode;
 use dcnet_protocol::gateway::{Phase, Report, RoundRefusal};
 use dcnet_protocol::round::UnixTime;
+use tokio::time::Instant;
 
 use super::evidence;
 use super::session::Session;
@@ -64,12 +67,27 @@ impl Session {
                     "{report}"
                 );
             }
-            Report::Fault(_) => tracing::warn!(event = "provider.fault", "{report}"),
+            Report::Fault(_) => self.tell_fault(&report.to_string()),
             Report::DrawFailed { .. } | Report::Emergency { .. } | Report::Inactive { .. } => {
                 tracing::warn!(event = "member", "{report}");
             }
             report => tracing::info!(event = "member", "{report}"),
         }
+    }
+
+    /// A provider that repeats itself does not fill the log: once an interval is enough.
+    fn tell_fault(&mut self, text: &str) {
+        self.status.faults += 1;
+        let now = Instant::now();
+        let told = self.status.last_fault.as_deref() == Some(text)
+            && self.fault_told.is_some_and(|at| now < at);
+        if told {
+            tracing::debug!(event = "provider.fault", "{text}");
+            return;
+        }
+        tracing::warn!(event = "provider.fault", "{text}");
+        self.status.last_fault = Some(text.to_owned());
+        self.fault_told = Some(now + Duration::from_millis(self.schedule.interval_millis()));
     }
 
     fn count_refusal(&mut self, reason: &str) {
@@ -120,6 +138,8 @@ impl Session {
             tracing::info!(event = "phase", phase = name, "this gateway is {name}");
             name.clone_into(&mut self.status.phase);
         }
+        self.status.log_size = gateway.log_size();
+        self.status.comparing = gateway.is_comparing();
         let epoch = gateway.epoch(now);
         self.status.epoch = epoch.as_ref().map(|(epoch, ..)| epoch.number());
         self.status.members = epoch

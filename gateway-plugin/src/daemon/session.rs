@@ -60,7 +60,9 @@ pub(super) struct Session {
     /// When the fetch under way was begun, and the last one that had an answer.
     inbox_begun: UnixTime,
     pub(super) inbox_looked: Option<UnixTime>,
-    // These four by the monotonic clock: the other one may be set.
+    /// The round for which the inbox was looked into last, right before sealing.
+    pub(super) looked_for: Option<Round>,
+    // These five by the monotonic clock: the other one may be set.
     /// When the inbox is looked into next, if nothing happens before.
     pub(super) inbox_at: Instant,
     /// After trouble with the provider: not before this is it asked again.
@@ -68,10 +70,14 @@ pub(super) struct Session {
     pub(super) poll_at: Instant,
     /// When the next roster is asked for, if one is due.
     pub(super) retry_at: Instant,
+    /// When the proof of an epoch is asked for again, if its first round waits for it.
+    pub(super) proof_at: Instant,
     pub(super) trouble: Backoff,
     pub(super) last_refusal: String,
     /// The last round counted as missed because its frame had no receipt.
     pub(super) missed_frame: Option<Round>,
+    /// Until when the last fault of the provider is not told again.
+    pub(super) fault_told: Option<Instant>,
     pub(super) phase: Option<Phase>,
     pub(super) leaving: bool,
     pub(super) status: Status,
@@ -109,10 +115,12 @@ impl Session {
             inbox_is_fresh: false,
             inbox_begun: now,
             inbox_looked: None,
+            looked_for: None,
             inbox_at: Instant::now(),
             not_before: Instant::now(),
             poll_at: Instant::now(),
             retry_at: Instant::now(),
+            proof_at: Instant::now(),
             trouble: Backoff::new(
                 Duration::from_millis(500),
                 Duration::from_mins(1)
@@ -121,6 +129,7 @@ impl Session {
             ),
             last_refusal: String::new(),
             missed_frame: None,
+            fault_told: None,
             phase: None,
             leaving: false,
             status,
@@ -177,19 +186,14 @@ impl Session {
             self.close(round)?;
         }
         if let Some(missed) = self.plan.take_missed(now) {
-            self.missed(
-                missed.round,
-                "the provider was not reached while its window was open",
-            );
+            self.give_up(missed.round)?;
         }
         let instant = Instant::now();
         let due = self.plan.due(now).filter(|_| !self.inbox_is_fresh);
         if let Some(round) = due
             && !self.needs_look(now, round)
         {
-            if let Some(waiting) = self.plan.take_due(now) {
-                self.seal(waiting)?;
-            }
+            self.seal_due(now, round)?;
         } else if due.is_some() && instant >= self.not_before {
             // Once more right before sealing: a manifest may be waiting there. It also compares
             // the clocks.
@@ -226,7 +230,8 @@ impl Session {
         // A look in the future is from before the clock was set.
         let looked = self.inbox_looked.filter(|looked| *looked <= now);
         // And a clock that cannot be believed may be after a comparison.
-        self.plan.needs_look(round, looked) || self.judge().is_err()
+        self.looked_for != Some(round)
+            && (self.plan.needs_look(round, looked) || self.judge().is_err())
     }
 
     /// Lets the state machine take one input, and does what it wants done.
@@ -315,6 +320,11 @@ impl Session {
         Duration::from_millis((self.schedule.correction_millis() / 16).clamp(50, 2_000))
     }
 
+    /// Pause between two questions for the proof of an epoch, while its first round waits for it.
+    pub(super) fn proof_pause(&self) -> Duration {
+        Duration::from_millis((self.schedule.submit_millis() / 16).clamp(100, 1_000))
+    }
+
     /// There is no roster yet: on with waiting, if the provider does not hold answers back after a
     /// short pause.
     pub(super) fn has_no_roster(&mut self) {
@@ -341,8 +351,14 @@ impl Session {
     fn until_next(&self) -> Duration {
         let now = self.now();
         let mut next = self.poll_at;
-        if self.plan.due(now).is_some() && !self.inbox_is_fresh {
-            next = next.min(self.not_before);
+        if let Some(round) = self.plan.due(now).filter(|_| !self.inbox_is_fresh) {
+            next = next.min(
+                if self.awaits_proof(round) && !self.needs_look(now, round) {
+                    self.proof_at.max(self.not_before)
+                } else {
+                    self.not_before
+                },
+            );
         } else if self.inbox.is_none() && !self.plan.is_about_to_seal(now) {
             next = next.min(self.inbox_at.max(self.not_before));
         }

@@ -35,6 +35,10 @@ pub struct Status {
     pub members: Option<u64>,
     /// Own active neighbours in it.
     pub neighbours: Option<u64>,
+    /// Number of entries of the membership log that the provider has proved.
+    pub log_size: u64,
+    /// The provider still has to show that a neighbour sees the same membership log.
+    pub comparing: bool,
     /// State of the line to the meter.
     pub meter: String,
     /// When the last telegram came.
@@ -59,6 +63,11 @@ pub struct Status {
     pub rounds_missed: u64,
     /// Corrections and rosters that were refused since the start, by the refusal's stable name.
     pub refusals: BTreeMap<String, u64>,
+    /// What the provider or a member sent since the start that a correct one does not send: how often,
+    /// and the last.
+    pub faults: u64,
+    /// See there.
+    pub last_fault: Option<String>,
 }
 
 /// Writes the status when it has changed.

@@ -13,7 +13,8 @@ use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::envelope::Envelope;
 use dcnet_protocol::key_agreement::SignedKeyPackage;
-use dcnet_protocol::message::{Inbox, MemberList, SignedReceipt};
+use dcnet_protocol::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
+use dcnet_protocol::message::{Inbox, SignedReceipt};
 use dcnet_protocol::names::{ClientId, NetId};
 use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::Round;
@@ -29,8 +30,13 @@ use crate::clock::{Clock, Exchange};
 /// Media type of the protocol's messages.
 pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
 
-/// Longest answer taken: a member list of a hundred thousand names.
+/// Longest answer taken: an inbox after a long absence, with a manifest of every epoch.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
+/// Longest answer about members of a draw list taken: 64 with their certificates, some 150 kB.
+const MAX_LISTED: usize = 1024 * 1024;
+/// Longest other answer about the log taken: three paths of 64 hashes, and an entry that may be an
+/// exit statement with as many neighbours as a net has.
+const MAX_PROOF: usize = 1024 * 1024;
 /// Longest problem description taken.
 const MAX_PROBLEM: usize = 16 * 1024;
 
@@ -114,16 +120,61 @@ impl Client {
         })
     }
 
-    /// The members that may be drawn from.
+    /// The newest draw list, with what proves it to whoever knows the first `from` entries of the
+    /// membership log. Whether it is to be believed is for the protocol to judge; so for all that is
+    /// shown of the log.
     ///
     /// # Errors
     ///
     /// As for [`Self::descriptor`].
-    pub async fn members(&self) -> Result<Answer<MemberList>, SubmitError> {
-        let answer = self
-            .exchange(Method::GET, "/members", None, PATIENCE)
-            .await?;
-        decode(&answer, wire)
+    pub async fn draw_list(&self, from: u64) -> Result<Answer<DrawListView>, SubmitError> {
+        let path = format!("/log/draw-list?from={from}");
+        self.shown(&path, MAX_PROOF, PATIENCE).await
+    }
+
+    /// Members of the draw list that is entry `list` of the membership log, by their indices in it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::descriptor`].
+    pub async fn listed(
+        &self,
+        list: u64,
+        at: &[u32],
+    ) -> Result<Answer<ListedMembers>, SubmitError> {
+        let at: Vec<String> = at.iter().map(u32::to_string).collect();
+        let path = format!("/log/{list}/members?at={}", at.join(","));
+        self.shown(&path, MAX_LISTED, PATIENCE).await
+    }
+
+    /// Entry `index` of the membership log, for whoever knows the first `from`. The attempt is broken
+    /// off after `patience` at the latest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::descriptor`].
+    pub async fn log_proof(
+        &self,
+        index: u64,
+        from: u64,
+        patience: Duration,
+    ) -> Result<Answer<LogProof>, SubmitError> {
+        let path = format!("/log/{index}?from={from}");
+        self.shown(&path, MAX_PROOF, patience.min(PATIENCE)).await
+    }
+
+    /// What shows that `small` and `large` are two sizes of one membership log.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::descriptor`].
+    pub async fn common_log(
+        &self,
+        small: u64,
+        large: u64,
+    ) -> Result<Answer<CommonLog>, SubmitError> {
+        let path = format!("/log/common?small={small}&large={large}");
+        self.shown(&path, MAX_PROOF, PATIENCE).await
     }
 
     /// The key package of one member. Whether it is genuine is for the protocol to judge.
@@ -209,8 +260,33 @@ impl Client {
         decode(&answer, wire)
     }
 
+    /// A message of at most `limit` bytes.
+    async fn shown<T: Wire>(
+        &self,
+        path: &str,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<Answer<T>, SubmitError> {
+        let answer = self
+            .exchange_within(limit, Method::GET, path, None, patience)
+            .await?;
+        decode(&answer, wire)
+    }
+
     async fn exchange(
         &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        patience: Duration,
+    ) -> Result<Answer<Vec<u8>>, SubmitError> {
+        self.exchange_within(MAX_ANSWER, method, path, body, patience)
+            .await
+    }
+
+    async fn exchange_within(
+        &self,
+        limit: usize,
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
@@ -237,7 +313,7 @@ impl Client {
         let status = response.status();
         if status == StatusCode::OK || status == StatusCode::NO_CONTENT {
             return Ok(Answer {
-                value: body_of(response, MAX_ANSWER).await?,
+                value: body_of(response, limit).await?,
                 date,
             });
         }

@@ -212,3 +212,45 @@ pub fn end(household: &Household) -> (Option<i32>, String) {
         String::from_utf8(output.stderr).unwrap(),
     )
 }
+
+/// What `status` shows, with its exit code.
+pub fn status(bench: &Bench) -> (Option<i32>, serde_json::Value, String) {
+    let run = |json: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+            .arg("status")
+            .args(json)
+            .arg(bench.household.profile())
+            .output()
+            .unwrap()
+    };
+    let json = serde_json::from_slice(&run(&["--json"]).stdout).unwrap();
+    let text = run(&[]);
+    let shown = String::from_utf8(text.stdout).unwrap();
+    (text.status.code(), json, shown)
+}
+
+/// Runs scenarios at the same time: they mostly wait. Names those that failed.
+pub fn side_by_side(scenarios: &[(&str, fn())]) {
+    std::thread::scope(|scope| {
+        let running = scenarios.iter().map(|(name, scenario)| {
+            let thread = std::thread::Builder::new().name((*name).to_owned());
+            (*name, thread.spawn_scoped(scope, *scenario).unwrap())
+        });
+        let running: Vec<_> = running.collect();
+        let ended = running.into_iter();
+        let failed = ended.filter_map(|(name, thread)| thread.join().is_err().then_some(name));
+        let failed: Vec<_> = failed.collect();
+        assert!(failed.is_empty(), "failed: {failed:?}");
+    });
+}
+
+/// A test of scenarios that run side by side.
+#[macro_export]
+macro_rules! side_by_side {
+    ($name:ident: $($scenario:ident),+ $(,)?) => {
+        #[test]
+        fn $name() {
+            $crate::support::bench::side_by_side(&[$((stringify!($scenario), $scenario)),+]);
+        }
+    };
+}

@@ -13,6 +13,7 @@
 
 pub mod bench;
 pub mod disk;
+pub mod log;
 pub mod meter;
 pub mod net;
 pub mod pki;

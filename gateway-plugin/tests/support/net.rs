@@ -1,6 +1,7 @@
 //! A net in memory: the provider's state machine and companions of the gateway under test.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
@@ -13,7 +14,7 @@ use dcnet_protocol::roster::{MemberBits, Roster};
 use dcnet_protocol::round::{Round, Schedule, UnixTime};
 use dcnet_protocol::signature::{Signed, SigningKey};
 use dcnet_protocol::superposition::Reading;
-use rand_core::UnwrapErr;
+use rand_core::{Rng as _, TryCryptoRng, TryRng};
 
 use super::pki::{Authority, new_key, signing_key};
 
@@ -55,6 +56,19 @@ pub enum Lie {
     ForeignReceipts,
     /// Shows it a first roster without itself, for whose frame it has given a receipt.
     WithoutTheHouse,
+    /// The first member that it drew is another than the draw list has.
+    ForgedLeaf,
+    /// The first member that it drew is not shown to it.
+    WithheldLeaf,
+    /// Nothing of the list that it drew from is shown to it.
+    NoList,
+    /// Shows it a draw list from long ago.
+    OldList,
+    /// Shows it a membership log that is shorter than what it knows.
+    ShorterLog,
+    /// Shows it another membership log than everybody else from this entry on, and does not relay what
+    /// it says of it.
+    Fork { at: u64 },
 }
 
 pub struct Net {
@@ -74,6 +88,7 @@ pub struct Net {
     pub dead: Vec<usize>,
     /// Time of this net, if it is not the system's.
     time: Option<UnixTime>,
+    rng: Seeded,
 }
 
 /// Each companion reads this in every round: advance and power.
@@ -126,6 +141,7 @@ impl Net {
             key: key.clone(),
             anchor: authority.anchor(),
         };
+        let mut rng = Seeded(time.map_or_else(|| now().millis(), |_| 1));
         let companions = (0..shape.companions)
             .map(|number| {
                 let name = format!("companion-{number}");
@@ -141,7 +157,7 @@ impl Net {
                         allow_resend: true,
                     },
                 };
-                let state = GatewayState::fresh(time.unwrap_or_else(now), &mut rng());
+                let state = GatewayState::fresh(time.unwrap_or_else(now), &mut rng);
                 Gateway::new(setup, state).unwrap()
             })
             .collect();
@@ -158,6 +174,7 @@ impl Net {
             seen: Vec::new(),
             dead: Vec::new(),
             time,
+            rng,
         }
     }
 
@@ -169,12 +186,21 @@ impl Net {
         self.time = self.time.map(|time| time.plus_millis(millis));
     }
 
+    pub fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
     pub fn provider(&self) -> &Provider {
         &self.provider
     }
 
     /// What a gateway posted.
     pub fn post(&mut self, input: provider::Input) -> Result<Reply, Refusal> {
+        if let (Some(Lie::Fork { .. }), provider::Input::Envelope { from, .. }) = (self.lie, &input)
+            && from.as_str() == "house"
+        {
+            return Ok(Reply::Relayed);
+        }
         let handled = self.provider.handle(self.now(), input);
         self.apply(handled.records);
         handled.reply.expect("a reply to a post")
@@ -199,9 +225,11 @@ impl Net {
     pub fn roster(&self, client: ClientId, round: Round, after: u8) -> Option<Signed<Roster>> {
         let genuine = self.provider.roster(round, after).cloned();
         match self.lie.filter(|_| client.as_str() == "house") {
-            None | Some(Lie::ForeignReceipts) => genuine,
-            Some(lie) if after == 0 => genuine.map(|genuine| self.forged(lie, &genuine)),
-            Some(_) => self.provider.roster(round, 0).cloned(),
+            Some(lie @ (Lie::TwoRosters | Lie::WithoutTheHouse)) if after == 0 => {
+                genuine.map(|genuine| self.forged(lie, &genuine))
+            }
+            Some(Lie::TwoRosters | Lie::WithoutTheHouse) => self.provider.roster(round, 0).cloned(),
+            _ => genuine,
         }
     }
 
@@ -211,7 +239,7 @@ impl Net {
         let epoch = self.provider.epoch_at(roster.round()).unwrap();
         let without = match lie {
             Lie::TwoRosters => companion(0),
-            Lie::WithoutTheHouse | Lie::ForeignReceipts => "house".parse().unwrap(),
+            _ => "house".parse().unwrap(),
         };
         let mut present = MemberBits::none(epoch.members.len());
         for (index, member) in epoch.members.iter().enumerate() {
@@ -274,7 +302,7 @@ impl Net {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let now = self.now();
-            for output in self.companions[number].handle(now, input, &mut rng()) {
+            for output in self.companions[number].handle(now, input, &mut self.rng) {
                 let Output::Send(request) = output else {
                     continue;
                 };
@@ -304,7 +332,22 @@ impl Net {
                 self.post(provider::Input::Envelope { from, bytes }).ok()?;
                 Some(gateway::Input::Relayed(envelope.header().clone()))
             }
-            Request::Members => Some(gateway::Input::Members(self.provider.member_list())),
+            Request::DrawList { from: known } => {
+                let view = self.draw_list(from, known).ok()?;
+                Some(gateway::Input::DrawList(Box::new(view)))
+            }
+            Request::Listed { list, at } => {
+                let members = self.listed(from, list, &at).ok()?;
+                Some(gateway::Input::Listed(Box::new(members)))
+            }
+            Request::LogProof { index, from: known } => {
+                let proof = self.log_proof(from, index, known).ok()?;
+                Some(gateway::Input::LogProof(Box::new(proof)))
+            }
+            Request::CommonLog { small, large } => {
+                let common = self.common_log(small, large).ok()?;
+                Some(gateway::Input::CommonLog(Box::new(common)))
+            }
             Request::Package(client) => {
                 let package = self.provider.package(&client)?.clone();
                 Some(gateway::Input::Package(Box::new(package)))
@@ -336,9 +379,35 @@ pub fn now() -> UnixTime {
     dcnet_gateway::clock::Clock::system().now()
 }
 
-pub fn rng() -> UnwrapErr<getrandom::SysRng> {
-    UnwrapErr(getrandom::SysRng)
+/// Numbers that look random, the same after every start with the same seed: splitmix64. A net whose time
+/// is simulated takes the same course every time, down to the number of syncs.
+#[derive(Debug, Clone)]
+pub struct Seeded(pub u64);
+
+impl TryRng for Seeded {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.next_u64() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Ok(mixed ^ (mixed >> 31))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(8) {
+            let word = self.next_u64().to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+        Ok(())
+    }
 }
+
+impl TryCryptoRng for Seeded {}
 
 fn companion(number: usize) -> ClientId {
     format!("companion-{number}").parse().unwrap()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use dcnet_protocol::certificate::{TrustAnchor, Usage};
-use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::codec::Wire;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider::{Input, Refusal, Reply};
@@ -223,9 +223,13 @@ async fn route(
             .unwrap()
     };
     let until = |wait: u64| Instant::now() + Duration::from_secs(wait);
+    // What is asked about the log stands in the query.
+    let asked = path
+        .strip_prefix("/log/")
+        .map_or(String::new(), |_| format!("?{query}"));
     lock()
         .requests
-        .push((now(), format!("{} {path}", parts.method)));
+        .push((now(), format!("{} {path}{asked}", parts.method)));
     let of_round = path
         .strip_prefix("/rounds/")
         .and_then(|rest| rest.strip_suffix("/roster"));
@@ -246,7 +250,19 @@ async fn route(
     }
     match (&parts.method, path.as_str()) {
         (&Method::GET, "") => ok(lock().descriptor.encode()),
-        (&Method::GET, "/members") => ok(lock().provider().member_list().encode()),
+        (&Method::GET, "/log/draw-list") => shown(lock().draw_list(client, field("from"))),
+        (&Method::GET, "/log/common") => shown(lock().common_log(field("small"), field("large"))),
+        (&Method::GET, entry) if entry.starts_with("/log/") => {
+            let entry = entry.trim_start_matches("/log/");
+            match entry.strip_suffix("/members") {
+                None => shown(lock().log_proof(client, entry.parse().unwrap(), field("from"))),
+                Some(list) => {
+                    let at = query.strip_prefix("at=").unwrap().split(',');
+                    let at: Vec<u32> = at.map(|index| index.parse().unwrap()).collect();
+                    shown(lock().listed(client, list.parse().unwrap(), &at))
+                }
+            }
+        }
         (&Method::GET, "/inbox") => {
             let until = until(field("wait"));
             loop {
@@ -307,6 +323,13 @@ fn reply(net: &Net, outcome: Result<Reply, Refusal>) -> Response<Full<Bytes>> {
     match outcome {
         Ok(Reply::Receipt(receipt)) => ok(net.sign_for_the_house(receipt).encode()),
         Ok(Reply::Relayed) => nothing(),
+        Err(refusal) => problem(refusal.status(), refusal.slug(), &refusal.to_string()),
+    }
+}
+
+fn shown(outcome: Result<impl Wire, Refusal>) -> Response<Full<Bytes>> {
+    match outcome {
+        Ok(message) => ok(message.encode()),
         Err(refusal) => problem(refusal.status(), refusal.slug(), &refusal.to_string()),
     }
 }
