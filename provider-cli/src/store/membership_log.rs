@@ -101,3 +101,68 @@ pub(crate) fn without_gaps(rows: &[LogRow]) -> Result<(), StoreError> {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{DrawListRow, NetRow};
+
+    fn net() -> NetId {
+        "elbe-4".parse().unwrap()
+    }
+
+    fn entry(index: u64, byte: u8) -> Batch {
+        Batch {
+            log: vec![LogRow {
+                net: net(),
+                index,
+                entry: vec![byte],
+            }],
+            ..Batch::default()
+        }
+    }
+
+    fn list(index: u64, oldest: u64) -> Batch {
+        Batch {
+            draw_lists: vec![DrawListRow {
+                net: net(),
+                index,
+                oldest,
+                record: vec![u8::try_from(index).unwrap()],
+            }],
+            ..Batch::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn entries_are_never_replaced_and_old_lists_are_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create_or_open(&folder.path().join("store"))
+            .await
+            .unwrap();
+        let mut writer = store.writer().await.unwrap();
+        let row = NetRow {
+            net: net(),
+            descriptor: Vec::new(),
+            authority: Vec::new(),
+            created: 0,
+        };
+        writer.insert_net(&row).await.unwrap();
+        writer.commit(&[&entry(0, 7), &entry(1, 8)]).await.unwrap();
+        assert!(writer.commit(&[&entry(2, 9), &entry(1, 9)]).await.is_err());
+        let rows = store.log_entries(net(), 0, None).await.unwrap();
+        let entries: Vec<_> = rows.iter().map(|row| row.entry.as_slice()).collect();
+        assert_eq!(entries, [[7], [8]]);
+        without_gaps(&rows).unwrap();
+        let rows = store.log_entries(net(), 1, Some(5)).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        assert!(matches!(without_gaps(&rows), Err(StoreError::Corrupt(_))));
+        for index in 3..6 {
+            let oldest = index - 1;
+            writer.commit(&[&list(index, oldest)]).await.unwrap();
+        }
+        assert_eq!(store.draw_lists(net()).await.unwrap(), [[4], [5]]);
+        writer.close().await;
+        store.close().await;
+    }
+}
