@@ -168,7 +168,8 @@ async fn the_log_is_proved_to_whoever_asks_and_outlives_a_kill() {
     let server = lab.serve();
     let asker = Asker {
         server: &server,
-        ..asker
+        net: &net,
+        gateway: &gateways[0],
     };
     let again = asker.entries("").await;
     assert_eq!(again[..kept.len()], kept);
