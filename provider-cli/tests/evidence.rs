@@ -9,7 +9,9 @@ use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::evidence::{Evidence, EvidenceFile, ReceiptEvidence};
 use dcnet_protocol::key_agreement::KeyPackageHash;
+use dcnet_protocol::membership::checkpoint::{Checkpoint, Conflict};
 use dcnet_protocol::membership::edge::EdgeEnd;
+use dcnet_protocol::merkle::MerkleRoot;
 use dcnet_protocol::message::{Manifest, ManifestEdge, Receipt, Role, SignedReceipt};
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider::{EpochMember, EpochRecord};
@@ -74,6 +76,7 @@ impl World {
             net: self.descriptor.net(),
             descriptor: self.descriptor.hash(),
             client: member.client,
+            log_index: 0,
             head: self.epoch.head(),
             index: 2,
             neighbours: vec![ManifestEdge {
@@ -148,12 +151,37 @@ async fn lies_are_proved_and_nothing_else_is() {
     assert_eq!(code, 0, "{text}");
     assert_eq!(json["kind"], "receipt-against-roster", "{text}");
 
+    // Two logs.
+    let two_logs = |one: u8, other: u8| {
+        let checkpoint = |byte| {
+            world.key.sign(Checkpoint {
+                net: world.descriptor.net(),
+                descriptor: world.descriptor.hash(),
+                size: 9,
+                root: MerkleRoot::from_bytes([byte; 32]),
+            })
+        };
+        Evidence::Checkpoints(Box::new(Conflict {
+            known: checkpoint(one),
+            shown: checkpoint(other),
+        }))
+    };
+    let (code, text, _) = world.verify(two_logs(1, 2), &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(json["kind"], "two-logs", "{text}");
+    assert_eq!(json["round"], serde_json::Value::Null, "{text}");
+    let (code, text, _) = world.verify(two_logs(1, 2), &[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("PROVED: "), "{text}");
+
     // What can be true: the same roster twice, a smaller one later, a roster with the owner in it.
     let smaller = rosters(one(), world.roster(&world.key, 2, 4));
     for harmless in [
         rosters(one(), one()),
         smaller,
         world.receipt_against_roster(3),
+        two_logs(1, 1),
     ] {
         let (code, text, _) = world.verify(harmless, &[]);
         assert_eq!(code, 1, "{text}");

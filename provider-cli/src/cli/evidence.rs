@@ -123,10 +123,11 @@ impl VerifyEvidence {
             (None, Err(error)) => (false, None, None, error.to_string()),
             (None, Ok(proof)) => {
                 let (kind, round) = match proof {
-                    Proof::Rosters { round } => ("two-rosters", round),
-                    Proof::Receipt { round } => ("receipt-against-roster", round),
+                    Proof::Rosters { round } => ("two-rosters", Some(round.number())),
+                    Proof::Receipt { round } => ("receipt-against-roster", Some(round.number())),
+                    Proof::Checkpoints { .. } => ("two-logs", None),
                 };
-                (true, Some(kind), Some(round.number()), proof.to_string())
+                (true, Some(kind), round, proof.to_string())
             }
         };
         Finding {
@@ -144,10 +145,12 @@ impl VerifyEvidence {
 
 impl Finding {
     fn print(&self) -> Result<(), CliError> {
-        let (verdict, round) = match self.round {
-            Some(round) => ("PROVED", round.to_string()),
-            None => ("proves nothing", "-".to_owned()),
+        let verdict = if self.proves {
+            "PROVED"
+        } else {
+            "proves nothing"
         };
+        let round = self.round.map_or("-".to_owned(), |round| round.to_string());
         output::pairs(&[
             ("verdict", format!("{verdict}: {}", self.text)),
             ("kind", self.kind.unwrap_or("-").to_owned()),

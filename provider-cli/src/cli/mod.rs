@@ -122,9 +122,9 @@ enum Command {
     Export(export::Export),
     /// Check a file that is to prove that a provider lied.
     ///
-    /// Gateways keep such files: two rosters of one round that contradict each other, or a receipt
-    /// for a frame with a roster that calls its sender missing. Everything in a file is signed by the
-    /// provider itself, so that whoever checks it need not trust the gateway.
+    /// Gateways keep such files: two rosters of one round that contradict each other, a receipt for
+    /// a frame with a roster that calls its sender missing, or two membership logs. Everything in a
+    /// file is signed by the provider itself, so that whoever checks it need not trust the gateway.
     VerifyEvidence(evidence::VerifyEvidence),
 }
 

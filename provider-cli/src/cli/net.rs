@@ -4,9 +4,11 @@ use clap::{Args, Subcommand};
 
 use super::output::{self, few};
 use super::{CliError, JsonArg, NetArg, Outcome, StoreArg};
-use crate::service::{Admin, Audit, NetView};
+use crate::service::{Admin, Audit, NetView, Strength};
 
 mod create;
+mod log;
+mod sharing;
 
 pub(super) use create::CreateError;
 
@@ -24,10 +26,14 @@ pub(super) enum Net {
     /// Looks at the key graph in force: number of members against the net's minimum size, degrees
     /// against the minimum of 3, whether the graph is connected, and whose loss alone would split
     /// it (articulation points). In a double-mask net it also looks at each member's holders, the
-    /// active neighbours that the member drew itself: whoever has fewer than needed is left out.
+    /// active neighbours that the member drew itself: whoever has fewer than needed is left out; and at
+    /// what the sharing of self-masks withstands. The membership log is replayed: the members of each
+    /// epoch must follow from its entries, as gateways and auditors are shown them.
     /// Warnings do not change the exit code.
     #[command(after_help = "Example:\n  dcnet net audit elbe-4 || echo 'look at elbe-4'")]
     Audit(One),
+    /// Print the membership log: who was in the net when, as the provider signs it.
+    Log(log::Log),
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +61,7 @@ impl Net {
             Self::List(list) => list.run().await,
             Self::Show(one) => one.show().await,
             Self::Audit(one) => one.audit().await,
+            Self::Log(log) => log.run().await,
         }
     }
 }
@@ -184,6 +191,10 @@ fn print_net(net: &NetView) -> Result<(), CliError> {
     ])
 }
 
+fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or("-".to_owned(), |value| value.to_string())
+}
+
 fn print_audit(audit: &Audit) -> Result<(), CliError> {
     output::pairs(&[
         ("net", audit.net.clone()),
@@ -201,28 +212,21 @@ fn print_audit(audit: &Audit) -> Result<(), CliError> {
         ),
         ("edges", audit.edges.to_string()),
         ("connected parts", audit.components.to_string()),
-        (
-            "smallest degree",
-            audit
-                .smallest_degree
-                .map_or("-".to_owned(), |degree| degree.to_string()),
-        ),
+        ("smallest degree", or_dash(audit.smallest_degree)),
+        ("median degree", or_dash(audit.median_degree)),
+        ("largest degree", or_dash(audit.largest_degree)),
         (
             "articulation points",
             few(&audit.articulation_points, usize::MAX),
         ),
+        ("threshold in force", or_dash(audit.threshold_in_force)),
+        ("needed holders", or_dash(audit.needed_holders)),
         (
-            "threshold in force",
-            audit
-                .threshold_in_force
-                .map_or("-".to_owned(), |number| number.to_string()),
+            "withstands",
+            or_dash(audit.withstands.as_ref().map(Strength::text)),
         ),
-        (
-            "needed holders",
-            audit
-                .needed_holders
-                .map_or("-".to_owned(), |number| number.to_string()),
-        ),
+        ("log entries", audit.log_size.to_string()),
+        ("log root", or_dash(audit.log_root.as_ref())),
     ])?;
     if !audit.members.is_empty() {
         output::table(

@@ -3,6 +3,7 @@
 mod body;
 mod config;
 mod connection;
+mod membership_log;
 mod plain;
 mod problem;
 mod routes;

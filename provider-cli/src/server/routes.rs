@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::body;
 use super::config::{Limits, length};
 use super::problem::Problem;
-use super::{MEDIA_TYPE, plain};
+use super::{MEDIA_TYPE, membership_log, plain};
 use crate::service::{Client, Service, ServiceError};
 
 /// Longest that a look into the inbox or for a roster may wait, in seconds.
@@ -46,7 +46,8 @@ pub(super) fn router(service: Arc<Service>, limits: Limits, plain_readings: bool
         .route("/v1/nets/{net}/frames", post(frame))
         .route("/v1/nets/{net}/envelopes", post(envelope))
         .route("/v1/nets/{net}/inbox", get(inbox))
-        .route("/v1/nets/{net}/rounds/{round}/roster", get(roster));
+        .route("/v1/nets/{net}/rounds/{round}/roster", get(roster))
+        .merge(membership_log::routes());
     if plain_readings {
         router = router.route("/bench/nets/{net}/readings", post(plain::reading));
     }

@@ -7,12 +7,14 @@ use dcnet_obis::{ObisCode, ScaledInteger, Unit};
 use dcnet_protocol::descriptor::{CorrectionMode, DescriptorError, NetDescriptor, NetParameters};
 use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
-use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome};
+use dcnet_protocol::provider::{DrawListRecord, EpochRecord, MemberRecord, RoundOutcome};
 use dcnet_protocol::round::{Round, UnixTime};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::audit::Audit;
+use super::log_view::EntryView;
+use super::replay::replay;
 use super::{convert, now};
 use crate::store::{NetRow, Store, StoreError};
 
@@ -198,11 +200,23 @@ impl Admin {
         let row = self.row(net).await?;
         let descriptor = decode_descriptor(&row)?;
         let members = self.members(net).await?;
-        Ok(Audit::of(
-            &descriptor,
-            &members,
-            self.epoch(net).await?.as_ref(),
-        ))
+        // A server may run beside us: the log is read last, so that it has what the rest names.
+        let epoch = self.epoch(net).await?;
+        let lists = self.store.draw_lists(net).await?;
+        let lists = lists
+            .iter()
+            .map(|list| convert::decode::<DrawListRecord>(list))
+            .collect::<Result<Vec<_>, _>>()?;
+        let log = self.store.log_entries(net, 0, None).await?;
+        let replay = replay(&descriptor, &log, &lists, epoch.as_ref());
+        Ok(Audit::of(&descriptor, &members, epoch.as_ref(), &replay))
+    }
+
+    /// The membership log.
+    pub(crate) async fn log(&self, net: NetId) -> Result<Vec<EntryView>, AdminError> {
+        self.row(net).await?;
+        let log = self.store.log_entries(net, 0, None).await?;
+        Ok(log.iter().map(EntryView::of).collect::<Result<_, _>>()?)
     }
 
     /// The final rounds whose metered interval begins in `from..to`, ascending; the latest

@@ -7,13 +7,19 @@ use dcnet_protocol::descriptor::{CorrectionMode, MIN_DEGREE, NetDescriptor};
 use dcnet_protocol::key_graph::Adjacency;
 use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::names::{ClientId, ClientSet};
+use dcnet_protocol::parameters::{Net, Sharing};
 use dcnet_protocol::provider::{EpochRecord, MemberRecord};
 use serde::Serialize;
 
 use super::admin::mode;
+use super::replay::Replay;
+use super::strength::Strength;
 
 /// Below this many members a sum of 15-minute values tells too much about one household.
 pub(crate) const RECOMMENDED_SIZE: u32 = 100;
+
+/// Faults of a log that are told one by one.
+const FAULTS: usize = 8;
 
 /// What an audit saw.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +37,8 @@ pub(crate) struct Audit {
     /// Connected parts of the key graph in force; 1 is sound.
     pub(crate) components: usize,
     pub(crate) smallest_degree: Option<usize>,
+    pub(crate) median_degree: Option<usize>,
+    pub(crate) largest_degree: Option<usize>,
     /// Members whose loss alone would split the graph.
     pub(crate) articulation_points: Vec<String>,
     /// Shares that recover a self-mask in an epoch of this size; none in a net without self-masks,
@@ -38,6 +46,13 @@ pub(crate) struct Audit {
     pub(crate) threshold_in_force: Option<usize>,
     /// Active holders that a member needs in an epoch of this size.
     pub(crate) needed_holders: Option<usize>,
+    /// What the sharing of self-masks withstands among the active members; none without self-masks, or
+    /// if a sum may be about fewer than the minimum size.
+    pub(crate) withstands: Option<Strength>,
+    /// Number of entries of the membership log.
+    pub(crate) log_size: usize,
+    /// Root of the checkpoint over them.
+    pub(crate) log_root: Option<String>,
     pub(crate) members: Vec<MemberAudit>,
     /// What is not as it should be. Empty: the net is sound.
     pub(crate) problems: Vec<Finding>,
@@ -71,10 +86,11 @@ pub(crate) struct Finding {
 
 impl Audit {
     /// Looks at a net.
-    pub(crate) fn of(
+    pub(super) fn of(
         descriptor: &NetDescriptor,
         members: &[MemberRecord],
         epoch: Option<&EpochRecord>,
+        replay: &Replay,
     ) -> Self {
         let parameters = descriptor.parameters();
         let graph = graph(epoch);
@@ -82,6 +98,9 @@ impl Audit {
         let active = graph.members().len();
         let masked = descriptor.correction_mode() == CorrectionMode::DoubleMask;
         let in_force = masked && active > 0;
+        let mut degrees: Vec<usize> = graph.degrees().map(|(_, degree)| degree).collect();
+        degrees.sort_unstable();
+        let drawn = descriptor.drawn_of(active);
         let holders = |member| masked.then(|| holders_of(member, members, epoch));
         let mut audit = Self {
             net: descriptor.net().to_string(),
@@ -93,19 +112,25 @@ impl Audit {
             active,
             edges: graph.edges(),
             components: graph.components().len(),
-            smallest_degree: graph.degrees().map(|(_, degree)| degree).min(),
+            smallest_degree: degrees.first().copied(),
+            median_degree: degrees.get(degrees.len() / 2).copied(),
+            largest_degree: degrees.last().copied(),
             articulation_points: cut.iter().map(ClientId::to_string).collect(),
             members: members
                 .iter()
                 .map(|member| line(member, &graph, &cut, holders(member)))
                 .collect(),
-            threshold_in_force: in_force.then(|| descriptor.threshold(active)),
-            needed_holders: in_force.then(|| descriptor.needed_holders(active)),
+            threshold_in_force: in_force.then(|| descriptor.threshold_of(drawn)),
+            needed_holders: in_force.then(|| descriptor.needed_holders(drawn)),
+            withstands: in_force.then(|| strength(descriptor, active)).flatten(),
+            log_size: replay.size,
+            log_root: replay.root.map(|root| root.to_string()),
             problems: Vec::new(),
             warnings: Vec::new(),
         };
         audit.find_problems(&graph);
-        audit.find_short_of_holders(members);
+        audit.find_short_of_holders(descriptor, members);
+        audit.find_log_problems(replay);
         audit.find_warnings(descriptor, members, &graph);
         audit
     }
@@ -168,10 +193,11 @@ impl Audit {
     }
 
     /// Members of which the net will take no frame, or take one and not recover its mask.
-    fn find_short_of_holders(&mut self, members: &[MemberRecord]) {
-        let (Some(needed), Some(threshold)) = (self.needed_holders, self.threshold_in_force) else {
+    fn find_short_of_holders(&mut self, descriptor: &NetDescriptor, members: &[MemberRecord]) {
+        if self.threshold_in_force.is_none() {
             return;
-        };
+        }
+        let drawn = descriptor.drawn_of(self.active);
         let lines = self.members.iter().zip(members);
         let short: Vec<String> = lines
             .filter(|(_, member)| {
@@ -180,17 +206,51 @@ impl Audit {
                     MemberStatus::Entered | MemberStatus::Active | MemberStatus::Exiting
                 )
             })
-            .filter_map(|(line, _)| Some((line, line.holders.filter(|held| *held < needed)?)))
-            .map(|(line, held)| format!("{} ({held})", line.client))
+            .filter_map(|(line, member)| {
+                // Whoever drew more needs more of them: its shares are made for all that it drew.
+                let needed = descriptor.needed_holders(drawn.max(drawn_by(member)));
+                let held = line.holders.filter(|held| *held < needed)?;
+                Some(format!("{} ({held} of {needed})", line.client))
+            })
             .collect();
         if !short.is_empty() {
             self.problem(
                 "short-of-holders",
                 format!(
-                    "fewer than {needed} active holders, of whom {threshold} recover a self-mask: {}; \
+                    "too few active holders to recover a self-mask after the expected loss: {}; \
                      such members are left out until they have drawn anew",
                     short.join(", ")
                 ),
+            );
+        }
+    }
+
+    /// What an auditor would tell of the log.
+    fn find_log_problems(&mut self, replay: &Replay) {
+        if !replay.faults.is_empty() {
+            let shown: Vec<&str> = replay
+                .faults
+                .iter()
+                .take(FAULTS)
+                .map(String::as_str)
+                .collect();
+            let more = match replay.faults.len().saturating_sub(FAULTS) {
+                0 => String::new(),
+                more => format!("; and {more} more"),
+            };
+            self.problem(
+                "log-inconsistent",
+                format!(
+                    "{}{more}; whoever audits the net sees the same. Restore the store from a backup \
+                     that has all entries, or end the net",
+                    shown.join("; ")
+                ),
+            );
+        }
+        if let Some(text) = &replay.epoch_missing {
+            self.problem(
+                "epoch-not-in-log",
+                format!("{text}: gateways refuse its manifest; restore the store from a backup"),
             );
         }
     }
@@ -208,6 +268,20 @@ impl Audit {
                     "the minimum size is {}: sums over fewer than {RECOMMENDED_SIZE} households \
                      tell a lot about each",
                     self.min_size
+                ),
+            );
+        }
+        if self
+            .withstands
+            .as_ref()
+            .is_some_and(|strength| strength.corrupt.is_none())
+        {
+            self.warning(
+                "weak-sharing",
+                format!(
+                    "among {} members neither degree nor threshold withstand a provider that lies; more \
+                     members, or a new net with more neighbours per member, do",
+                    self.active
                 ),
             );
         }
@@ -253,6 +327,32 @@ impl Audit {
             }
         }
     }
+}
+
+/// What the sharing withstands among `active` members.
+fn strength(descriptor: &NetDescriptor, active: usize) -> Option<Strength> {
+    let parameters = descriptor.parameters();
+    let net = Net {
+        members: u32::try_from(active).ok()?,
+        loss_permille: parameters.max_loss_permille,
+        min_size: parameters.min_size,
+    };
+    let sharing = Sharing {
+        holders: parameters.out_degree,
+        threshold: parameters.threshold,
+    };
+    Strength::of(net, sharing).ok()
+}
+
+/// How many holders `member` named last, if that was with the key package in force.
+fn drawn_by(member: &MemberRecord) -> usize {
+    let named = member
+        .neighbourhood
+        .as_ref()
+        .map(|named| named.unverified());
+    named
+        .filter(|named| named.package == member.package_hash())
+        .map_or(0, |named| named.holders.len())
 }
 
 fn graph(epoch: Option<&EpochRecord>) -> Adjacency {

@@ -3,15 +3,15 @@
 use dcnet_protocol::codec::{DecodeError, Wire};
 use dcnet_protocol::names::NetId;
 use dcnet_protocol::provider::{
-    AnswerRecord, CorrectionRecord, EpochRecord, FrameRecord, MemberRecord, Record, RosterRecord,
-    Snapshot,
+    AnswerRecord, CorrectionRecord, DrawListRecord, EpochRecord, FrameRecord, MemberRecord, Record,
+    RosterRecord, Snapshot,
 };
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::superposition::Superposition;
 
 use crate::store::{
-    AnswerRow, Batch, CorrectionRow, DeliveryRow, EpochRow, FrameRow, MemberRow, OutcomeRow,
-    Restored, RosterRow, StoreError,
+    AnswerRow, Batch, CorrectionRow, DeliveryRow, DrawListRow, EpochRow, FrameRow, LogRow,
+    MemberRow, OutcomeRow, Restored, RosterRow, StoreError, without_gaps,
 };
 
 /// Adds `record` to `batch`; `sequence` gives the next number in an addressee's inbox.
@@ -29,6 +29,17 @@ pub(super) fn add(
                 record: member.encode(),
             });
         }
+        Record::Log(log) => batch.log.push(LogRow {
+            net,
+            index: log.index,
+            entry: log.entry,
+        }),
+        Record::DrawList(list) => batch.draw_lists.push(DrawListRow {
+            net,
+            index: list.index,
+            oldest: list.oldest,
+            record: list.encode(),
+        }),
         Record::Epoch(epoch) => batch.epochs.push(EpochRow {
             net,
             epoch: epoch.epoch.number(),
@@ -73,11 +84,18 @@ pub(super) fn add(
 
 /// What the core needs to go on from where the store is.
 pub(super) fn snapshot(restored: &Restored) -> Result<Snapshot, StoreError> {
+    without_gaps(&restored.log)?;
     Ok(Snapshot {
         members: restored
             .members
             .iter()
             .map(|row| decode::<MemberRecord>(&row.record))
+            .collect::<Result<_, _>>()?,
+        log: restored.log.iter().map(|row| row.entry.clone()).collect(),
+        draw_lists: restored
+            .draw_lists
+            .iter()
+            .map(|record| decode::<DrawListRecord>(record))
             .collect::<Result<_, _>>()?,
         epochs: restored
             .epochs

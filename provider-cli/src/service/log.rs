@@ -13,6 +13,10 @@ pub(super) fn record(net: NetId, record: &Record) {
             let (epoch, first, members) = (epoch.epoch, epoch.first_round, epoch.members.len());
             tracing::info!(%net, %epoch, first_round = %first, members, "epoch");
         }
+        Record::DrawList(list) => {
+            let (index, members) = (list.index, list.leaves.len());
+            tracing::info!(%net, round = %list.round, index, members, "draw list");
+        }
         Record::CorrectionOpened(correction) => {
             let (round, missing) = (correction.round, correction.missing.len());
             tracing::info!(%net, %round, missing, asked = correction.asked.len(), "correction");
@@ -24,7 +28,11 @@ pub(super) fn record(net: NetId, record: &Record) {
             tracing::info!(%net, %round, step, present, reveal, "roster");
         }
         Record::Outcome(ended) => outcome(net, ended),
-        Record::Frame(_) | Record::Resent(_) | Record::Answer(_) | Record::Deliver { .. } => {}
+        Record::Log(_)
+        | Record::Frame(_)
+        | Record::Resent(_)
+        | Record::Answer(_)
+        | Record::Deliver { .. } => {}
     }
 }
 

@@ -8,9 +8,13 @@ mod committer;
 mod convert;
 mod inbox;
 mod log;
+mod log_view;
 mod net;
+mod replay;
 mod rosters;
+mod showing;
 mod signer;
+mod strength;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -31,6 +35,8 @@ use tokio::task::JoinHandle;
 
 pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText, hex};
 pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
+pub(crate) use showing::{MOST_ENTRIES, Question};
+pub(crate) use strength::Strength;
 
 use crate::store::{Batch, NetRow, PlainRow, Store, StoreError};
 use committer::Committer;

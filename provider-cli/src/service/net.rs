@@ -69,8 +69,8 @@ pub(super) struct Net {
 }
 
 /// The machine and what belongs to its incarnation.
-struct Machine {
-    provider: Provider,
+pub(super) struct Machine {
+    pub(super) provider: Provider,
     incarnation: Arc<Incarnation>,
     /// Last sequence number given in each inbox, durable or not.
     heads: HashMap<ClientId, u64>,
@@ -226,7 +226,7 @@ impl Net {
     }
 
     /// Looks at the machine; returns when everything that was seen is durable.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         look: impl FnOnce(&Machine, &mut Batch) -> T,
     ) -> Result<T, ServiceError> {

@@ -6,6 +6,7 @@
 
 mod erase;
 mod insert;
+mod membership_log;
 mod read;
 mod rows;
 mod write;
@@ -22,9 +23,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
+pub(crate) use membership_log::without_gaps;
 pub(crate) use rows::{
-    AnswerRow, Batch, CorrectionRow, DeliveryRow, EpochRow, ForgetRow, FrameRow, MemberRow, NetRow,
-    OutcomeRow, PlainRow, Restored, RosterRow,
+    AnswerRow, Batch, CorrectionRow, DeliveryRow, DrawListRow, EpochRow, ForgetRow, FrameRow,
+    LogRow, MemberRow, NetRow, OutcomeRow, PlainRow, Restored, RosterRow,
 };
 pub(crate) use write::Writer;
 

@@ -150,6 +150,8 @@ impl Store {
         let last_final = last.map(|(round, _)| round);
         Ok(Restored {
             members: self.members(net).await?,
+            log: self.log_entries(net, 0, None).await?,
+            draw_lists: self.draw_lists(net).await?,
             epochs: self.latest_epochs(net, EPOCHS_RESTORED).await?,
             frames: self
                 .frames(net, "SELECT * FROM frames WHERE net = $1")
@@ -303,12 +305,12 @@ fn step(row: &SqliteRow) -> Result<u8, StoreError> {
     u8::try_from(value).map_err(|_| StoreError::Corrupt(format!("step is {value}")))
 }
 
-fn number(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
+pub(super) fn number(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
     let value: i64 = get(row, column)?;
     u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{column} is {value}")))
 }
 
-fn get<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T, StoreError>
+pub(super) fn get<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T, StoreError>
 where
     T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {

@@ -29,6 +29,23 @@ pub(crate) struct EpochRow {
     pub(crate) record: Vec<u8>,
 }
 
+/// An entry of the membership log.
+#[derive(Debug, Clone)]
+pub(crate) struct LogRow {
+    pub(crate) net: NetId,
+    pub(crate) index: u64,
+    pub(crate) entry: Vec<u8>,
+}
+
+/// A draw list; those whose index is below `oldest` are deleted.
+#[derive(Debug, Clone)]
+pub(crate) struct DrawListRow {
+    pub(crate) net: NetId,
+    pub(crate) index: u64,
+    pub(crate) oldest: u64,
+    pub(crate) record: Vec<u8>,
+}
+
 /// A local superposition of a round that is not final. Its words are never logged.
 #[derive(Clone)]
 pub(crate) struct FrameRow {
@@ -111,6 +128,8 @@ pub(crate) struct PlainRow {
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) members: Vec<MemberRow>,
+    pub(crate) log: Vec<LogRow>,
+    pub(crate) draw_lists: Vec<DrawListRow>,
     pub(crate) epochs: Vec<EpochRow>,
     pub(crate) frames: Vec<FrameRow>,
     pub(crate) resent: Vec<FrameRow>,
@@ -127,6 +146,8 @@ impl Batch {
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
+            && self.log.is_empty()
+            && self.draw_lists.is_empty()
             && self.epochs.is_empty()
             && self.frames.is_empty()
             && self.resent.is_empty()
@@ -143,6 +164,10 @@ impl Batch {
 /// Everything from which the state of a net is rebuilt.
 pub(crate) struct Restored {
     pub(crate) members: Vec<MemberRow>,
+    /// All of it, ascending.
+    pub(crate) log: Vec<LogRow>,
+    /// Encodings of those that are kept, ascending.
+    pub(crate) draw_lists: Vec<Vec<u8>>,
     /// The latest few, ascending.
     pub(crate) epochs: Vec<EpochRow>,
     pub(crate) frames: Vec<FrameRow>,

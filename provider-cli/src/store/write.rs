@@ -178,6 +178,8 @@ async fn transaction(
 
 fn has_more_than_answers(batch: &Batch) -> bool {
     !(batch.members.is_empty()
+        && batch.log.is_empty()
+        && batch.draw_lists.is_empty()
         && batch.epochs.is_empty()
         && batch.resent.is_empty()
         && batch.corrections.is_empty()
@@ -198,6 +200,7 @@ async fn write_rest(connection: &mut SqliteConnection, batch: &Batch) -> Result<
         })
         .await
         .map_err(failed("store a member"))?;
+    super::membership_log::write(connection, batch).await?;
     for row in &batch.epochs {
         let (epoch, first) = (integer(row.epoch)?, integer(row.first_round)?);
         EPOCHS

@@ -8,11 +8,14 @@ use dcnet_protocol::codec::Wire;
 use dcnet_protocol::gateway::{
     Gateway as Core, GatewayState, Input, Output, Policy, Request, Setup,
 };
-use dcnet_protocol::message::{MemberList, SignedReceipt};
+use dcnet_protocol::membership::log::LogEntry;
+use dcnet_protocol::membership::proof::DrawListView;
+use dcnet_protocol::message::SignedReceipt;
 use dcnet_protocol::round::Round;
 use dcnet_protocol::superposition::Reading;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
+use reqwest::StatusCode;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
@@ -23,8 +26,8 @@ pub struct Machine {
     pub gateway: Gateway,
     core: Core,
     rng: ChaCha20Rng,
-    /// Asks for the member list, once everybody has registered.
-    pub draws: bool,
+    /// Draws from lists of so many members only.
+    pub draws_from: Option<u32>,
     /// Rosters beyond this step are not shown to it.
     pub last_step: u8,
     /// What it told its owner.
@@ -52,7 +55,7 @@ impl Machine {
             core: Core::new(setup, state).unwrap(),
             gateway,
             rng,
-            draws: false,
+            draws_from: None,
             last_step: u8::MAX,
             reports: Vec::new(),
         }
@@ -117,11 +120,37 @@ impl Machine {
                 let taken = answer.status.is_success();
                 taken.then(|| Input::Relayed(envelope.header().clone()))
             }
-            Request::Members if self.draws => {
-                let answer = self.gateway.get(server, &format!("{base}/members")).await;
-                Some(Input::Members(MemberList::decode(&answer.ok()).unwrap()))
+            Request::DrawList { from } => {
+                let path = format!("{base}/log/draw-list?from={from}");
+                let answer = self.gateway.get(server, &path).await;
+                if answer.status == StatusCode::NOT_FOUND {
+                    // Not in a list yet.
+                    assert_eq!(slug(&answer), "not-listed");
+                    return None;
+                }
+                let view = DrawListView::decode(&answer.ok()).unwrap();
+                let LogEntry::DrawList(list) = &view.proof.entry else {
+                    panic!("{view:?}");
+                };
+                let large = self.draws_from.is_some_and(|least| list.members >= least);
+                large.then(|| Input::DrawList(Box::new(view)))
             }
-            Request::Members => None,
+            Request::Listed { list, at } => {
+                let at: Vec<String> = at.iter().map(u32::to_string).collect();
+                let path = format!("{base}/log/{list}/members?at={}", at.join(","));
+                let bytes = self.gateway.get(server, &path).await.ok();
+                Some(Input::Listed(Box::new(Wire::decode(&bytes).unwrap())))
+            }
+            Request::CommonLog { small, large } => {
+                let path = format!("{base}/log/common?small={small}&large={large}");
+                let bytes = self.gateway.get(server, &path).await.ok();
+                Some(Input::CommonLog(Box::new(Wire::decode(&bytes).unwrap())))
+            }
+            Request::LogProof { index, from } => {
+                let path = format!("{base}/log/{index}?from={from}");
+                let bytes = self.gateway.get(server, &path).await.ok();
+                Some(Input::LogProof(Box::new(Wire::decode(&bytes).unwrap())))
+            }
             Request::Package(client) => {
                 let path = format!("{base}/members/{client}");
                 let bytes = self.gateway.get(server, &path).await.ok();
@@ -150,17 +179,17 @@ pub async fn join(server: &Server, net: &Net, machines: &mut [Machine]) {
     for machine in &mut *machines {
         machine.tell(server, net, Input::Join).await;
     }
-    for machine in &mut *machines {
-        machine.draws = true;
-    }
     let everybody = machines.len();
+    for machine in &mut *machines {
+        machine.draws_from = u32::try_from(everybody).ok();
+    }
     let started = Instant::now();
     while machines
         .iter()
         .any(|machine| machine.members() != everybody)
     {
         let reports: Vec<_> = machines.iter().map(|machine| &machine.reports).collect();
-        assert!(started.elapsed() < Duration::from_mins(1), "{reports:#?}");
+        assert!(started.elapsed() < Duration::from_mins(2), "{reports:#?}");
         for machine in &mut *machines {
             machine.step(server, net).await;
         }

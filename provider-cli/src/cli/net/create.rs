@@ -8,14 +8,17 @@ use dcnet_obis::{ObisCode, Unit};
 use dcnet_protocol::certificate::{CertificateError, TrustAnchor};
 use dcnet_protocol::descriptor::{CorrectionMode, NetParameters, SlotSpec};
 use dcnet_protocol::names::NetId;
+use dcnet_protocol::parameters::Net;
 use dcnet_protocol::signature::{KeyError, SigningKey};
 use jiff::SignedDuration;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use serde::Serialize;
 
 use super::print_net;
+use super::sharing::{self, Expected, Given};
 use crate::cli::{CliError, JsonArg, Outcome, StoreArg, output};
-use crate::service::{Admin, NewNet, RECOMMENDED_SIZE};
+use crate::service::{Admin, NetView, NewNet, RECOMMENDED_SIZE, Strength};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -25,6 +28,10 @@ Examples:
   dcnet net create lab --interval 10s --submit-window 3s --correction-window 3s \\
     --slot 1-0:1.8.0,Wh,-1 --slot 1-0:2.8.0,Wh,-1 --slot 1-0:16.7.0,W,0 --min-size 4 --degree 4 \\
     --threshold 3 --gateway-ca lab-ca/ca.pem --signing-key provider/provider-signing.key.pem
+
+How many neighbours a member draws, and how many of them recover its self-mask, follows from
+--members, --min-size, --max-loss and --corrupt. --degree and --threshold set both by hand: for
+laboratories, and for those who have done the sums.
 
 A slot is an OBIS code, a unit and a power of ten: 1-0:1.8.0,Wh,-1 counts tenths of a watt-hour.
 Ten members may form a sum of ten readings; how little that hides is the reason for the default
@@ -60,13 +67,20 @@ pub(in crate::cli) struct Create {
     /// Fewest members over which a sum may be formed.
     #[arg(long, value_name = "NUMBER", default_value_t = RECOMMENDED_SIZE)]
     min_size: u32,
+    /// Members that the net is expected to have.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    members: u32,
+    /// Members expected to be in league with a provider that lies, in thousandths.
+    #[arg(long, value_name = "PERMILLE", default_value_t = 50)]
+    corrupt: u16,
     /// Neighbours that each member draws, at most 255 in double-mask mode; with fewer members
-    /// everybody is everybody's neighbour.
-    #[arg(long, value_name = "NUMBER", default_value_t = 52)]
-    degree: u16,
-    /// Shares that recover a self-mask: more than half of the degree. Of no effect in resend mode.
-    #[arg(long, value_name = "NUMBER", default_value_t = 37)]
-    threshold: u16,
+    /// everybody is everybody's neighbour [default: as many as it takes; 52 in resend mode].
+    #[arg(long, value_name = "NUMBER")]
+    degree: Option<u16>,
+    /// Shares that recover a self-mask: more than half of the degree. Of no effect in resend mode
+    /// [default: as many as the loss allows].
+    #[arg(long, value_name = "NUMBER")]
+    threshold: Option<u16>,
     /// Members expected to fail in one round, in thousandths.
     #[arg(long, value_name = "PERMILLE", default_value_t = 50)]
     max_loss: u16,
@@ -108,6 +122,10 @@ pub(in crate::cli) enum CreateError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("the net cannot be created: give both --degree and --threshold, or neither")]
+    OnlyOne,
+    #[error("the net cannot be created: {0}")]
+    Sharing(String),
     #[error("the signing key {}: {source}; `dcnet pki provider` makes one", path.display())]
     Key { path: PathBuf, source: KeyError },
 }
@@ -176,6 +194,22 @@ impl Create {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let (authority, ca_fingerprint) = read_authority(&self.gateway_ca)?;
         let provider_key = read_key(&self.signing_key)?.verifying_key().to_sec1();
+        let expected = Expected {
+            net: Net {
+                members: self.members,
+                loss_permille: self.max_loss,
+                min_size: self.min_size,
+            },
+            corrupt_permille: self.corrupt,
+        };
+        let given = Given {
+            degree: self.degree,
+            threshold: self.threshold,
+        };
+        let sharing = match self.mode {
+            Mode::DoubleMask => expected.double_mask(given)?,
+            Mode::Resend => sharing::resend(given),
+        };
         let parameters = NetParameters {
             version: 1,
             net: self.net,
@@ -185,8 +219,8 @@ impl Create {
             correction_window_s: self.correction_window.0,
             slots: self.slots.iter().map(|slot| slot.0).collect(),
             min_size: self.min_size,
-            out_degree: self.degree,
-            threshold: self.threshold,
+            out_degree: sharing.holders,
+            threshold: sharing.threshold,
             max_loss_permille: self.max_loss,
             correction_mode: self.mode.into(),
             epoch_length: self.epoch_length,
@@ -201,10 +235,19 @@ impl Create {
             })
             .await?;
         admin.close().await;
+        let (withstands, short) = match self.mode {
+            Mode::DoubleMask => expected.judge(sharing),
+            Mode::Resend => (None, None),
+        };
+        let net = Created { net, withstands };
         if self.json.json {
             output::json(&net)?;
         } else {
-            print_net(&net)?;
+            net.print()?;
+        }
+        let net = net.net;
+        if let Some(text) = short {
+            warn_of_sharing(&text);
         }
         if net.min_size < RECOMMENDED_SIZE {
             warn_of_size(net.min_size);
@@ -214,6 +257,35 @@ impl Create {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// A net that has just been created.
+#[derive(Debug, Serialize)]
+struct Created {
+    #[serde(flatten)]
+    net: NetView,
+    /// With the members that are expected; none in a net without self-masks.
+    withstands: Option<Strength>,
+}
+
+impl Created {
+    fn print(&self) -> Result<(), CliError> {
+        print_net(&self.net)?;
+        if let Some(strength) = &self.withstands {
+            output::text(&format!("withstands          {}", strength.text()))?;
+        }
+        Ok(())
+    }
+}
+
+fn warn_of_sharing(text: &str) {
+    eprintln!(
+        "\n\
+         ******************************** WARNING ********************************\n\
+         Degree and threshold do not give what this net is expected to withstand.\n\
+         {text}\n\
+         *************************************************************************"
+    );
 }
 
 fn warn_of_size(min_size: u32) {
