@@ -148,7 +148,7 @@ fn a_log_of_its_own_is_found_out_by_its_neighbours() {
     // Neighbours chosen at random hear of every new epoch; it takes one or two.
     let mut last = first.round;
     for number in 0.. {
-        assert!(number < 24, "{}", daemon.log());
+        assert!(number < 40, "{}", daemon.log());
         if daemon.log().contains("provider.evidence") {
             break;
         }
