@@ -19,8 +19,9 @@ use dcnet_protocol::round::UnixTime;
 use dcnet_protocol::superposition::Reading;
 use support::bench::{Once, once};
 use support::disk::{Disk, Fault};
-use support::net::{Lie, Net, Seeded, Shape};
+use support::net::{Lie, Net, Shape};
 use support::pki::{Authority, Issued, signing_key};
+use support::rng::Seeded;
 
 struct House {
     client: ClientId,

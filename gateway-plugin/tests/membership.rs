@@ -25,6 +25,7 @@ side_by_side!(the_draw_waits_for_what_is_proved:
 );
 
 side_by_side!(epochs_are_those_of_one_log:
+    a_proof_that_comes_while_the_window_is_open_costs_no_round,
     an_epoch_under_a_shorter_log_is_not_entered,
     a_log_of_its_own_is_found_out_by_its_neighbours,
 );
@@ -93,6 +94,28 @@ fn nothing_is_drawn_out_of_an_old_list() {
     assert!(json["last_fault"].as_str().unwrap().contains("too old"));
 }
 
+fn a_proof_that_comes_while_the_window_is_open_costs_no_round() {
+    let bench = Bench::double_mask(1);
+    let daemon = Daemon::start(&bench.household);
+    let first = bench.contribution_after(Round::new(0));
+    bench.server.net().lie = Some(Lie::LateProof);
+    bench.server.net().dead.push(0);
+    let without = bench.server.wait("a round without the dead", |net| {
+        let outcome = net.outcomes.last()?;
+        let fits = outcome.round > first.round && !outcome.missing.is_empty();
+        fits.then_some(outcome.round)
+    });
+    bench.server.net().dead.clear();
+    daemon.wait_for("log-index");
+    let known = status(&bench).1["log_size"].as_u64().unwrap();
+    bench.contribution_after(without.next());
+    assert!(status(&bench).1["log_size"].as_u64().unwrap() >= known);
+    let log = daemon.log();
+    assert!(!log.contains("unproved"), "{log}");
+    assert!(log.contains("log-index"), "the proof came late: {log}");
+    assert_no_round_twice(&bench.server.net());
+}
+
 fn an_epoch_under_a_shorter_log_is_not_entered() {
     let bench = Bench::double_mask(1);
     let daemon = Daemon::start(&bench.household);
@@ -125,7 +148,7 @@ fn a_log_of_its_own_is_found_out_by_its_neighbours() {
     // Neighbours chosen at random hear of every new epoch; it takes one or two.
     let mut last = first.round;
     for number in 0.. {
-        assert!(number < 24, "{}", daemon.log());
+        assert!(number < 40, "{}", daemon.log());
         if daemon.log().contains("provider.evidence") {
             break;
         }

@@ -280,6 +280,13 @@ impl Session {
         if self.plan.due(now).is_some() || self.awaits_roster(now) {
             pause = pause.min(Duration::from_secs(1)); // a window is open, and not for long
         }
+        if self
+            .plan
+            .due(now)
+            .is_some_and(|round| self.awaits_proof(round))
+        {
+            pause = pause.min(self.proof_pause());
+        }
         self.not_before = Instant::now() + pause;
         self.poll_at = self.poll_at.max(self.not_before);
         if matches!(error, SubmitError::Refused { .. }) && !error.is_transient() {

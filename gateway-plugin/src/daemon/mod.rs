@@ -66,7 +66,7 @@ pub async fn run(
     let source = tokio::spawn(sml_serial::run(line, clock.clone(), sender));
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
     let end = loop {
-        let error = match attempt(&config, &clock, &mut meter, &mut stop).await {
+        let error = match Box::pin(attempt(&config, &clock, &mut meter, &mut stop)).await {
             Ok(end) => break Ok(end),
             Err(RunError::Open(OpenError::Ledger(error))) if error.may_pass() => error,
             Err(error) => break Err(error),

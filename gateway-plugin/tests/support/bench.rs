@@ -234,7 +234,12 @@ pub fn side_by_side(scenarios: &[(&str, fn())]) {
     std::thread::scope(|scope| {
         let running = scenarios.iter().map(|(name, scenario)| {
             let thread = std::thread::Builder::new().name((*name).to_owned());
-            (*name, thread.spawn_scoped(scope, *scenario).unwrap())
+            let timed = move || {
+                let started = Instant::now();
+                scenario();
+                println!("{name}: {} s", started.elapsed().as_secs()); // with --nocapture
+            };
+            (*name, thread.spawn_scoped(scope, timed).unwrap())
         });
         let running: Vec<_> = running.collect();
         let ended = running.into_iter();

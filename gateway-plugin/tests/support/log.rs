@@ -19,23 +19,19 @@ impl Net {
 
     pub fn draw_list(&self, client: ClientId, from: u64) -> Result<DrawListView, Refusal> {
         let mut view = self.provider().draw_list(client, from)?;
-        match self.lie_to(client) {
-            Some(Lie::OldList) => {
-                let LogEntry::DrawList(mut list) = view.proof.entry else {
-                    unreachable!("a draw list");
-                };
-                list.round = Round::new(list.round.number() - AGES_AGO);
-                let mut entries = self.entries();
-                let index = entries.len() as u64;
-                entries.push(LogEntry::DrawList(list));
-                view.proof = self.prove(&self.log_of(entries), index, from);
-                Ok(view)
-            }
-            _ => {
-                view.proof = self.log_proof(client, view.proof.index, from)?;
-                Ok(view)
-            }
+        if self.lie_to(client) != Some(Lie::OldList) {
+            view.proof = self.log_proof(client, view.proof.index, from)?;
+            return Ok(view);
         }
+        let LogEntry::DrawList(mut list) = view.proof.entry else {
+            unreachable!("a draw list");
+        };
+        list.round = Round::new(list.round.number() - AGES_AGO);
+        let mut entries = self.entries();
+        let index = entries.len() as u64;
+        entries.push(LogEntry::DrawList(list));
+        view.proof = self.prove(&self.log_of(entries), index, from);
+        Ok(view)
     }
 
     pub fn listed(
@@ -69,6 +65,16 @@ impl Net {
                     consistency: log.consistency(log.len()).unwrap(),
                     ..genuine
                 }
+            }
+            Some(Lie::LateProof) => {
+                let round = self.schedule.submitted_at(self.now()).unwrap();
+                let into = self.now().millis_since(self.schedule.border(round));
+                let window = self.schedule.submit_millis();
+                if !(window * 2 / 5..window).contains(&into) {
+                    let size = self.provider().log().len();
+                    return Err(Refusal::LogIndex { index, size });
+                }
+                genuine
             }
             Some(Lie::Fork { at }) => {
                 let mut entries = self.entries();

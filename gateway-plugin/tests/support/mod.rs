@@ -17,4 +17,5 @@ pub mod log;
 pub mod meter;
 pub mod net;
 pub mod pki;
+pub mod rng;
 pub mod server;

@@ -1,7 +1,6 @@
 //! A net in memory: the provider's state machine and companions of the gateway under test.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
@@ -14,9 +13,9 @@ use dcnet_protocol::roster::{MemberBits, Roster};
 use dcnet_protocol::round::{Round, Schedule, UnixTime};
 use dcnet_protocol::signature::{Signed, SigningKey};
 use dcnet_protocol::superposition::Reading;
-use rand_core::{Rng as _, TryCryptoRng, TryRng};
 
 use super::pki::{Authority, new_key, signing_key};
+use super::rng::Seeded;
 
 /// What a net is like.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +65,9 @@ pub enum Lie {
     OldList,
     /// Shows it a membership log that is shorter than what it knows.
     ShorterLog,
+    /// Proves nothing of the log to it but in the second quarter of a submission window and later in it:
+    /// slow, and no lie.
+    LateProof,
     /// Shows it another membership log than everybody else from this entry on, and does not relay what
     /// it says of it.
     Fork { at: u64 },
@@ -378,36 +380,6 @@ impl Net {
 pub fn now() -> UnixTime {
     dcnet_gateway::clock::Clock::system().now()
 }
-
-/// Numbers that look random, the same after every start with the same seed: splitmix64. A net whose time
-/// is simulated takes the same course every time, down to the number of syncs.
-#[derive(Debug, Clone)]
-pub struct Seeded(pub u64);
-
-impl TryRng for Seeded {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok((self.next_u64() >> 32) as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Ok(mixed ^ (mixed >> 31))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in bytes.chunks_mut(8) {
-            let word = self.next_u64().to_le_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Seeded {}
 
 fn companion(number: usize) -> ClientId {
     format!("companion-{number}").parse().unwrap()
