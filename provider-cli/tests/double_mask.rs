@@ -158,6 +158,7 @@ fn sealed(kind: u64, gateway: u64, index: u64) -> SealedShare {
 fn mask(gateway: u64, holders: u64) -> SelfMask {
     SelfMask {
         commitment: [9; 32],
+        threshold: 3,
         shares: (0..holders)
             .map(|index| sealed(1, gateway, index))
             .collect(),
