@@ -190,7 +190,6 @@ async fn refusals(asker: &Asker<'_>, lab: &Lab, list: u64) {
     ] {
         asker.get(path).await.problem(404, "log-index");
     }
-    // No list stands at the index of an epoch's first member.
     let path = format!("{}/members?at=0", list + 1000);
     asker.get(&path).await.problem(404, "log-index");
     let common = "common?small=1&large=1000";
