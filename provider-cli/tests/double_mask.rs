@@ -158,6 +158,7 @@ fn sealed(kind: u64, gateway: u64, index: u64) -> SealedShare {
 fn mask(gateway: u64, holders: u64) -> SelfMask {
     SelfMask {
         commitment: [9; 32],
+        threshold: 3,
         shares: (0..holders)
             .map(|index| sealed(1, gateway, index))
             .collect(),
@@ -302,7 +303,7 @@ async fn who_is_short_of_holders_is_left_out_and_named() {
     assert_eq!(audit["problems"].as_array().unwrap().len(), 1, "{audit}");
     assert_eq!(audit["problems"][0]["kind"], "short-of-holders", "{audit}");
     let text = audit["problems"][0]["text"].as_str().unwrap();
-    assert!(text.contains("gw-5 (1)"), "{text}");
+    assert!(text.contains("gw-5 (1 of 3)"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

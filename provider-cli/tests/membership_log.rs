@@ -35,7 +35,7 @@ impl Asker<'_> {
     async fn checkpoint(&self) -> Checkpoint {
         let signed: Signed<Checkpoint> = self.fetch("checkpoint").await;
         let key = self.net.descriptor.provider_key();
-        signed.verify(key).unwrap().clone()
+        *signed.verify(key).unwrap()
     }
 
     /// Entries as auditors get them.
@@ -92,7 +92,7 @@ async fn the_log_is_proved_to_whoever_asks_and_outlives_a_kill() {
     // An auditor builds the tree anew, and finds the epoch in it.
     let mut follower = LogFollower::new();
     asker.proof(0, &mut follower).await;
-    let known = follower.checkpoint().unwrap().clone();
+    let known = *follower.checkpoint().unwrap();
     let entries = asker.entries("").await;
     let log = Log::restore(net.id, net.descriptor.hash(), &entries[..]).unwrap();
     let now = asker.checkpoint().await;
@@ -190,7 +190,6 @@ async fn refusals(asker: &Asker<'_>, lab: &Lab, list: u64) {
     ] {
         asker.get(path).await.problem(404, "log-index");
     }
-    // No list stands at the index of an epoch's first member.
     let path = format!("{}/members?at=0", list + 1000);
     asker.get(&path).await.problem(404, "log-index");
     let common = "common?small=1&large=1000";

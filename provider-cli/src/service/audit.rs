@@ -9,6 +9,7 @@ use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::parameters::{Net, Sharing};
 use dcnet_protocol::provider::{EpochRecord, MemberRecord};
+use dcnet_protocol::signature::Signed;
 use serde::Serialize;
 
 use super::admin::mode;
@@ -346,10 +347,7 @@ fn strength(descriptor: &NetDescriptor, active: usize) -> Option<Strength> {
 
 /// How many holders `member` named last, if that was with the key package in force.
 fn drawn_by(member: &MemberRecord) -> usize {
-    let named = member
-        .neighbourhood
-        .as_ref()
-        .map(|named| named.unverified());
+    let named = member.neighbourhood.as_ref().map(Signed::unverified);
     named
         .filter(|named| named.package == member.package_hash())
         .map_or(0, |named| named.holders.len())

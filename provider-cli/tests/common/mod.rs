@@ -484,8 +484,8 @@ impl Gateway {
         };
         let mut bytes = header.encode();
         bytes.extend([1; 24]);
-        bytes.extend(81_u32.to_be_bytes());
-        bytes.extend([2; 81]);
+        bytes.extend(82_u32.to_be_bytes());
+        bytes.extend([2; 82]);
         Envelope::decode(&bytes).unwrap();
         bytes
     }
