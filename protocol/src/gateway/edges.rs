@@ -40,7 +40,20 @@ impl Gateway {
             Ok(neighbour) => self.use_package(now, neighbour, wanted.offer, envelopes, rng),
             Err(fault) => vec![Output::Report(fault.into())],
         };
+        outputs.extend(self.exit_again(now, client));
         outputs.insert(0, self.persist(None));
+        outputs
+    }
+
+    /// An exit that waited for its author's newest certificate.
+    fn exit_again(&mut self, now: UnixTime, client: ClientId) -> Vec<Output> {
+        let waiting = self.state.body.exit_waiting.clone();
+        let Some(statement) = waiting.filter(|exit| exit.unverified().client == client) else {
+            return Vec::new();
+        };
+        // Still there while it is looked at: so it is not looked up a second time.
+        let outputs = self.neighbour_exits(now, &statement);
+        self.state.body.exit_waiting = None;
         outputs
     }
 
@@ -77,6 +90,11 @@ impl Gateway {
     ) -> Vec<Output> {
         let mut outputs = Vec::new();
         let client = neighbour.party.client;
+        // The same package under a renewed certificate.
+        let known = self.state.body.neighbours.iter_mut();
+        for known in known.filter(|known| known.party == neighbour.party) {
+            known.statement_key = neighbour.statement_key;
+        }
         for envelope in envelopes {
             match self.open(&envelope, &neighbour.party) {
                 Ok(notice) => {

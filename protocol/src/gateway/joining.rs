@@ -198,6 +198,15 @@ impl Gateway {
         let client = statement.unverified().client;
         match self.check_exit(statement) {
             Ok(()) => {}
+            // By a renewed certificate, perhaps: looked up once, then it is refused.
+            Err(Fault::Signature(_)) if self.state.body.exit_waiting.is_none() => {
+                self.state.body.exit_waiting = Some(statement.clone());
+                self.want(Wanted {
+                    client,
+                    offer: None,
+                });
+                return vec![self.persist(None), Output::Send(Request::Package(client))];
+            }
             Err(fault) => return vec![Output::Report(fault.into())],
         }
         for neighbour in &mut self.state.body.neighbours {

@@ -11,6 +11,7 @@ use crate::descriptor::DescriptorHash;
 use crate::envelope::{EdgeReason, Envelope, EnvelopeKind};
 use crate::key_agreement::{AgreementKey, Party, SecretBytes};
 use crate::membership::checkpoint::{Checkpoint, LogFollower};
+use crate::membership::entry::ExitStatement;
 use crate::membership::epoch_head::EpochHead;
 use crate::membership::log::DrawList;
 use crate::message::{Manifest, ManifestEdge, SignedReceipt};
@@ -235,6 +236,9 @@ pub(super) struct Body {
     pub(super) draw: Option<Draw>,
     /// What is known of the membership log.
     pub(super) follower: LogFollower,
+    /// An exit whose signature is not by the key known: its author's certificate may have been renewed.
+    #[tls_codec(with = "crate::codec::option")]
+    pub(super) exit_waiting: Option<Signed<ExitStatement>>,
     /// What neighbours were shown is not yet shown to be of the same log.
     #[tls_codec(with = "crate::codec::option")]
     pub(super) compare: Option<Compare>,
@@ -279,6 +283,7 @@ impl GatewayState {
             drawn: ClientSet::default(),
             draw: None,
             follower: LogFollower::new(),
+            exit_waiting: None,
             compare: None,
             announced: None,
             neighbours: Vec::new(),

@@ -3,6 +3,7 @@
 //! `docs/spec/membership-log.md`.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use super::{DrawListRecord, EpochRecord, LogRecord, Provider, Record, Refusal};
 use crate::codec::Wire as _;
@@ -34,6 +35,8 @@ struct Logged {
 #[derive(Debug, Clone)]
 pub(super) struct MembershipLog {
     log: Log,
+    /// Signed once for each size.
+    head: OnceLock<Signed<Checkpoint>>,
     members: BTreeMap<ClientId, Logged>,
     lists: Vec<List>,
 }
@@ -67,6 +70,7 @@ impl MembershipLog {
         lists.sort_by_key(|list| list.index);
         Self {
             log,
+            head: OnceLock::new(),
             members,
             lists,
         }
@@ -74,6 +78,7 @@ impl MembershipLog {
 
     fn append(&mut self, entry: &LogEntry) -> (u64, Record) {
         note(&mut self.members, entry);
+        self.head = OnceLock::new();
         let index = self.log.append(entry);
         let entry = entry.encode();
         (index, Record::Log(LogRecord { index, entry }))
@@ -188,7 +193,9 @@ impl Provider {
 
     /// The checkpoint of the log as it is.
     pub fn checkpoint(&self) -> Signed<Checkpoint> {
-        self.membership.log.head(&self.setup.key)
+        let head = &self.membership.head;
+        head.get_or_init(|| self.membership.log.head(&self.setup.key))
+            .clone()
     }
 
     /// The membership log.

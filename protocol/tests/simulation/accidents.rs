@@ -87,6 +87,24 @@ fn a_renewed_certificate_with_a_new_key_is_taken() {
     world.check();
 }
 
+/// Its neighbours hold the key of its old certificate when it leaves.
+#[test]
+fn the_exit_of_a_member_with_a_renewed_certificate_is_believed() {
+    let mut world = six(24);
+    let (key, chain) = world.authority.issue("gw-02");
+    world.nodes[2].setup.key = key;
+    world.nodes[2].setup.chain = chain;
+    world.start(2);
+    world.run_rounds(2);
+    world.leave(2);
+    world.run_rounds(3);
+    assert!(world.has_left(2));
+    for member in [0, 1, 3, 4, 5] {
+        assert!(!world.neighbours_of(member).contains(&world.id(2)));
+    }
+    world.check();
+}
+
 #[test]
 fn one_who_registered_and_vanished_does_not_keep_the_others_from_entering() {
     let mut world = World::with(
