@@ -273,7 +273,7 @@ pub struct Gateway {
     changes_stated: u64,
     /// Hash of the statement sent last: a receipt for an earlier one says nothing.
     stated_hash: [u8; 32],
-    /// The round in which holders that are in no epoch were looked after last.
+    /// The round in which drawn neighbours that are in no epoch were looked after last.
     renewed: Option<Round>,
     /// Keys of the epoch used last.
     keys: EpochKeys,

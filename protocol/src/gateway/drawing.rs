@@ -19,7 +19,7 @@ use crate::round::UnixTime;
 
 /// Rounds after which a draw list is refused: a provider makes one anew after half of that.
 const LIST_LIFETIME: u64 = 96;
-/// Rounds between two looks after holders that are in no epoch.
+/// Rounds between two looks after drawn neighbours that are in no epoch.
 const RENEW_AFTER: u64 = 3;
 /// Members of a list that are asked for at a time.
 const AT_A_TIME: usize = 64;
@@ -219,7 +219,8 @@ impl Gateway {
             return Vec::new();
         }
         match self.take_package(now, &member.package, Some(reason)) {
-            Ok(neighbour) if neighbour.party.package == member.leaf.package => {
+            // A newer package than the list names is the member's own word, too.
+            Ok(neighbour) if neighbour.party.client == client => {
                 self.use_package(now, neighbour, Some(reason), Vec::new(), rng)
             }
             Ok(_) => vec![Output::Report(Fault::PackageSwapped { client }.into())],
@@ -227,8 +228,8 @@ impl Gateway {
         }
     }
 
-    /// Looks after holders that are in no epoch although this gateway has entered: they may have a new
-    /// key package, or not hold the edge. They stay who was drawn; the edge is agreed anew.
+    /// Looks after drawn neighbours that are in no epoch with this gateway: they may have a new key
+    /// package, or not hold the edge. They stay who was drawn; the edge is agreed anew.
     pub(super) fn renew_edges(&mut self, now: UnixTime) -> Vec<Output> {
         let round = self.setup.descriptor.schedule().round_at(now);
         let due = self
@@ -246,10 +247,14 @@ impl Gateway {
             .in_force(round)
             .map(InForce::neighbours)
             .unwrap_or_default();
-        let holders = self.holders_of(&self.edges_held());
-        let lost: Vec<_> = holders
-            .iter()
-            .filter(|client| !active.contains(client))
+        let neighbours = self.state.body.neighbours.iter();
+        let held: ClientSet = neighbours
+            .filter(|neighbour| neighbour.phase != EdgePhase::Leaving)
+            .map(|neighbour| neighbour.party.client)
+            .collect();
+        let drawn = self.state.body.drawn.iter();
+        let lost: Vec<_> = drawn
+            .filter(|client| held.contains(client) && !active.contains(client))
             .take(AT_A_TIME)
             .copied()
             .collect();

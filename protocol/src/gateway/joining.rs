@@ -286,7 +286,9 @@ impl Gateway {
             DRAW_LIFETIME
         };
         if waited < lifetime {
-            return self.register(now, false).into_iter().collect();
+            let mut outputs: Vec<Output> = self.register(now, false).into_iter().collect();
+            outputs.extend(self.renew_edges(now));
+            return outputs;
         }
         let body = &mut self.state.body;
         body.drawn_at = 0;

@@ -235,8 +235,8 @@ pub enum Fault {
     /// A key package that does not verify.
     #[error(transparent)]
     KeyPackage(#[from] KeyPackageError),
-    /// Not the package that the list names.
-    #[error("the key package of {client} is not the one that the draw list names")]
+    /// Not a package of the member that the list names.
+    #[error("the key package shown for {client} in the draw list is another member's")]
     PackageSwapped {
         /// Whose.
         client: ClientId,

@@ -48,10 +48,10 @@ fn a_swapped_key_is_refused() {
 }
 
 #[test]
-fn a_package_that_the_list_did_not_show_is_refused() {
+fn a_package_of_another_member_is_refused() {
     let mut net = Net::new();
-    let newer = substitute(&net, id("a"), &net.statement_keys[&id("a")]);
-    net.packages.insert(id("a"), newer);
+    let other = net.packages[&id("gw-10")].clone();
+    net.packages.insert(id("a"), other);
     let client = first_joins(&mut net);
     let swapped = |fault: &Fault| matches!(fault, Fault::PackageSwapped { .. });
     assert!(
