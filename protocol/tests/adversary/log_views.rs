@@ -1,0 +1,1 @@
+//! Neighbours that were shown different logs.
