@@ -236,8 +236,8 @@ pub(super) struct Body {
     /// What is known of the membership log.
     pub(super) follower: LogFollower,
     /// What neighbours were shown is not yet shown to be of the same log.
-    #[tls_codec(with = "crate::codec::option")]
-    pub(super) compare: Option<Compare>,
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) compare: Vec<Compare>,
     /// A manifest whose epoch is not yet proved to be in the log.
     #[tls_codec(with = "crate::codec::option")]
     pub(super) announced: Option<Signed<Manifest>>,
@@ -279,7 +279,7 @@ impl GatewayState {
             drawn: ClientSet::default(),
             draw: None,
             follower: LogFollower::new(),
-            compare: None,
+            compare: Vec::new(),
             announced: None,
             neighbours: Vec::new(),
             wanted: Vec::new(),
