@@ -64,10 +64,10 @@ impl World {
             }
             match output {
                 Output::Persist(persist) => {
-                    assert_eq!(
-                        persist.evidence, None,
-                        "an honest provider was caught lying"
-                    );
+                    if let Some(kept) = persist.evidence {
+                        assert!(self.fork.is_some(), "an honest provider was caught lying");
+                        self.evidence.push((self.now, self.id(member), kept.bytes));
+                    }
                     self.nodes[member].disk = Some(persist.state.expose().to_vec());
                     if let Some(sending) = &persist.sending {
                         self.recorder.persisted(self.id(member), sending);
@@ -178,6 +178,7 @@ impl World {
         if let Some(reply) = reply
             && !self.chance(self.trouble.reply_lost)
         {
+            let reply = self.shown(member, reply);
             self.input(member, reply);
         }
     }
