@@ -6,6 +6,8 @@
 //! 1,000 joins and exits the table shows degrees, holders, whether the graph is in one piece, and how
 //! many members lack holders before they have drawn more.
 //!
+//! A second scenario has all joins first and then all exits, so that the net shrinks to a tenth and less.
+//!
 //! Beside the rule of the specification it shows others, so that a change can be judged: no bridges at
 //! all, and bridges only of members that have fewer than k edges left.
 //!
@@ -56,6 +58,8 @@ struct Plan {
     bridges: Bridges,
     /// Members draw more (7.19): a double-mask net.
     draws_more: bool,
+    /// All joins come before the exits.
+    shrinks: bool,
     events: usize,
 }
 
@@ -216,7 +220,7 @@ impl Street {
         let (parts, cuts) = (graph.components().len(), graph.articulation_points().len());
         println!(
             "{events:>7} {:>7} {:>9} {:>5} {:>6} {:>5} {:>5} {least:>7} {:>8.1} {:>9} {parts:>6} \
-             {cuts:>5} {:>8.2} {:>6}",
+             {cuts:>5} {:>8} {:>6}",
             self.list.len(),
             graph.edges(),
             at(0),
@@ -225,7 +229,12 @@ impl Street {
             at(100),
             ratio(sum, self.list.len()),
             self.bridges,
-            self.most_lacking,
+            // Without self-masks there are none to be needed.
+            if self.plan.draws_more {
+                format!("{:.2}", self.most_lacking)
+            } else {
+                "-".to_owned()
+            },
             if KeyGraph::new(graph).is_ok() {
                 "yes"
             } else {
@@ -236,8 +245,13 @@ impl Street {
 
     fn run(mut self) {
         println!(
-            "k = {}, {}, bridges: {}",
+            "k = {}, {}, {}, bridges: {}",
             self.plan.k,
+            if self.plan.shrinks {
+                "joins, then exits"
+            } else {
+                "joins and exits"
+            },
             if self.plan.draws_more {
                 "double_mask (draws more)"
             } else {
@@ -252,7 +266,7 @@ impl Street {
         self.row(0);
         let mut joins = vec![true; self.plan.events];
         joins.resize(2 * self.plan.events, false);
-        for place in (1..joins.len()).rev() {
+        for place in (1..joins.len()).rev().filter(|_| !self.plan.shrinks) {
             let other = self.below(place + 1);
             joins.swap(place, other);
         }
@@ -294,12 +308,13 @@ fn main() {
         (false, Bridges::Always),
         (false, Bridges::BelowK),
     ];
-    for k in [52, 12] {
+    for (k, shrinks) in [(52, false), (12, false), (52, true), (12, true)] {
         for (draws_more, bridges) in rules {
             let plan = Plan {
                 k,
                 bridges,
                 draws_more,
+                shrinks,
                 events,
             };
             Street::new(plan).run();

@@ -4,7 +4,7 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::gateway::Input;
 use dcnet_protocol::membership::log::{Log, LogEntry};
 use dcnet_protocol::membership::proof::{CommonLog, LogProof};
-use dcnet_protocol::names::ClientSet;
+use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::round::Round;
 
 use super::World;
@@ -14,6 +14,8 @@ pub(super) struct Fork {
     /// Entries before are the same.
     behind: u64,
     shown_to: ClientSet,
+    /// Envelopes between those and the others are taken and go nowhere.
+    severed: bool,
 }
 
 impl World {
@@ -22,7 +24,33 @@ impl World {
     pub(crate) fn fork(&mut self, shown_to: impl IntoIterator<Item = usize>) {
         let shown_to = shown_to.into_iter().map(|member| self.id(member)).collect();
         let behind = self.provider.log().len();
-        self.fork = Some(Fork { behind, shown_to });
+        self.fork = Some(Fork {
+            behind,
+            shown_to,
+            severed: false,
+        });
+    }
+
+    /// From now on nothing is relayed between those who see different logs.
+    pub(crate) fn sever(&mut self) {
+        self.fork.as_mut().unwrap().severed = true;
+    }
+
+    /// And on again.
+    pub(crate) fn mend(&mut self) {
+        self.fork.as_mut().unwrap().severed = false;
+    }
+
+    /// Gateways that hold evidence.
+    pub(crate) fn distrusting(&self) -> usize {
+        let running = self.nodes.iter().filter_map(|node| node.running.as_ref());
+        running.filter(|gateway| gateway.is_distrusting()).count()
+    }
+
+    pub(super) fn is_severed(&self, one: &ClientId, other: &ClientId) -> bool {
+        self.fork.as_ref().is_some_and(|fork| {
+            fork.severed && fork.shown_to.contains(one) != fork.shown_to.contains(other)
+        })
     }
 
     /// Whether the two logs are of different content by now.

@@ -137,6 +137,9 @@ impl World {
                     }
                 }
             }
+            Request::Envelope(envelope) if self.is_severed(&from, &envelope.header().to) => {
+                Some(gateway::Input::Relayed(envelope.header().clone()))
+            }
             Request::Envelope(envelope) => {
                 let bytes = envelope.encode();
                 let answer = self.ask_provider(provider::Input::Envelope { from, bytes });
