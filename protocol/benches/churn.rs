@@ -77,8 +77,8 @@ struct Street {
     /// The same, to draw from.
     list: Vec<u32>,
     bridges: usize,
-    lacking: usize,
-    most_lacking: f64,
+    /// Members without enough holders at the end of an interval, the most so far, of how many.
+    most_lacking: (usize, usize),
 }
 
 impl Street {
@@ -89,8 +89,7 @@ impl Street {
             members: BTreeMap::new(),
             list: Vec::new(),
             bridges: 0,
-            lacking: 0,
-            most_lacking: 0.0,
+            most_lacking: (0, 1),
         };
         // All of the first members see the whole list, as in a net that begins.
         for _ in 0..MEMBERS {
@@ -177,9 +176,11 @@ impl Street {
     fn interval_ends(&mut self) {
         let needed = (self.wanted() * 9).div_ceil(10).max(self.plan.k / 2 + 1);
         let lacking = |member: &&Member| member.drawn.len() < needed;
-        self.lacking = self.members.values().filter(lacking).count();
-        let share = percent(self.lacking, self.list.len());
-        self.most_lacking = self.most_lacking.max(share);
+        let lacking = self.members.values().filter(lacking).count();
+        let (most, of) = self.most_lacking;
+        if lacking * of > most * self.list.len() {
+            self.most_lacking = (lacking, self.list.len());
+        }
         if self.plan.draws_more {
             for member in self.list.clone() {
                 self.draw(member);
@@ -219,7 +220,7 @@ impl Street {
         let (least, sum) = (holders.clone().min().unwrap(), holders.sum::<usize>());
         let (parts, cuts) = (graph.components().len(), graph.articulation_points().len());
         println!(
-            "{events:>7} {:>7} {:>9} {:>5} {:>6} {:>5} {:>5} {least:>7} {:>8.1} {:>9} {parts:>6} \
+            "{events:>7} {:>7} {:>9} {:>5} {:>6} {:>5} {:>5} {least:>7} {:>8} {:>9} {parts:>6} \
              {cuts:>5} {:>8} {:>6}",
             self.list.len(),
             graph.edges(),
@@ -227,11 +228,11 @@ impl Street {
             at(50),
             at(95),
             at(100),
-            ratio(sum, self.list.len()),
+            decimal(sum, self.list.len()),
             self.bridges,
             // Without self-masks there are none to be needed.
             if self.plan.draws_more {
-                format!("{:.2}", self.most_lacking)
+                decimal(100 * self.most_lacking.0, self.most_lacking.1)
             } else {
                 "-".to_owned()
             },
@@ -266,7 +267,8 @@ impl Street {
         self.row(0);
         let mut joins = vec![true; self.plan.events];
         joins.resize(2 * self.plan.events, false);
-        for place in (1..joins.len()).rev().filter(|_| !self.plan.shrinks) {
+        let mixed = if self.plan.shrinks { 0 } else { joins.len() };
+        for place in (1..mixed).rev() {
             let other = self.below(place + 1);
             joins.swap(place, other);
         }
@@ -282,20 +284,17 @@ impl Street {
             }
             if (number + 1) % every == 0 {
                 self.row(number + 1);
-                self.most_lacking = 0.0;
+                self.most_lacking = (0, 1);
             }
         }
         println!();
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "numbers of members are small")]
-fn ratio(part: usize, whole: usize) -> f64 {
-    part as f64 / whole as f64
-}
-
-fn percent(part: usize, whole: usize) -> f64 {
-    100.0 * ratio(part, whole)
+/// A quotient with two digits behind the point.
+fn decimal(part: usize, whole: usize) -> String {
+    let hundredths = 100 * part / whole;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
 fn main() {

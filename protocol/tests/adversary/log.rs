@@ -60,11 +60,11 @@ pub(crate) fn proofs(outputs: &[Output]) -> Vec<Proof> {
 
 /// The state that was persisted last.
 pub(crate) fn state(outputs: &[Output]) -> Vec<u8> {
-    let states = outputs.iter().filter_map(|output| match output {
+    let mut states = outputs.iter().filter_map(|output| match output {
         Output::Persist(persist) => Some(persist.state.expose().to_vec()),
         _ => None,
     });
-    states.last().unwrap()
+    states.next_back().unwrap()
 }
 
 /// The gateway goes on from these bytes, and registers.
@@ -77,13 +77,13 @@ pub(crate) fn restart(net: &mut Net, now: UnixTime, client: ClientId, state: &[u
     let gateway = Gateway::new(setup, GatewayState::decode(state).unwrap()).unwrap();
     net.gateways.insert(client, gateway);
     let outputs = act(net, now, client, Input::Join);
-    let frames = requests(&outputs)
+    let mut frames = requests(&outputs)
         .into_iter()
         .filter_map(|request| match request {
             Request::Frame { bytes, .. } => Some(bytes.clone()),
             _ => None,
         });
-    let bytes = frames.last().unwrap();
+    let bytes = frames.next_back().unwrap();
     let header = Frame::decode(&bytes).unwrap();
     let receipt = Receipt {
         net: header.header().net,
@@ -232,7 +232,7 @@ fn a_forged_leaf_is_a_fault_and_settles_nothing() {
     let (list, at) = drawing.draws();
     let genuine = drawing.net.listed(list, &at).members;
     let (first, second) = (genuine[0].clone(), genuine[1].clone());
-    let (index, other) = (first.index, second.index);
+    let index = first.index;
     let forged = [
         ListedMember {
             path: second.path.clone(),
@@ -276,7 +276,6 @@ fn a_forged_leaf_is_a_fault_and_settles_nothing() {
         let later = drawing.act(Input::Poll);
         assert_eq!(asked(&later), Some((list, at.clone())));
     }
-    let _ = other;
     let outputs = drawing.lists(list, genuine);
     assert!(faults(&outputs).is_empty());
     assert_eq!(confirmed_or_offered(&outputs), 4);

@@ -62,7 +62,9 @@ fn a_hundred_joins_and_exits_leave_a_sound_graph() {
     let mut world = World::with(MEMBERS + EVENTS, 10, K, 31, params);
     let mut rng = ChaCha8Rng::seed_from_u64(31);
     let mut here: Vec<usize> = (0..MEMBERS).collect();
-    here.iter().for_each(|member| world.start(*member));
+    for member in &here {
+        world.start(*member);
+    }
     world.run_rounds(6);
     let mut joins = vec![true; EVENTS];
     joins.resize(2 * EVENTS, false);
