@@ -21,6 +21,7 @@ mod fixture;
 mod group;
 mod joining;
 mod log;
+mod log_manifests;
 mod log_provider;
 mod log_views;
 mod manifests;

@@ -121,3 +121,44 @@ fn a_hundred_joins_and_exits_leave_a_sound_graph() {
     assert!(failed * 10 <= rounds, "{failed} of {rounds}");
     world.check();
 }
+
+/// Not withstood: section 7.2 lets a provider that withholds envelopes have one more draw in 96
+/// intervals. Section 7.19 does not: an offer that it withholds is given up after eight, and somebody
+/// else is drawn in its place, until it likes who was drawn. Each holder that leaves can be replaced so.
+#[test]
+fn withheld_offers_buy_draws_of_new_holders() {
+    assert_eq!(draws_after_an_exit(false), 1);
+    assert!(draws_after_an_exit(true) >= 3);
+}
+
+/// How often a member draws in 32 rounds after one of its holders has left.
+fn draws_after_an_exit(isolated: bool) -> usize {
+    let params = Params {
+        mode: CorrectionMode::DoubleMask,
+        threshold: 3,
+        ..Params::default()
+    };
+    let mut world = World::with(24, 4, 4, 6, params);
+    world.start_all();
+    world.run_rounds(6);
+    let victim = 0;
+    let epoch = world.last().epoch.number();
+    let edges = world
+        .recorder
+        .manifest(world.id(victim), epoch)
+        .neighbours
+        .clone();
+    let holder = edges.iter().find(|edge| edge.role.holder).unwrap();
+    let leaver = world.index_of(&holder.end.client);
+    if isolated {
+        world.isolate(victim);
+    }
+    let before = world.draws.len();
+    world.leave(leaver);
+    world.run_rounds(32);
+    world.check();
+    let of_victim = |(_, client): &&(_, _)| *client == world.id(victim);
+    let draws = world.draws[before..].iter().filter(of_victim).count();
+    println!("isolated: {isolated}, {draws} draws");
+    draws
+}

@@ -101,6 +101,10 @@ pub(crate) struct World {
     pub(crate) recorder: Recorder,
     /// Another log for some; then there may be evidence.
     fork: Option<fork::Fork>,
+    /// No envelope from or to it is relayed.
+    isolated: Option<ClientId>,
+    /// When who drew.
+    pub(crate) draws: Vec<(UnixTime, ClientId)>,
     /// What gateways kept, and when.
     pub(crate) evidence: Vec<(UnixTime, ClientId, Vec<u8>)>,
 }
@@ -192,6 +196,8 @@ impl World {
             readings: BTreeMap::new(),
             recorder: Recorder::new(descriptor),
             fork: None,
+            isolated: None,
+            draws: Vec::new(),
             evidence: Vec::new(),
         }
     }

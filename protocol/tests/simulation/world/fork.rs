@@ -36,6 +36,11 @@ impl World {
         self.fork.as_mut().unwrap().severed = true;
     }
 
+    /// From now on no envelope of this member is relayed, nor any to it, although they are taken.
+    pub(crate) fn isolate(&mut self, member: usize) {
+        self.isolated = Some(self.id(member));
+    }
+
     /// And on again.
     pub(crate) fn mend(&mut self) {
         self.fork.as_mut().unwrap().severed = false;
@@ -48,6 +53,10 @@ impl World {
     }
 
     pub(super) fn is_severed(&self, one: &ClientId, other: &ClientId) -> bool {
+        let isolated = self.isolated.as_ref();
+        if isolated.is_some_and(|isolated| isolated == one || isolated == other) {
+            return true;
+        }
         self.fork.as_ref().is_some_and(|fork| {
             fork.severed && fork.shown_to.contains(one) != fork.shown_to.contains(other)
         })

@@ -75,6 +75,9 @@ impl World {
                 }
                 Output::Send(request) => self.send(member, request),
                 Output::Report(report) => {
+                    if matches!(report, gateway::Report::Drawn { .. }) {
+                        self.draws.push((self.now, self.id(member)));
+                    }
                     let text = report.to_string();
                     assert!(!text.is_empty());
                     if self.talkative {
