@@ -421,7 +421,7 @@ impl Gateway {
 
     /// Whether the provider still has to show that a neighbour sees the same membership log.
     pub fn is_comparing(&self) -> bool {
-        self.state.body.compare.is_some()
+        !self.state.body.compare.is_empty()
     }
 
     /// Whether there is evidence against the provider; nothing of a reading leaves then.

@@ -16,6 +16,11 @@ use crate::names::ClientId;
 use crate::round::UnixTime;
 use crate::signature::Signed;
 
+/// Comparisons that may be open at a time: far more than a correct provider leaves open.
+const MOST_OPEN: usize = 4_096;
+/// Comparisons that are asked about at a time.
+const AT_A_TIME: usize = 8;
+
 impl Gateway {
     /// Shows a neighbour, drawn at random, what this gateway knows of the log.
     pub(super) fn show_checkpoint(&self, rng: &mut impl CryptoRng) -> Option<Output> {
@@ -49,19 +54,36 @@ impl Gateway {
         if other == own {
             return Vec::new();
         }
-        if other.size == own.size {
+        // What it was shown before by others counts as much as what it knows by itself.
+        let open = self.state.body.compare.iter();
+        let before = open.flat_map(|compare| [&compare.small, &compare.large]);
+        let contradicting = std::iter::once(&known)
+            .chain(before)
+            .find(|one| {
+                let one = one.unverified();
+                one.size == other.size && one.root != other.root
+            })
+            .cloned();
+        if let Some(known) = contradicting {
             let round = self.last_sealed().unwrap_or_default();
             let conflict = Box::new(Conflict { known, shown });
             return self.keep_evidence(round, Evidence::Checkpoints(conflict));
         }
-        // One at a time: what is open longer counts.
-        if self.state.body.compare.is_none() {
+        // Each that is open stays open until it is shown: whoever orders what is delivered must not be
+        // able to hide one behind another.
+        let open = &mut self.state.body.compare;
+        let is_open = |compare: &Compare| {
+            [&compare.small, &compare.large]
+                .map(Signed::unverified)
+                .contains(&&other)
+        };
+        if !open.iter().any(is_open) && open.len() < MOST_OPEN {
             let (small, large) = if other.size < own.size {
                 (shown, known)
             } else {
                 (known, shown)
             };
-            self.state.body.compare = Some(Compare {
+            open.push(Compare {
                 client,
                 small,
                 large,
@@ -73,39 +95,47 @@ impl Gateway {
             .collect()
     }
 
-    pub(super) fn ask_common(&self) -> Option<Output> {
-        let compare = self.state.body.compare.as_ref()?;
-        Some(Output::Send(Request::CommonLog {
+    pub(super) fn ask_common(&self) -> Vec<Output> {
+        let open = self.state.body.compare.iter().take(AT_A_TIME);
+        let requests = open.map(|compare| Request::CommonLog {
             small: compare.small.unverified().size,
             large: compare.large.unverified().size,
-        }))
+        });
+        requests.map(Output::Send).collect()
     }
 
     /// The provider shows that two sizes are of one log, or does not.
     pub(super) fn compared(&mut self, common: &CommonLog) -> Vec<Output> {
-        let Some(compare) = &self.state.body.compare else {
-            return Vec::new();
-        };
-        let (small, large) = (compare.small.unverified(), compare.large.unverified());
-        match common.verify(small, large, &self.setup.descriptor) {
-            Ok(()) => {
-                self.state.body.compare = None;
-                vec![self.persist(None)]
+        let descriptor = &self.setup.descriptor;
+        let mut outputs = Vec::new();
+        let open = &mut self.state.body.compare;
+        let before = open.len();
+        open.retain(|compare| {
+            let (small, large) = (compare.small.unverified(), compare.large.unverified());
+            match common.verify(small, large, descriptor) {
+                Ok(()) => return false,
+                Err(LogProofError::Crossed) => {}
+                Err(source) => {
+                    let client = compare.client;
+                    outputs.push(Output::Report(Fault::SplitView { client, source }.into()));
+                }
             }
-            Err(LogProofError::Crossed) => Vec::new(),
-            Err(source) => {
-                let client = compare.client;
-                vec![Output::Report(Fault::SplitView { client, source }.into())]
-            }
+            true
+        });
+        if open.len() < before {
+            outputs.insert(0, self.persist(None));
+            outputs.extend(self.ask_common());
         }
+        outputs
     }
 
     /// Whether the provider has had an interval to show that a neighbour sees the same log.
     pub(super) fn is_view_split(&self, now: UnixTime) -> bool {
         let interval = self.setup.descriptor.schedule().interval_millis();
-        let compare = self.state.body.compare.as_ref();
-        compare.is_some_and(|compare| {
-            now.millis_since(UnixTime::from_millis(compare.since)) > interval
-        })
+        self.state
+            .body
+            .compare
+            .iter()
+            .any(|compare| now.millis_since(UnixTime::from_millis(compare.since)) > interval)
     }
 }

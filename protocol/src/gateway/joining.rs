@@ -456,6 +456,7 @@ impl Gateway {
         state.body.rosters.clone_from(&old.rosters);
         state.body.distrusted = old.distrusted;
         state.body.follower.clone_from(&old.follower);
+        state.body.compare.clone_from(&old.compare);
         state.body.inbox_position = old.inbox_position;
         let package = KeyPackage {
             net: self.setup.descriptor.net(),

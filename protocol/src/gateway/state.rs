@@ -240,8 +240,8 @@ pub(super) struct Body {
     #[tls_codec(with = "crate::codec::option")]
     pub(super) exit_waiting: Option<Signed<ExitStatement>>,
     /// What neighbours were shown is not yet shown to be of the same log.
-    #[tls_codec(with = "crate::codec::option")]
-    pub(super) compare: Option<Compare>,
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) compare: Vec<Compare>,
     /// A manifest whose epoch is not yet proved to be in the log.
     #[tls_codec(with = "crate::codec::option")]
     pub(super) announced: Option<Signed<Manifest>>,
@@ -284,7 +284,7 @@ impl GatewayState {
             draw: None,
             follower: LogFollower::new(),
             exit_waiting: None,
-            compare: None,
+            compare: Vec::new(),
             announced: None,
             neighbours: Vec::new(),
             wanted: Vec::new(),

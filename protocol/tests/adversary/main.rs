@@ -20,6 +20,10 @@ mod fixture;
 )]
 mod group;
 mod joining;
+mod log;
+mod log_manifests;
+mod log_provider;
+mod log_views;
 mod manifests;
 mod masked_manifests;
 #[path = "../simulation/pki.rs"]

@@ -13,6 +13,8 @@
 )]
 
 mod accidents;
+mod churn;
+mod fork;
 mod liar;
 mod masked;
 mod masked_sweeps;

@@ -104,6 +104,14 @@ impl Recorder {
         &self.manifests[&(client, epoch)]
     }
 
+    /// The manifests of those who are members in an epoch, ascending by client.
+    pub(crate) fn members(&self, epoch: u64) -> impl Iterator<Item = &Manifest> {
+        let all = self.manifests.values();
+        all.filter(move |manifest| {
+            manifest.head.epoch.number() == epoch && !manifest.neighbours.is_empty()
+        })
+    }
+
     fn roster(&self, hash: RosterHash) -> &Roster {
         let mut known = self.rosters.iter().rev();
         known.find(|roster| roster.hash() == hash).unwrap()

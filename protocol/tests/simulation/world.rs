@@ -16,6 +16,10 @@ use crate::pki::{Authority, new_key};
 use crate::recorder::Recorder;
 use crate::store::Store;
 
+#[path = "world/auditor.rs"]
+mod auditor;
+#[path = "world/fork.rs"]
+mod fork;
 #[path = "world/network.rs"]
 mod network;
 #[path = "stage.rs"]
@@ -95,6 +99,14 @@ pub(crate) struct World {
     pub(crate) readings: BTreeMap<(ClientId, Round), Option<Vec<i64>>>,
     /// What was on the wire, for the view checker.
     pub(crate) recorder: Recorder,
+    /// Another log for some; then there may be evidence.
+    fork: Option<fork::Fork>,
+    /// No envelope from or to it is relayed.
+    isolated: Option<ClientId>,
+    /// When who drew.
+    pub(crate) draws: Vec<(UnixTime, ClientId)>,
+    /// What gateways kept, and when.
+    pub(crate) evidence: Vec<(UnixTime, ClientId, Vec<u8>)>,
 }
 
 impl World {
@@ -183,6 +195,10 @@ impl World {
             talkative: std::env::var_os("DCNET_SIMULATION_LOG").is_some(),
             readings: BTreeMap::new(),
             recorder: Recorder::new(descriptor),
+            fork: None,
+            isolated: None,
+            draws: Vec::new(),
+            evidence: Vec::new(),
         }
     }
 
@@ -293,8 +309,8 @@ impl World {
         }
     }
 
-    /// Every published sum against what the meters showed, and what the provider saw of each round
-    /// against what it may learn.
+    /// Every published sum against what the meters showed, what the provider saw of each round against
+    /// what it may learn, and the membership log against the epochs.
     pub(crate) fn check(&self) {
         assert!(!self.store.outcomes.is_empty());
         for outcome in &self.store.outcomes {
@@ -319,6 +335,7 @@ impl World {
             assert_eq!(everybody, usize::try_from(outcome.members).unwrap());
         }
         self.recorder.judge(&self.store.outcomes);
+        self.audit();
     }
 
     pub(crate) fn clock(&self, member: usize) -> UnixTime {

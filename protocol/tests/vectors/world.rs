@@ -329,7 +329,7 @@ impl Net {
         }
     }
 
-    fn tree(&self) -> MemberTree {
+    pub(crate) fn tree(&self) -> MemberTree {
         let leaf = |summary: &MemberSummary| MemberLeaf {
             client: summary.client,
             package: summary.package,
@@ -337,7 +337,7 @@ impl Net {
         MemberTree::new(self.list.as_slice().iter().map(leaf).collect()).unwrap()
     }
 
-    fn draw_list(&mut self, client: ClientId, from: u64) -> DrawListView {
+    pub(crate) fn draw_list(&mut self, client: ClientId, from: u64) -> DrawListView {
         let tree = self.tree();
         let round = self.schedule().round_at(self.now);
         let index = self.append(&LogEntry::DrawList(tree.draw_list(round)));
@@ -349,7 +349,7 @@ impl Net {
         }
     }
 
-    fn listed(&self, list: u64, at: &[u32]) -> ListedMembers {
+    pub(crate) fn listed(&self, list: u64, at: &[u32]) -> ListedMembers {
         let tree = self.tree();
         let members = at.iter().filter_map(|index| {
             let leaf = *tree.leaf(*index).unwrap();

@@ -64,10 +64,10 @@ impl World {
             }
             match output {
                 Output::Persist(persist) => {
-                    assert_eq!(
-                        persist.evidence, None,
-                        "an honest provider was caught lying"
-                    );
+                    if let Some(kept) = persist.evidence {
+                        assert!(self.fork.is_some(), "an honest provider was caught lying");
+                        self.evidence.push((self.now, self.id(member), kept.bytes));
+                    }
                     self.nodes[member].disk = Some(persist.state.expose().to_vec());
                     if let Some(sending) = &persist.sending {
                         self.recorder.persisted(self.id(member), sending);
@@ -75,6 +75,9 @@ impl World {
                 }
                 Output::Send(request) => self.send(member, request),
                 Output::Report(report) => {
+                    if matches!(report, gateway::Report::Drawn { .. }) {
+                        self.draws.push((self.now, self.id(member)));
+                    }
                     let text = report.to_string();
                     assert!(!text.is_empty());
                     if self.talkative {
@@ -137,6 +140,9 @@ impl World {
                     }
                 }
             }
+            Request::Envelope(envelope) if self.is_severed(&from, &envelope.header().to) => {
+                Some(gateway::Input::Relayed(envelope.header().clone()))
+            }
             Request::Envelope(envelope) => {
                 let bytes = envelope.encode();
                 let answer = self.ask_provider(provider::Input::Envelope { from, bytes });
@@ -178,6 +184,7 @@ impl World {
         if let Some(reply) = reply
             && !self.chance(self.trouble.reply_lost)
         {
+            let reply = self.shown(member, reply);
             self.input(member, reply);
         }
     }
