@@ -144,12 +144,32 @@ impl Lab {
                 got: line,
             });
         };
-        self.address = Some(address.to_owned());
+        let address = address.to_owned();
         self.provider = Some(process);
+        self.use_provider_at(address)
+    }
+
+    /// The provider is somebody else's and answers at `address` (host and port) under the keys of
+    /// [`Self::provider_files`]: writes the profiles of all gateways.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn use_provider_at(&mut self, address: String) -> Result<(), HarnessError> {
+        self.address = Some(address);
         for name in self.names() {
             self.write_profile(&name, &self.ca())?;
         }
         Ok(())
+    }
+
+    /// The provider's keys and certificates.
+    pub fn provider_files(&self) -> &ProviderFiles {
+        &self.provider_files
+    }
+
+    /// The executable that is all programs.
+    pub fn program(&self) -> &Program {
+        &self.program
     }
 
     /// Writes the profile of the gateway `name`, with the provider's address, and with `ca` as the
