@@ -86,7 +86,7 @@ fn makes_no_edge(lie: Lie, told: &str) {
 }
 
 fn a_swapped_key_package_makes_no_edge() {
-    let told = "is not the one that the draw list names";
+    let told = "is another member's";
     makes_no_edge(Lie::SwappedPackage, told);
 }
 
