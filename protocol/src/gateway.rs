@@ -10,6 +10,7 @@ mod double_mask;
 mod drawing;
 mod edges;
 mod joining;
+mod places;
 mod report;
 mod rounds;
 mod state;

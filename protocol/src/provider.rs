@@ -375,17 +375,20 @@ impl Provider {
             Some(_) => {}
         }
         let to = header.to;
-        match self.members.get(&to) {
-            Some(member) if member.status != MemberStatus::Exited && to != from => {}
-            _ => return Err(Refusal::UnknownAddressee { client: to }),
-        }
+        let unknown = || Refusal::UnknownAddressee { client: to };
+        let addressee = self.members.get(&to).filter(|_| to != from);
+        let addressee = addressee.ok_or_else(unknown)?;
+        let record = if addressee.status == MemberStatus::Exited {
+            // Who waits for an answer of a leaver is told by the leaver's own word that there is none.
+            let exit = addressee.exit.clone();
+            Self::deliver(from, &Message::Exit(exit.ok_or_else(unknown)?))
+        } else {
+            Self::deliver(to, &Message::Envelope(envelope))
+        };
         if !self.presence.relay(from, to) {
             return Err(Refusal::TooManyEnvelopes { to });
         }
-        Ok((
-            Reply::Relayed,
-            vec![Self::deliver(to, &Message::Envelope(envelope))],
-        ))
+        Ok((Reply::Relayed, vec![record]))
     }
 
     fn check_net(&self, net: NetId, descriptor: &[u8; 32]) -> Result<(), Refusal> {

@@ -14,7 +14,7 @@ use crate::membership::edge::EdgeEnd;
 use crate::membership::epoch_head::MemberLeaf;
 use crate::membership::log::{DrawList, LogEntry};
 use crate::membership::proof::{DrawListView, ListedMember, ListedMembers};
-use crate::names::ClientSet;
+use crate::names::{ClientId, ClientSet};
 use crate::round::UnixTime;
 
 /// Rounds after which a draw list is refused: a provider makes one anew after half of that.
@@ -202,7 +202,8 @@ impl Gateway {
             .draw
             .as_ref()
             .map_or(EdgeReason::Drawn, |draw| draw.reason);
-        let drawn_before = has_edge && body.drawn.contains(&client);
+        // Who has a place is offered its edge again by `renew_edges`.
+        let drawn_before = body.has_drawn(&client) && (has_edge || self.is_double_mask());
         // In a resend net it is edges that are wanted, whoever drew them.
         let skip =
             drawn_before || (has_edge && reason == EdgeReason::Emergency && !self.is_double_mask());
@@ -212,8 +213,7 @@ impl Gateway {
         if let Some(draw) = self.state.body.draw.as_mut() {
             draw.need = draw.need.saturating_sub(1);
         }
-        let drawn = self.state.body.drawn.iter().copied().chain([client]);
-        self.state.body.drawn = drawn.collect();
+        self.state.body.take_place(now, client);
         if has_edge {
             self.statement_is_due(now);
             return Vec::new();
@@ -247,16 +247,14 @@ impl Gateway {
             .in_force(round)
             .map(InForce::neighbours)
             .unwrap_or_default();
-        let neighbours = self.state.body.neighbours.iter();
-        let held: ClientSet = neighbours
-            .filter(|neighbour| neighbour.phase != EdgePhase::Leaving)
-            .map(|neighbour| neighbour.party.client)
-            .collect();
-        let drawn = self.state.body.drawn.iter();
+        let is_leaving = |client: &ClientId| {
+            let neighbour = self.neighbour(client);
+            neighbour.is_some_and(|neighbour| neighbour.phase == EdgePhase::Leaving)
+        };
+        let drawn = self.state.body.places.iter().map(|place| place.client);
         let lost: Vec<_> = drawn
-            .filter(|client| held.contains(client) && !active.contains(client))
+            .filter(|client| !is_leaving(client) && !active.contains(client))
             .take(AT_A_TIME)
-            .copied()
             .collect();
         for client in &lost {
             self.want(Wanted {
@@ -277,7 +275,7 @@ impl Gateway {
         let edges = self.edges_held();
         let amount = match reason {
             EdgeReason::Emergency if self.is_double_mask() => {
-                out_degree.saturating_sub(self.holders_of(&edges).len())
+                out_degree.saturating_sub(self.state.body.places.len())
             }
             EdgeReason::Emergency => out_degree.saturating_sub(edges.len()).max(MIN_DEGREE),
             EdgeReason::Drawn | EdgeReason::Bridge => out_degree.max(MIN_DEGREE),
@@ -287,7 +285,7 @@ impl Gateway {
 
     /// Members that a draw may hit without bringing a new neighbour.
     fn known_members(&self) -> usize {
-        self.state.body.neighbours.len() + self.state.body.drawn.len()
+        self.state.body.neighbours.len() + self.state.body.places.len()
     }
 
     pub(super) fn is_double_mask(&self) -> bool {
@@ -301,7 +299,7 @@ impl Gateway {
         self.setup.descriptor.drawn_of(members).max(have)
     }
 
-    /// In a double-mask net: how many of its own draw this gateway has, and how many it should have
+    /// In a double-mask net: how many places of its own draw are taken, and how many it should have
     /// in a net as large as it can see by its own edges and the size announced last. A net that grows,
     /// and neighbours that leave, make for more draws, never for more than k.
     pub(super) fn lacking_holders(&self) -> Option<(usize, usize)> {
@@ -311,9 +309,7 @@ impl Gateway {
         let edges = self.edges_held();
         let members = self.state.body.manifests.last().map_or(0, InForce::members);
         let wanted = self.setup.descriptor.drawn_of(members.max(edges.len() + 1));
-        let have = self.holders_of(&edges).len();
-        let offered = self.state.body.neighbours.iter();
-        let offered = offered.filter(|n| n.phase == EdgePhase::Offered).count();
-        (have + offered < wanted).then_some((have, wanted))
+        let have = self.state.body.places.len();
+        (have < wanted).then_some((have, wanted))
     }
 }

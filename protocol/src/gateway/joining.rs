@@ -28,7 +28,11 @@ const DRAW_LIFETIME_DOUBLE_MASK: u64 = 96;
 impl Gateway {
     /// Whatever is due at `now`.
     pub(super) fn poll(&mut self, now: UnixTime, rng: &mut impl CryptoRng) -> Vec<Output> {
-        if self.state.body.membership == Membership::Left {
+        let membership = self.state.body.membership;
+        // Whom it has caught lying it asks for nothing more but to be let go.
+        let is_done = membership == Membership::Left
+            || (self.state.body.distrusted && membership != Membership::Leaving);
+        if is_done {
             return Vec::new();
         }
         if !self.registered {
@@ -209,6 +213,17 @@ impl Gateway {
             }
             Err(fault) => return vec![Output::Report(fault.into())],
         }
+        self.state.body.free_place(&client);
+        let phase = self.neighbour(&client).map(|neighbour| neighbour.phase);
+        if phase == Some(EdgePhase::Offered) {
+            // There was no edge: no key to discard and no gap to bridge.
+            let neighbours = &mut self.state.body.neighbours;
+            neighbours.retain(|neighbour| neighbour.party.client != client);
+            return vec![
+                self.persist(None),
+                Output::Report(Report::NeighbourLeaves { client }),
+            ];
+        }
         for neighbour in &mut self.state.body.neighbours {
             if neighbour.party.client == client {
                 neighbour.phase = EdgePhase::Leaving;
@@ -244,8 +259,15 @@ impl Gateway {
         let old =
             |since: u64| now.millis_since(UnixTime::from_millis(since)) / interval >= DRAW_LIFETIME;
         let joining = self.state.body.membership == Membership::Joining;
+        // In a double-mask net a drawn member is offered its edge as long as it has its place.
+        let double_mask = self.is_double_mask();
+        let places = self.state.body.places.iter();
+        let drawn: ClientSet = places.map(|place| place.client).collect();
         let neighbours = &mut self.state.body.neighbours;
-        neighbours.retain(|n| joining || n.phase != EdgePhase::Offered || !old(n.since));
+        neighbours.retain(|n| {
+            let stays = joining || (double_mask && drawn.contains(&n.party.client));
+            stays || n.phase != EdgePhase::Offered || !old(n.since)
+        });
         for neighbour in neighbours.iter_mut().filter(|n| old(n.since)) {
             neighbour.owed = None;
         }
@@ -266,10 +288,10 @@ impl Gateway {
             return outputs;
         }
         let open = body.draw.as_ref().map_or(0, Draw::open);
-        let drawn = body.drawn.len() + open;
+        let drawn = body.places.len() + open;
         let acknowledged = self
             .confirmed()
-            .filter(|client| body.drawn.contains(client))
+            .filter(|client| body.has_drawn(client))
             .count();
         let waited = self.intervals_since(body.drawn_at, now);
         let enough = acknowledged >= self.setup.descriptor.needed_acknowledgements(drawn);
@@ -293,7 +315,7 @@ impl Gateway {
         let body = &mut self.state.body;
         body.drawn_at = 0;
         body.draw = None;
-        body.drawn = ClientSet::default();
+        body.places.clear();
         body.wanted.clear();
         body.neighbours
             .retain(|neighbour| neighbour.phase != EdgePhase::Offered);
@@ -307,7 +329,8 @@ impl Gateway {
     }
 
     fn poll_entered(&mut self, now: UnixTime) -> Vec<Output> {
-        let mut outputs = self.emergency(now);
+        let mut outputs = self.strike_silent(now);
+        outputs.extend(self.emergency(now));
         outputs.extend(self.renew_edges(now));
         let body = &self.state.body;
         let bridging = body.neighbours.iter().any(|neighbour| {
@@ -332,10 +355,7 @@ impl Gateway {
             .is_some_and(|manifest| !manifest.parties.is_empty());
         let since_draw = self.intervals_since(self.state.body.drawn_at, now);
         let alone = left < MIN_DEGREE && since_draw >= 1;
-        let left_out = !active
-            && self
-                .waiting_since
-                .is_some_and(|since| self.intervals_since(since.millis(), now) >= DRAW_LIFETIME);
+        let left_out = !active && self.is_left_out(now);
         let lacking = self.lacking_holders().filter(|_| since_draw >= 1);
         let report = match lacking {
             Some((have, due)) if !alone && !left_out => Report::DrawsMore { have, wanted: due },
@@ -349,6 +369,12 @@ impl Gateway {
             outputs.push(self.ask_draw_list());
         }
         outputs
+    }
+
+    /// Whether it has entered and no manifest has named it for long.
+    pub(super) fn is_left_out(&self, now: UnixTime) -> bool {
+        self.waiting_since
+            .is_some_and(|since| self.intervals_since(since.millis(), now) >= DRAW_LIFETIME)
     }
 
     fn state_neighbourhood(&mut self, now: UnixTime) -> Vec<Output> {
@@ -374,11 +400,10 @@ impl Gateway {
 
     /// Those drawn by this gateway itself among its edges, never more than k.
     pub(super) fn holders_of(&self, edges: &EdgeSet) -> ClientSet {
-        let drawn = self.state.body.drawn.iter();
+        let drawn = self.state.body.places.iter().map(|place| place.client);
         drawn
             .filter(|client| edges.contains(client))
             .take(self.setup.descriptor.out_degree())
-            .copied()
             .collect()
     }
 
@@ -432,7 +457,7 @@ impl Gateway {
         after.copied().filter(|client| *client != own)
     }
 
-    fn intervals_since(&self, then: u64, now: UnixTime) -> u64 {
+    pub(super) fn intervals_since(&self, then: u64, now: UnixTime) -> u64 {
         let interval = self.setup.descriptor.schedule().interval_millis();
         now.millis_since(UnixTime::from_millis(then)) / interval
     }

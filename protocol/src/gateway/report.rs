@@ -60,6 +60,14 @@ pub enum Report {
         /// As many as there should be.
         wanted: usize,
     },
+    /// A member that was drawn has been silent for very long; another is drawn in its place.
+    #[error(
+        "{client}, a drawn neighbour, has been in no epoch for very long; another takes its place"
+    )]
+    PlaceFreed {
+        /// Who.
+        client: ClientId,
+    },
     /// A manifest is accepted.
     #[error(
         "epoch {epoch} from round {first_round} on: {neighbours} neighbours, {members} members"

@@ -124,6 +124,9 @@ impl Gateway {
             .submitted_at(now)
             .unwrap_or_default();
         let body = &mut self.state.body;
+        let before = body.manifests.last().map(InForce::neighbours);
+        body.heard_of(now, &before.unwrap_or_default());
+        body.heard_of(now, &named);
         body.neighbours.retain(|neighbour| {
             neighbour.phase != EdgePhase::Leaving || named.contains(&neighbour.party.client)
         });
@@ -291,7 +294,7 @@ impl Gateway {
             let known = known.ok_or(Fault::ForeignNeighbour { epoch, client })?;
             // Shares go to those whom this gateway drew itself, and to nobody else. A draw that is younger
             // than the statement behind the manifest is not in it yet.
-            if edge.role.holder && !self.state.body.drawn.contains(&client) {
+            if edge.role.holder && !self.state.body.has_drawn(&client) {
                 return Err(Fault::ForeignHolder { epoch, client });
             }
             parties.push(known.party.clone());

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 
+use super::places::Place;
 use rand_core::CryptoRng;
 use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerialize, TlsSize};
 
@@ -230,7 +231,11 @@ pub(super) struct Body {
     pub(super) statement_due: u64,
     /// When the neighbours were drawn last, in milliseconds; 0 before the first draw.
     pub(super) drawn_at: u64,
-    pub(super) drawn: ClientSet,
+    /// Whom this gateway drew, ascending by client.
+    #[tls_codec(with = "crate::codec::list32")]
+    pub(super) places: Vec<Place>,
+    /// When a place was freed for silence last, in milliseconds.
+    pub(super) struck_at: u64,
     /// The draw under way.
     #[tls_codec(with = "crate::codec::option")]
     pub(super) draw: Option<Draw>,
@@ -280,7 +285,8 @@ impl GatewayState {
             statement_serial: now.millis(),
             statement_due: 0,
             drawn_at: 0,
-            drawn: ClientSet::default(),
+            places: Vec::new(),
+            struck_at: 0,
             draw: None,
             follower: LogFollower::new(),
             exit_waiting: None,
