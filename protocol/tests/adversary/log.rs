@@ -67,7 +67,7 @@ pub(crate) fn state(outputs: &[Output]) -> Vec<u8> {
     states.next_back().unwrap()
 }
 
-/// The gateway goes on from these bytes, and registers.
+/// The gateway goes on from these bytes, and registers unless it distrusts.
 pub(crate) fn restart(net: &mut Net, now: UnixTime, client: ClientId, state: &[u8]) -> Vec<Output> {
     let vector = crate::world::members().into_iter().find(|vector| {
         let (setup, _) = setup(&net.descriptor, vector);
@@ -83,7 +83,9 @@ pub(crate) fn restart(net: &mut Net, now: UnixTime, client: ClientId, state: &[u
             Request::Frame { bytes, .. } => Some(bytes.clone()),
             _ => None,
         });
-    let bytes = frames.next_back().unwrap();
+    let Some(bytes) = frames.next_back() else {
+        return outputs;
+    };
     let header = Frame::decode(&bytes).unwrap();
     let receipt = Receipt {
         net: header.header().net,

@@ -146,7 +146,8 @@ fn another_root_of_the_same_size_is_evidence() {
     assert_eq!(refused, Some(RoundRefusal::Distrusted));
     // Nor after a restart.
     let now = views.net.schedule().start(ROUND);
-    restart(&mut views.net, now, to, &state(&outputs));
+    let outputs = restart(&mut views.net, now, to, &state(&outputs));
+    assert!(requests(&outputs).is_empty());
     let refused = views.submits(to, ROUND.next());
     assert_eq!(refused, Some(RoundRefusal::Distrusted));
 }
