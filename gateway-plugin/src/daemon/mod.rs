@@ -8,6 +8,7 @@ pub mod evidence;
 mod exchange;
 mod machine;
 mod meter;
+mod metrics;
 mod outbox;
 mod plan;
 mod reports;

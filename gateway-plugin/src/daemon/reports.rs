@@ -1,5 +1,6 @@
 //! What the owner is told: log, status, evidence.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dcnet_protocol::descriptor::CorrectionMode;
@@ -24,6 +25,7 @@ impl Session {
                 self.status.rounds_missed += 1;
                 self.status.last_round_fault = Some(reason.to_string());
                 let reason = reason.name();
+                count(&mut self.status.rounds_refused, reason);
                 tracing::warn!(
                     event = "round.refused",
                     round = round.number(),
@@ -40,7 +42,7 @@ impl Session {
             }
             Report::CorrectionRefused(refusal) => {
                 let reason = refusal.name();
-                self.count_refusal(reason);
+                count(&mut self.status.refusals, reason);
                 tracing::warn!(event = "correction.refused", reason, "{report}");
             }
             Report::RosterAnswered { round, .. } => {
@@ -52,7 +54,7 @@ impl Session {
             }
             Report::RosterRefused { round, refusal } => {
                 let reason = refusal.name();
-                self.count_refusal(reason);
+                count(&mut self.status.refusals, reason);
                 tracing::warn!(
                     event = "roster.refused",
                     round = round.number(),
@@ -88,10 +90,6 @@ impl Session {
         tracing::warn!(event = "provider.fault", "{text}");
         self.status.last_fault = Some(text.to_owned());
         self.fault_told = Some(now + Duration::from_millis(self.schedule.interval_millis()));
-    }
-
-    fn count_refusal(&mut self, reason: &str) {
-        *self.status.refusals.entry(reason.to_owned()).or_default() += 1;
     }
 
     /// Puts what the ledger holds against the provider where the owner finds it.
@@ -160,6 +158,10 @@ impl Session {
             );
         }
     }
+}
+
+fn count(reasons: &mut BTreeMap<String, u64>, reason: &str) {
+    *reasons.entry(reason.to_owned()).or_default() += 1;
 }
 
 fn name(phase: Phase) -> &'static str {

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics;
+
 /// State of the daemon, for people and scripts. Holds no reading and no secret. Times are Unix
 /// milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -61,6 +63,8 @@ pub struct Status {
     pub rounds_acknowledged: u64,
     /// Rounds without a frame since the start.
     pub rounds_missed: u64,
+    /// Why nothing was sealed for rounds since the start, by the reason's stable name.
+    pub rounds_refused: BTreeMap<String, u64>,
     /// Corrections and rosters that were refused since the start, by the refusal's stable name.
     pub refusals: BTreeMap<String, u64>,
     /// What the provider or a member sent since the start that a correct one does not send: how often,
@@ -70,7 +74,7 @@ pub struct Status {
     pub last_fault: Option<String>,
 }
 
-/// Writes the status when it has changed.
+/// Writes the status when it has changed, for people and as metrics.
 #[derive(Debug)]
 pub struct StatusFile {
     path: PathBuf,
@@ -78,6 +82,7 @@ pub struct StatusFile {
 }
 
 const NAME: &str = "status.json";
+const METRICS: &str = "metrics.prom";
 
 impl StatusFile {
     /// In the state directory.
@@ -109,18 +114,30 @@ impl StatusFile {
             ..status.clone()
         };
         let text = serde_json::to_vec_pretty(&status).map_err(io::Error::other)?;
-        let new = self.path.with_extension("json.new");
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(&text)?;
-        fs::rename(&new, &self.path)?;
+        replace(&self.path, &text, 0o600)?;
+        let metrics = metrics::text(&status).map_err(io::Error::other)?;
+        // For the group, too: another program collects it.
+        replace(
+            &self.path.with_file_name(METRICS),
+            metrics.as_bytes(),
+            0o640,
+        )?;
         self.written = Some(status);
         Ok(())
     }
+}
+
+fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&new)?;
+    file.write_all(text)?;
+    fs::rename(&new, path)
 }
 
 /// Reads the status that a daemon left in `directory`.

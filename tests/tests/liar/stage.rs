@@ -138,6 +138,11 @@ impl Stage {
         let answered = kinds.iter().any(|kind| answers.contains(kind));
         assert!(reason == "not-current" || !answered, "{reason}: {kinds:?}");
         assert!(self.status(VICTIM)["refusals"][reason].as_u64() >= Some(1));
+        let metrics = self.lab.gateway_folder(VICTIM).join("state/metrics.prom");
+        let metrics = fs::read_to_string(metrics).unwrap();
+        let label = format!("reason=\"{reason}\"}} ");
+        let mut counted = metrics.lines().filter(|line| line.contains(&label));
+        assert!(counted.any(|line| line.starts_with("dcnet_gateway_requests_refused_total")));
         assert!(self.evidence(VICTIM).is_none());
     }
 

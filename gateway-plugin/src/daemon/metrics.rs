@@ -1,0 +1,191 @@
+//! The status as metrics: a file that Prometheus' node exporter reads (its textfile collector), or
+//! whatever else reads the `OpenMetrics` text format.
+//!
+//! Reasons of refusals are labels, under the names that log and status have for them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::status::Status;
+
+/// The metrics of one moment, with net and gateway as labels.
+///
+/// # Errors
+///
+/// [`fmt::Error`] if the encoder fails, which it does not for a string.
+pub(super) fn text(status: &Status) -> Result<String, fmt::Error> {
+    let labels = [
+        ("net".into(), status.net.clone().into()),
+        ("client".into(), status.client.clone().into()),
+    ];
+    let mut registry = Registry::with_prefix_and_labels("dcnet_gateway", labels.into_iter());
+    registry.register_collector(Box::new(Snapshot(status.clone())));
+    let mut text = String::new();
+    encode_registry(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Snapshot(Status);
+
+impl Collector for Snapshot {
+    fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
+        let status = &self.0;
+        let phase = [(status.phase.as_str(), gauge(1))];
+        labelled(
+            &mut to,
+            "phase",
+            "How far the membership is",
+            "phase",
+            phase,
+        )?;
+        let gauges = [
+            (
+                "evidence_files",
+                "Files that prove that the provider lied",
+                Some(count(&status.evidence)),
+            ),
+            ("epoch", "Number of the epoch in force", status.epoch),
+            ("members", "Active members of the epoch", status.members),
+            (
+                "neighbours",
+                "Own active neighbours in the epoch",
+                status.neighbours,
+            ),
+            (
+                "log_entries",
+                "Entries of the membership log that are proved",
+                Some(status.log_size),
+            ),
+            (
+                "comparing",
+                "1 while a neighbour's log is to be shown to be this one",
+                Some(status.comparing.into()),
+            ),
+            (
+                "last_round",
+                "Number of the round sealed last",
+                status.last_round,
+            ),
+            (
+                "last_telegram_timestamp_seconds",
+                "When the meter was heard of last",
+                status.last_telegram.map(|millis| millis / 1000),
+            ),
+            (
+                "start_timestamp_seconds",
+                "When the daemon was started",
+                Some(status.started / 1000),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            if let Some(value) = value {
+                let metric = gauge(value);
+                metric.encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+            }
+        }
+        let counters = [
+            (
+                "rounds_acknowledged",
+                "Rounds that the provider has given receipts for",
+                status.rounds_acknowledged,
+            ),
+            (
+                "rounds_missed",
+                "Rounds without a frame",
+                status.rounds_missed,
+            ),
+            (
+                "faults",
+                "What a correct provider or member does not send",
+                status.faults,
+            ),
+        ];
+        for (name, help, value) in counters {
+            let metric = ConstCounter::new(value);
+            metric.encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        let help = "Corrections and rosters that were refused";
+        let reasons = by_reason(&status.refusals);
+        labelled(&mut to, "requests_refused", help, "reason", reasons)?;
+        let help = "Rounds for which nothing was sealed";
+        let reasons = by_reason(&status.rounds_refused);
+        labelled(&mut to, "rounds_refused", help, "reason", reasons)
+    }
+}
+
+fn gauge(value: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// One metric with a value for each of several labels; none if there are no values.
+fn labelled<'a, M: EncodeMetric>(
+    to: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: impl IntoIterator<Item = (&'a str, M)>,
+) -> fmt::Result {
+    let mut values = values.into_iter().peekable();
+    let Some((_, first)) = values.peek() else {
+        return Ok(());
+    };
+    let mut metric = to.encode_descriptor(name, help, None, first.metric_type())?;
+    for (value, number) in values {
+        number.encode(metric.encode_family(&[(label, value)])?)?;
+    }
+    Ok(())
+}
+
+/// Counters by reason.
+fn by_reason(counts: &BTreeMap<String, u64>) -> impl Iterator<Item = (&str, ConstCounter<u64>)> {
+    let counts = counts.iter();
+    counts.map(|(reason, count)| (reason.as_str(), ConstCounter::new(*count)))
+}
+
+fn count<T>(list: &[T]) -> u64 {
+    list.len().try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_is_a_label_and_what_is_not_known_is_left_out() {
+        let status = Status {
+            net: "zwinger".to_owned(),
+            client: "gw-1".to_owned(),
+            phase: "active".to_owned(),
+            rounds_acknowledged: 7,
+            last_telegram: Some(1_700_000_000_999),
+            refusals: [("two-rosters".to_owned(), 1), ("not-current".to_owned(), 2)].into(),
+            rounds_refused: [("unproved".to_owned(), 3)].into(),
+            ..Status::default()
+        };
+        let text = text(&status).unwrap();
+        let own = r#"net="zwinger",client="gw-1""#;
+        for line in [
+            format!("dcnet_gateway_phase{{{own},phase=\"active\"}} 1"),
+            format!("dcnet_gateway_rounds_acknowledged_total{{{own}}} 7"),
+            format!("dcnet_gateway_requests_refused_total{{{own},reason=\"two-rosters\"}} 1"),
+            format!("dcnet_gateway_requests_refused_total{{{own},reason=\"not-current\"}} 2"),
+            format!("dcnet_gateway_rounds_refused_total{{{own},reason=\"unproved\"}} 3"),
+            format!("dcnet_gateway_last_telegram_timestamp_seconds{{{own}}} 1700000000"),
+        ] {
+            assert!(
+                text.lines().any(|printed| printed == line),
+                "{line}\n{text}"
+            );
+        }
+        assert!(!text.contains("dcnet_gateway_epoch"), "{text}");
+    }
+}
