@@ -38,11 +38,14 @@ impl Provider {
                     _ => {
                         let statement_key = verified.statement_key().to_sec1();
                         let known = known.clone();
-                        Ok(self.put(MemberRecord {
+                        let kept = Record::KeyPackage(Box::new(package.clone()));
+                        let mut records = self.put(MemberRecord {
                             package,
                             statement_key,
                             ..known
-                        }))
+                        });
+                        records.push(kept);
+                        Ok(records)
                     }
                 };
             }
@@ -53,7 +56,8 @@ impl Provider {
         }
         check_serial(now, body.serial)?;
         let statement_key = verified.statement_key().to_sec1();
-        Ok(self.put(MemberRecord {
+        let kept = Record::KeyPackage(Box::new(package.clone()));
+        let mut records = self.put(MemberRecord {
             client: from,
             status: MemberStatus::Registered,
             package,
@@ -61,7 +65,9 @@ impl Provider {
             neighbourhood: None,
             exit: None,
             exit_round: Round::default(),
-        }))
+        });
+        records.push(kept);
+        Ok(records)
     }
 
     /// Notification 2.

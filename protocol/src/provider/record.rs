@@ -28,6 +28,8 @@ pub enum Record {
     Resent(FrameRecord),
     /// Append to the membership log.
     Log(LogRecord),
+    /// Insert, unless it is there. Nothing in the rounds needs it: whoever audits the log does.
+    KeyPackage(Box<SignedKeyPackage>),
     /// Insert, and forget the lists below `oldest`.
     DrawList(DrawListRecord),
     /// Insert: one per round.

@@ -29,6 +29,7 @@ impl Store {
                     .retain(|known| known.client != member.client);
                 snapshot.members.push(*member);
             }
+            Record::KeyPackage(_) => {}
             Record::Epoch(epoch) => snapshot.epochs.push(epoch),
             Record::Frame(frame) => replace(&mut snapshot.frames, frame),
             Record::Resent(frame) => replace(&mut snapshot.resent, frame),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use dcnet_obis::{ObisCode, ScaledInteger, Unit};
+use dcnet_protocol::certificate::TrustAnchor;
 use dcnet_protocol::descriptor::{CorrectionMode, DescriptorError, NetDescriptor, NetParameters};
 use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use super::audit::Audit;
 use super::log_view::EntryView;
-use super::replay::replay;
+use super::replay::{KeyPackages, replay};
 use super::{convert, now};
 use crate::store::{NetRow, Store, StoreError};
 
@@ -208,7 +209,15 @@ impl Admin {
             .map(|list| convert::decode::<DrawListRecord>(list))
             .collect::<Result<Vec<_>, _>>()?;
         let log = self.store.log_entries(net, 0, None).await?;
-        let replay = replay(&descriptor, &log, &lists, epoch.as_ref());
+        let packages = self.store.key_packages(net).await?;
+        let packages = packages
+            .iter()
+            .map(|package| convert::decode(package))
+            .collect::<Result<Vec<_>, _>>()?;
+        let anchor = TrustAnchor::from_der(&row.authority)
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let packages = KeyPackages::new(anchor, packages);
+        let replay = replay(&descriptor, &packages, &log, &lists, epoch.as_ref());
         Ok(Audit::of(&descriptor, &members, epoch.as_ref(), &replay))
     }
 

@@ -11,7 +11,7 @@ use dcnet_protocol::superposition::Superposition;
 
 use crate::store::{
     AnswerRow, Batch, CorrectionRow, DeliveryRow, DrawListRow, EpochRow, FrameRow, LogRow,
-    MemberRow, OutcomeRow, Restored, RosterRow, StoreError, without_gaps,
+    MemberRow, OutcomeRow, PackageRow, Restored, RosterRow, StoreError, without_gaps,
 };
 
 /// Adds `record` to `batch`; `sequence` gives the next number in an addressee's inbox.
@@ -27,6 +27,14 @@ pub(super) fn add(
                 net,
                 client: member.client,
                 record: member.encode(),
+            });
+        }
+        Record::KeyPackage(package) => {
+            let hash = *package.unverified().hash().as_bytes();
+            batch.packages.push(PackageRow {
+                net,
+                hash,
+                package: package.encode(),
             });
         }
         Record::Log(log) => batch.log.push(LogRow {

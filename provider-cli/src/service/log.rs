@@ -28,7 +28,8 @@ pub(super) fn record(net: NetId, record: &Record) {
             tracing::info!(%net, %round, step, present, reveal, "roster");
         }
         Record::Outcome(ended) => outcome(net, ended),
-        Record::Log(_)
+        Record::KeyPackage(_)
+        | Record::Log(_)
         | Record::Frame(_)
         | Record::Resent(_)
         | Record::Answer(_)

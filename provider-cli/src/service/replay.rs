@@ -1,6 +1,8 @@
 //! Replays a membership log as an auditor does: section 7.1 of `docs/spec/membership-log.md`, as far as
 //! the store has what it takes.
 
+mod packages;
+
 use std::collections::BTreeMap;
 
 use dcnet_protocol::codec::Wire as _;
@@ -11,6 +13,8 @@ use dcnet_protocol::membership::log::{DrawList, Log, LogEntry};
 use dcnet_protocol::merkle::MerkleRoot;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::provider::{DrawListRecord, EpochRecord};
+
+pub(crate) use packages::KeyPackages;
 
 use crate::store::LogRow;
 
@@ -31,20 +35,26 @@ pub(super) struct Replay {
 #[derive(Debug, Clone, Copy)]
 struct Standing {
     package: KeyPackageHash,
+    /// Of the key package, once it is verified.
+    serial: Option<u64>,
     active: bool,
 }
 
 /// The map A of section 4, and what the last heads said.
 struct State<'a> {
     descriptor: &'a NetDescriptor,
+    packages: &'a KeyPackages,
     clients: BTreeMap<ClientId, Standing>,
+    /// Admitted for the next epoch: client, and serial of the package replaced.
+    admitted: Vec<(ClientId, Option<u64>)>,
     head: Option<EpochHead>,
     list: Option<DrawList>,
 }
 
-/// Replays the entries `rows`, with the lists that are kept and the latest epoch.
+/// Replays the entries `rows`, with the key packages and the lists that are kept and the latest epoch.
 pub(super) fn replay(
     descriptor: &NetDescriptor,
+    packages: &KeyPackages,
     rows: &[LogRow],
     lists: &[DrawListRecord],
     epoch: Option<&EpochRecord>,
@@ -55,7 +65,9 @@ pub(super) fn replay(
     };
     let mut state = State {
         descriptor,
+        packages,
         clients: BTreeMap::new(),
+        admitted: Vec::new(),
         head: None,
         list: None,
     };
@@ -91,6 +103,12 @@ pub(super) fn replay(
                 list.index
             ));
         }
+        for leaf in &list.leaves {
+            let verified = packages.verify(descriptor, &leaf.client, &leaf.package, list.round);
+            if let Err(text) = verified {
+                replay.faults.push(format!("entry {}: {text}", list.index));
+            }
+        }
     }
     replay.epoch_missing = epoch.and_then(|epoch| {
         let head = LogEntry::Epoch(epoch.head());
@@ -109,22 +127,29 @@ impl State<'_> {
     fn apply(&mut self, entry: &LogEntry) -> Result<(), String> {
         match entry {
             LogEntry::Admitted { client, package } => {
-                let (package, active) = (*package, true);
-                let before = self.clients.insert(*client, Standing { package, active });
-                let again = before.is_some_and(|before| before.package == package);
+                let standing = Standing {
+                    package: *package,
+                    serial: None,
+                    active: true,
+                };
+                let before = self.clients.insert(*client, standing);
+                let serial = before.and_then(|before| before.serial);
+                self.admitted.push((*client, serial));
+                let again = before.is_some_and(|before| before.package == *package);
                 allowed(!again, || format!("{client} was admitted already"))
             }
             LogEntry::Exited(statement) => {
                 let exit = statement.unverified();
-                let known = self.clients.remove(&exit.client).is_some();
+                let known = self.clients.remove(&exit.client);
                 let ours =
                     exit.net == self.descriptor.net() && exit.descriptor == self.descriptor.hash();
-                allowed(known, || {
-                    format!("{} has left without having been in", exit.client)
-                })?;
+                let known = known
+                    .ok_or_else(|| format!("{} has left without having been in", exit.client))?;
                 allowed(ours, || {
                     format!("the exit of {} is from another net", exit.client)
-                })
+                })?;
+                self.packages
+                    .verify_exit(self.descriptor, &known.package, statement)
             }
             LogEntry::Suspended { client, .. } => self.switch(client, false),
             LogEntry::Resumed { client, .. } => self.switch(client, true),
@@ -153,6 +178,7 @@ impl State<'_> {
     fn epoch(&mut self, head: &EpochHead) -> Result<(), String> {
         let number = head.epoch;
         let before = self.head.replace(*head);
+        let verified = self.verify_admitted(head);
         let expected = before.map_or(1, |before| before.epoch.number().saturating_add(1));
         allowed(number.number() == expected, || {
             format!("epoch {number} where epoch {expected} was due")
@@ -180,7 +206,30 @@ impl State<'_> {
                  entries",
                 head.members, head.member_root, follows.members, follows.member_root
             )
-        })
+        })?;
+        verified
+    }
+
+    /// The key packages of those who are in this epoch for the first time, or with a new package.
+    fn verify_admitted(&mut self, head: &EpochHead) -> Result<(), String> {
+        let mut result = Ok(());
+        for (client, before) in std::mem::take(&mut self.admitted) {
+            let Some(standing) = self.clients.get_mut(&client) else {
+                continue;
+            };
+            let (descriptor, hash) = (self.descriptor, &standing.package);
+            let verified = self
+                .packages
+                .verify(descriptor, &client, hash, head.first_round);
+            standing.serial = verified.as_ref().ok().copied();
+            let newer = verified.and_then(|serial| {
+                allowed(before.is_none_or(|before| before < serial), || {
+                    format!("{client} is admitted with an older key package than before")
+                })
+            });
+            result = result.and(newer);
+        }
+        result
     }
 }
 

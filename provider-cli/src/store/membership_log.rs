@@ -1,6 +1,7 @@
 //! The membership log and its draw lists.
 
 use dcnet_protocol::names::NetId;
+use sha2::{Digest as _, Sha256};
 use sqlx::SqliteConnection;
 
 use super::insert::Insert;
@@ -12,7 +13,13 @@ use super::{Store, StoreError, integer};
 static ENTRIES: Insert = Insert::new("INSERT INTO membership_log (net, idx, entry)", 3, "");
 static LISTS: Insert = Insert::new("INSERT INTO draw_lists (net, idx, record)", 3, "");
 
-/// Appends entries and adds lists, within the caller's transaction.
+static PACKAGES: Insert = Insert::new(
+    "INSERT INTO key_packages (net, hash, signed, package)",
+    4,
+    "ON CONFLICT (net, hash, signed) DO NOTHING",
+);
+
+/// Appends entries, adds packages and lists, within the caller's transaction.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     batch: &Batch,
@@ -32,6 +39,16 @@ pub(super) async fn write(
         })
         .await
         .map_err(failed("append to the membership log"))?;
+    PACKAGES
+        .run(connection, &batch.packages, |query, row| {
+            query
+                .bind(row.net.as_str())
+                .bind(row.hash.as_slice())
+                .bind(Sha256::digest(&row.package).to_vec())
+                .bind(row.package.as_slice())
+        })
+        .await
+        .map_err(failed("store a key package"))?;
     for row in &batch.draw_lists {
         let index = integer(row.index)?;
         LISTS
@@ -80,6 +97,16 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// All encoded key packages that were ever registered.
+    pub(crate) async fn key_packages(&self, net: NetId) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = sqlx::query("SELECT package FROM key_packages WHERE net = $1 ORDER BY hash")
+            .bind(net.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::database("read the key packages"))?;
+        rows.iter().map(|row| get(row, "package")).collect()
     }
 
     /// The encoded draw lists that are kept, ascending.

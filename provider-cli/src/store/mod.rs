@@ -26,7 +26,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 pub(crate) use membership_log::without_gaps;
 pub(crate) use rows::{
     AnswerRow, Batch, CorrectionRow, DeliveryRow, DrawListRow, EpochRow, ForgetRow, FrameRow,
-    LogRow, MemberRow, NetRow, OutcomeRow, PlainRow, Restored, RosterRow,
+    LogRow, MemberRow, NetRow, OutcomeRow, PackageRow, PlainRow, Restored, RosterRow,
 };
 pub(crate) use write::Writer;
 

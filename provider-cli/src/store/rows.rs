@@ -37,6 +37,14 @@ pub(crate) struct LogRow {
     pub(crate) entry: Vec<u8>,
 }
 
+/// A key package as it was registered, to be kept for good.
+#[derive(Debug, Clone)]
+pub(crate) struct PackageRow {
+    pub(crate) net: NetId,
+    pub(crate) hash: [u8; 32],
+    pub(crate) package: Vec<u8>,
+}
+
 /// A draw list; those whose index is below `oldest` are deleted.
 #[derive(Debug, Clone)]
 pub(crate) struct DrawListRow {
@@ -128,6 +136,7 @@ pub(crate) struct PlainRow {
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) members: Vec<MemberRow>,
+    pub(crate) packages: Vec<PackageRow>,
     pub(crate) log: Vec<LogRow>,
     pub(crate) draw_lists: Vec<DrawListRow>,
     pub(crate) epochs: Vec<EpochRow>,
@@ -146,6 +155,7 @@ impl Batch {
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
+            && self.packages.is_empty()
             && self.log.is_empty()
             && self.draw_lists.is_empty()
             && self.epochs.is_empty()
