@@ -12,6 +12,7 @@ use dcnet_protocol::membership::epoch_head::MemberTree;
 use dcnet_protocol::membership::log::{Log, LogEntry};
 use dcnet_protocol::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
 use dcnet_protocol::signature::Signed;
+use sqlx::Connection as _;
 
 const NAMES: [&str; 4] = ["gw-1", "gw-2", "gw-3", "gw-4"];
 
@@ -213,5 +214,70 @@ async fn refusals(asker: &Asker<'_>, lab: &Lab, list: u64) {
         &format!("{list}/members?at={many}"),
     ] {
         asker.get(path).await.problem(400, "bad-request");
+    }
+}
+
+/// What an owner does to the store behind the provider's back, or a backup brings about.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_finds_what_was_done_to_the_log() {
+    let lab = Lab::new();
+    lab.create_net("elbe-4");
+    let server = lab.serve();
+    let gateways: Vec<Gateway> = NAMES.iter().map(|name| lab.gateway(name)).collect();
+    let net = Net::fetch(&server, &gateways[0], "elbe-4").await;
+    net.enter_all(&server, &gateways).await;
+    let manifest = gateways[0].manifest(&server, &net).await;
+    server.end("-TERM");
+
+    let problems = || {
+        let audit = lab.dcnet(&["net", "audit", "elbe-4", "--json"]);
+        let audit: serde_json::Value = serde_json::from_slice(&audit.stdout).unwrap();
+        audit["problems"].to_string()
+    };
+    assert!(!problems().contains("log"), "{}", problems());
+    let index = manifest.log_index.cast_signed();
+    for (damage, repair, told) in [
+        (
+            "UPDATE key_packages SET net = 'elbe-5' WHERE package LIKE '%gw-3%'",
+            "UPDATE key_packages SET net = 'elbe-4'",
+            "the key package of gw-3 is not kept",
+        ),
+        (
+            "UPDATE membership_log SET net = 'elbe-5' WHERE idx = 0",
+            "UPDATE membership_log SET net = 'elbe-4'",
+            "entry 0 is missing",
+        ),
+        (
+            "UPDATE membership_log SET net = 'elbe-5' WHERE idx >= $1",
+            "UPDATE membership_log SET net = 'elbe-4'",
+            "epoch-not-in-log",
+        ),
+        (
+            "UPDATE membership_log SET entry = substr(entry, 1, 20) WHERE idx = $1",
+            "UPDATE membership_log SET net = 'elbe-4'",
+            "no entry",
+        ),
+    ] {
+        let change = async |text: &'static str| {
+            let options = sqlx::sqlite::SqliteConnectOptions::new()
+                .filename(lab.store())
+                .foreign_keys(false);
+            let mut store = sqlx::SqliteConnection::connect_with(&options)
+                .await
+                .unwrap();
+            let query = sqlx::query(text);
+            let query = if text.contains("$1") {
+                query.bind(index)
+            } else {
+                query
+            };
+            let done = query.execute(&mut store).await.unwrap();
+            store.close().await.unwrap();
+            assert!(done.rows_affected() > 0, "{text}");
+        };
+        change(damage).await;
+        let found = problems();
+        assert!(found.contains(told), "{damage}: {found}");
+        change(repair).await;
     }
 }
