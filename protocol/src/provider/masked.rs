@@ -2,7 +2,9 @@
 //!
 //! Sections 7.16 and 7.18 of `docs/spec/protocol.md`.
 
-use std::collections::BTreeMap;
+mod steps;
+
+pub(super) use steps::Steps;
 
 use super::in_force::InForce;
 use super::{
@@ -20,24 +22,6 @@ use crate::superposition::Superposition;
 /// Rosters that ask for pads in one round at most.
 const PAD_STEPS: u8 = 3;
 
-/// Rosters and answers of one round.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Steps {
-    /// Ascending by step.
-    rosters: Vec<Shown>,
-    /// By step.
-    answers: BTreeMap<u8, BTreeMap<ClientId, AnswerRecord>>,
-}
-
-/// A roster that was shown, with what every answer to it is compared with.
-#[derive(Debug, Clone)]
-struct Shown {
-    record: RosterRecord,
-    hash: RosterHash,
-    /// Members in it.
-    present: usize,
-}
-
 /// The sum of a round and what was noticed on the way.
 pub(super) struct Unmasked {
     /// The sum, or whose masks were not recovered.
@@ -45,90 +29,6 @@ pub(super) struct Unmasked {
     pub(super) wrong: Vec<WrongShare>,
     /// Members whose own fault it is: what they have shared does not fit what they say of it.
     pub(super) at_fault: ClientSet,
-}
-
-impl Steps {
-    pub(super) fn restore_roster(&mut self, record: RosterRecord) {
-        let body = record.roster.unverified();
-        self.rosters.push(Shown {
-            hash: body.hash(),
-            present: body.present().count(),
-            record,
-        });
-        self.rosters.sort_by_key(|shown| shown.record.step);
-    }
-
-    pub(super) fn last(&self) -> Option<&RosterRecord> {
-        self.rosters.last().map(|shown| &shown.record)
-    }
-
-    /// The first roster behind `step`.
-    pub(super) fn behind(&self, step: u8) -> Option<&RosterRecord> {
-        let mut records = self.rosters.iter().map(|shown| &shown.record);
-        records.find(|record| record.step > step)
-    }
-
-    pub(super) fn answer(&self, step: u8, client: ClientId) -> Option<&AnswerRecord> {
-        self.answers.get(&step)?.get(&client)
-    }
-
-    pub(super) fn answers(&self) -> impl Iterator<Item = &AnswerRecord> {
-        self.answers.values().flat_map(BTreeMap::values)
-    }
-
-    pub(super) fn insert(&mut self, record: AnswerRecord) {
-        let of_step = self.answers.entry(record.step).or_default();
-        of_step.insert(record.client, record);
-    }
-
-    /// Whether `client` has sent these bytes in any step.
-    fn has_answer(&self, client: ClientId, hash: [u8; 32]) -> bool {
-        let mut steps = self.answers.values();
-        steps.any(|step| step.get(&client).is_some_and(|answer| answer.hash == hash))
-    }
-
-    /// Answers hold share keys: they go with the frames.
-    pub(super) fn forget_answers(&mut self) {
-        self.answers.clear();
-    }
-
-    fn answered(&self, step: u8) -> usize {
-        self.answers.get(&step).map_or(0, BTreeMap::len)
-    }
-
-    /// The share keys that were told in answer to `last`: for each member of the epoch those of its
-    /// own shares, each with its holder's position.
-    fn told_keys(&self, last: &RosterRecord, epoch: &InForce) -> Vec<Vec<(usize, ShareKey)>> {
-        let present = last.roster.unverified().present();
-        let mut told = vec![Vec::new(); epoch.members.len()];
-        for answer in self.answers.get(&last.step).into_iter().flatten() {
-            let (holder, answer) = (epoch.index(answer.0), &answer.1.answer);
-            let (Some(holder), Answer::Reveal(keys)) = (holder, answer) else {
-                continue;
-            };
-            for (dealer, key) in epoch.dealers_of(holder, present).zip(keys) {
-                if let Some(told) = told.get_mut(dealer.index()) {
-                    told.push((dealer.position(), *key));
-                }
-            }
-        }
-        told
-    }
-
-    /// Those of the last roster; everybody before the first.
-    pub(super) fn members(&self, epoch: &EpochRecord) -> ClientSet {
-        match self.last() {
-            None => epoch.clients(),
-            Some(last) => {
-                let present = last.roster.unverified().present();
-                let members = epoch.members.iter().enumerate();
-                members
-                    .filter(|(index, _)| present.contains(*index))
-                    .map(|(_, member)| member.client)
-                    .collect()
-            }
-        }
-    }
 }
 
 impl Provider {
