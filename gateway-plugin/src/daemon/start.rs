@@ -5,7 +5,6 @@ use std::time::Duration;
 use dcnet_profiles::evaluation::Collector;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::gateway::{Policy, Setup};
-use dcnet_protocol::membership::witness::Quorum;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
@@ -65,7 +64,7 @@ pub(super) async fn start(
         policy: Policy {
             min_size: communication.accept.min_size,
             allow_resend: communication.accept.allow_resend,
-            witnesses: Quorum::default(),
+            witnesses: communication.accept.witnesses.clone(),
         },
     };
     let plausibility = Plausibility::new(ledger.last_seen()?);
