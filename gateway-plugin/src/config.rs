@@ -127,7 +127,7 @@ impl Config {
     /// What is allowed, but deserves a second thought.
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        let accept = self.profile.communication.accept;
+        let accept = &self.profile.communication.accept;
         if accept.min_size < DEFAULT_MIN_SIZE {
             warnings.push(Warning::SmallSums {
                 min_size: accept.min_size,
@@ -135,6 +135,13 @@ impl Config {
         }
         if accept.allow_resend {
             warnings.push(Warning::Resend);
+        }
+        let witnesses = accept.witnesses.witnesses().len();
+        if witnesses > 0 && accept.witnesses.needed() * 2 <= witnesses {
+            warnings.push(Warning::FewCosignatures {
+                needed: accept.witnesses.needed(),
+                witnesses,
+            });
         }
         let device = &self.profile.meter.source.sml.device;
         if !device.exists() {
@@ -171,6 +178,17 @@ pub enum Warning {
          can learn this household's readings. This is for test benches"
     )]
     Resend,
+    /// `accept.cosignatures` is not more than half of `accept.witnesses`.
+    #[error(
+        "communication.accept.cosignatures is {needed} of {witnesses} witnesses: with half of them or \
+         fewer, a provider can show two logs and have each cosigned by honest witnesses"
+    )]
+    FewCosignatures {
+        /// Demanded.
+        needed: usize,
+        /// Listed.
+        witnesses: usize,
+    },
     /// Nothing is plugged in.
     #[error("meter.source.sml.device: {} is not there now; it will be waited for", device.display())]
     NoDevice {

@@ -115,6 +115,31 @@ fn safe_settings_need_no_warning() {
 }
 
 #[test]
+fn witnesses_are_explained_and_half_of_them_are_warned_of() {
+    let line = "accept: { min_size: 4, allow_resend: true }";
+    let key =
+        |sign| format!("{sign}6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296");
+    for (needed, warned) in [(2, false), (1, true), (0, true)] {
+        let bench = Bench::new();
+        let accept = format!(
+            "accept: {{ min_size: 100, cosignatures: {needed}, witnesses: [{{ name: w-1, key: \"{}\" }}, \
+             {{ name: w-2, key: \"{}\" }}] }}",
+            key("02"),
+            key("03")
+        );
+        bench.household.edit(line, &accept);
+        let (code, out, err) = bench.said("check");
+        assert_eq!(code, Some(0), "{err}");
+        let row = format!(
+            "  witnesses   {needed} of 2 have to have cosigned the membership log: w-1, w-2\n"
+        );
+        assert!(out.contains(&row), "{out}");
+        let warning = format!("communication.accept.cosignatures is {needed} of 2 witnesses");
+        assert_eq!(err.contains(&warning), warned, "{err}");
+    }
+}
+
+#[test]
 fn names_that_change_are_warned_of() {
     let bench = Bench::new();
     bench

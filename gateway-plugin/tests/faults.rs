@@ -12,6 +12,7 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::CorrectionMode;
 use dcnet_protocol::evidence::EvidenceFile;
 use dcnet_protocol::gateway::{Input, Policy, Request, Setup};
+use dcnet_protocol::membership::witness::Quorum;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider;
@@ -78,6 +79,7 @@ impl House {
             policy: Policy {
                 min_size: 4,
                 allow_resend: true,
+                witnesses: Quorum::default(),
             },
         }
     }

@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use dcnet_protocol::names::NetId;
+use dcnet_protocol::membership::witness::{MOST_COSIGNATURES, Quorum, QuorumError, Witness};
+use dcnet_protocol::names::{NetId, WitnessName};
+use dcnet_protocol::signature::{KeyError, VerifyingKey};
 use serde::Deserialize;
 
 use crate::text::{self, HexError};
@@ -53,16 +55,103 @@ pub struct Credentials {
 
 /// What the owner agrees to; the defaults are the safe side: nets of double-mask rounds over sums of
 /// at least [`DEFAULT_MIN_SIZE`] members, which need no key here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "AcceptanceKeys")]
 pub struct Acceptance {
     /// Smallest sum, in members, that the reading may go into.
-    #[serde(deserialize_with = "min_size")]
     pub min_size: u32,
     /// Whether to enter nets that correct by resending, and to answer such corrections. That is safe
     /// against a provider that follows the protocol only. Nets of double-mask rounds are accepted
     /// either way.
     pub allow_resend: bool,
+    /// Witnesses of the membership log (`accept.witnesses`), and how many of them have to have cosigned
+    /// what is relied on (`accept.cosignatures`). None by default.
+    pub witnesses: Quorum,
+}
+
+/// The keys below `accept`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AcceptanceKeys {
+    #[serde(deserialize_with = "min_size")]
+    min_size: u32,
+    allow_resend: bool,
+    witnesses: Vec<WitnessKeys>,
+    #[serde(deserialize_with = "cosignatures")]
+    cosignatures: usize,
+}
+
+impl Default for AcceptanceKeys {
+    fn default() -> Self {
+        Self {
+            min_size: DEFAULT_MIN_SIZE,
+            allow_resend: false,
+            witnesses: Vec::new(),
+            cosignatures: 0,
+        }
+    }
+}
+
+impl TryFrom<AcceptanceKeys> for Acceptance {
+    type Error = AcceptanceError;
+    fn try_from(keys: AcceptanceKeys) -> Result<Self, AcceptanceError> {
+        let witnesses = keys.witnesses.into_iter().map(|witness| Witness {
+            name: witness.name,
+            key: witness.key.0,
+        });
+        Ok(Self {
+            min_size: keys.min_size,
+            allow_resend: keys.allow_resend,
+            witnesses: Quorum::new(witnesses.collect(), keys.cosignatures)?,
+        })
+    }
+}
+
+/// Why the keys below `accept` do not go together; the parser knows the place of `communication` only.
+#[derive(Debug, thiserror::Error)]
+#[error("accept.witnesses, accept.cosignatures: {0}")]
+struct AcceptanceError(#[from] QuorumError);
+
+/// The keys of one of `accept.witnesses`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessKeys {
+    #[serde(deserialize_with = "text::parsed")]
+    name: WitnessName,
+    #[serde(deserialize_with = "text::parsed")]
+    key: WitnessKey,
+}
+
+/// A public key in hexadecimal digits.
+struct WitnessKey(VerifyingKey);
+
+impl FromStr for WitnessKey {
+    type Err = WitnessKeyError;
+    fn from_str(text: &str) -> Result<Self, WitnessKeyError> {
+        let point = text::hex(text)?;
+        // Compressed only, so that each key is written in one way.
+        if point.len() != 33 {
+            return Err(WitnessKeyError::Hex(HexError::Length {
+                expected: "33",
+                got: point.len(),
+            }));
+        }
+        Ok(Self(VerifyingKey::from_sec1(&point)?))
+    }
+}
+
+/// Why a text is no key of a witness.
+#[derive(Debug, thiserror::Error)]
+enum WitnessKeyError {
+    #[error(transparent)]
+    Hex(#[from] HexError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+fn cosignatures<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let number = text::within::<D, 0, { MOST_COSIGNATURES as u64 }>(deserializer)?;
+    usize::try_from(number).map_err(serde::de::Error::custom)
 }
 
 /// Smallest sum by default: what public rules ask for 15-minute values.
@@ -73,6 +162,7 @@ impl Default for Acceptance {
         Self {
             min_size: DEFAULT_MIN_SIZE,
             allow_resend: false,
+            witnesses: Quorum::default(),
         }
     }
 }

@@ -123,6 +123,51 @@ const CASES: &[(&str, &str, &str)] = &[
         "p.yaml:26:19: communication.accept.allow_resend: invalid type: integer `1`, expected a boolean; correct the value",
     ),
     (
+        "    min_size: 100\n",
+        "    cosignatures: 1\n",
+        "p.yaml:16:3: communication: accept.witnesses, accept.cosignatures: 1 cosignatures are demanded of 0 witnesses",
+    ),
+    (
+        "    min_size: 100\n",
+        "    witnesses:\n      - name: w-1\n        key: \"036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"\n      - name: w-2\n        key: \"026b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"\n    cosignatures: 3\n",
+        "p.yaml:16:3: communication: accept.witnesses, accept.cosignatures: 3 cosignatures are demanded of 2 witnesses",
+    ),
+    (
+        "    min_size: 100\n",
+        "    witnesses:\n      - name: w-1\n        key: \"036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"\n      - name: w-1\n        key: \"026b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"\n",
+        "p.yaml:16:3: communication: accept.witnesses, accept.cosignatures: the witness w-1 is listed twice",
+    ),
+    (
+        "    min_size: 100\n",
+        "    witnesses:\n      - name: w-1\n        key: \"036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"\n      - name: w-2\n        key: \"036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"\n",
+        "p.yaml:16:3: communication: accept.witnesses, accept.cosignatures: the witnesses w-1 and w-2 have the same key",
+    ),
+    (
+        "    min_size: 100\n",
+        "    witnesses:\n      - name: w 1\n        key: \"036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"\n",
+        "p.yaml:27:15: communication.accept.witnesses[0].name: character 2 of the name is not allowed: use letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    ),
+    (
+        "    min_size: 100\n",
+        "    witnesses:\n      - name: w-1\n        key: \"000000000000000000000000000000000000000000000000000000000000000000\"\n",
+        "p.yaml:28:14: communication.accept.witnesses[0].key: this is no public key on the curve P-256",
+    ),
+    (
+        "    min_size: 100\n",
+        "    witnesses:\n      - name: w-1\n        key: \"04\"\n",
+        "p.yaml:28:14: communication.accept.witnesses[0].key: has 1 bytes, 33 are needed",
+    ),
+    (
+        "    min_size: 100\n",
+        "    witnesses:\n      - name: w-1\n        key: \"036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"\n        url: x\n",
+        "p.yaml:29:9: communication.accept.witnesses[0]: unknown field `url`, expected `name` or `key`; remove this key or correct its spelling",
+    ),
+    (
+        "    min_size: 100\n",
+        "    cosignatures: 33\n",
+        "p.yaml:26:19: communication.accept.cosignatures: invalid value: integer `33`, expected a whole number from 0 to 32; correct the value",
+    ),
+    (
         "key: tls.key",
         "key: ''",
         "p.yaml:21:10: communication.tls.key: is empty; give a path",
@@ -161,6 +206,27 @@ fn errors_name_the_place_and_the_remedy() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn witnesses_are_read_and_none_is_the_default() {
+    let good = Profile::parse(GOOD, Path::new("p.yaml")).unwrap();
+    assert_eq!(good.communication.accept.witnesses.needed(), 0);
+    let keys = "    witnesses:
+      - name: w-1
+        key: \"036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"
+      - name: w-2
+        key: \"026b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"
+    cosignatures: 2
+";
+    let text = GOOD.replacen("    min_size: 100\n", keys, 1);
+    let profile = Profile::parse(&text, Path::new("p.yaml")).unwrap();
+    let accept = profile.communication.accept;
+    assert_eq!((accept.min_size, accept.allow_resend), (100, false));
+    assert_eq!(accept.witnesses.needed(), 2);
+    let names = accept.witnesses.witnesses().iter();
+    let names: Vec<&str> = names.map(|witness| witness.name.as_str()).collect();
+    assert_eq!(names, ["w-1", "w-2"]);
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::key_agreement::{
 };
 use crate::membership::edge::{EdgeEnd, EdgeSet};
 use crate::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
+use crate::membership::witness::Quorum;
 use crate::message::{Delivery, Message, SignedReceipt};
 use crate::names::{ClientId, ClientSet};
 use crate::notification::Notification;
@@ -39,12 +40,14 @@ use crate::signature::{Signed, SigningKey};
 use crate::superposition::Reading;
 
 /// What the owner demands of a net.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Fewest members over which a sum that holds the reading may be formed.
     pub min_size: u32,
     /// Whether corrections by resending are taken part in.
     pub allow_resend: bool,
+    /// Witnesses known to the owner, and how many of them have to have cosigned what is relied on.
+    pub witnesses: Quorum,
 }
 
 /// What a gateway is given.

@@ -6,6 +6,7 @@ pub mod entry;
 pub mod epoch_head;
 pub mod log;
 pub mod proof;
+pub mod witness;
 
 use std::fmt;
 

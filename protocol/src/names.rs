@@ -129,6 +129,10 @@ name! {
     NetId
 }
 name! {
+    /// A witness, named by itself; whoever relies on it knows it by name and key.
+    WitnessName
+}
+name! {
     /// A gateway, named by the gateway administrator's certification authority.
     ///
     /// The order of two ids decides which end of an edge adds the pad and which subtracts it.

@@ -11,6 +11,7 @@ use dcnet_protocol::membership::checkpoint::{Checkpoint, LogFollower};
 use dcnet_protocol::membership::epoch_head::MemberTree;
 use dcnet_protocol::membership::log::{Log, LogEntry};
 use dcnet_protocol::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
+use dcnet_protocol::membership::witness::Quorum;
 use dcnet_protocol::signature::Signed;
 use sqlx::Connection as _;
 
@@ -57,7 +58,7 @@ impl Asker<'_> {
     async fn proof(&self, index: u64, follower: &mut LogFollower) -> LogEntry {
         let path = format!("{index}?from={}", follower.size());
         let proof: LogProof = self.fetch(&path).await;
-        let entry = proof.verify(follower, &self.net.descriptor);
+        let entry = proof.verify(follower, &self.net.descriptor, &Quorum::default());
         entry.unwrap().clone()
     }
 }
@@ -120,7 +121,10 @@ async fn the_log_is_proved_to_whoever_asks_and_outlives_a_kill() {
     // The draw list, the place in it of whoever asks, and members out of it.
     let path = format!("draw-list?from={}", follower.size());
     let view: DrawListView = asker.fetch(&path).await;
-    view.proof.verify(&mut follower, &net.descriptor).unwrap();
+    let quorum = Quorum::default();
+    view.proof
+        .verify(&mut follower, &net.descriptor, &quorum)
+        .unwrap();
     let list = list_of(&view);
     assert_eq!(list.members, 4);
     let listed: ListedMembers = asker
@@ -179,7 +183,10 @@ async fn the_log_is_proved_to_whoever_asks_and_outlives_a_kill() {
     let view: DrawListView = asker
         .fetch(&format!("draw-list?from={}", follower.size()))
         .await;
-    view.proof.verify(&mut follower, &net.descriptor).unwrap();
+    let quorum = Quorum::default();
+    view.proof
+        .verify(&mut follower, &net.descriptor, &quorum)
+        .unwrap();
 }
 
 async fn refusals(asker: &Asker<'_>, lab: &Lab, list: u64) {

@@ -44,6 +44,20 @@ fn summary(config: &Config) -> String {
             "double-mask only"
         },
     );
+    let witnesses = &communication.accept.witnesses;
+    if !witnesses.witnesses().is_empty() {
+        let names = witnesses.witnesses().iter().map(|one| one.name.as_str());
+        let names: Vec<&str> = names.collect();
+        row(
+            "witnesses",
+            &format!(
+                "{} of {} have to have cosigned the membership log: {}",
+                witnesses.needed(),
+                names.len(),
+                names.join(", ")
+            ),
+        );
+    }
     row(
         "meter",
         &format!(

@@ -64,6 +64,7 @@ pub(super) async fn start(
         policy: Policy {
             min_size: communication.accept.min_size,
             allow_resend: communication.accept.allow_resend,
+            witnesses: communication.accept.witnesses.clone(),
         },
     };
     let plausibility = Plausibility::new(ledger.last_seen()?);

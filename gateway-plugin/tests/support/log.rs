@@ -3,6 +3,7 @@
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::membership::log::{Log, LogEntry};
 use dcnet_protocol::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
+use dcnet_protocol::membership::witness::Cosignatures;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::provider::Refusal;
 use dcnet_protocol::round::Round;
@@ -113,6 +114,7 @@ impl Net {
     fn prove(&self, log: &Log, index: u64, from: u64) -> LogProof {
         LogProof {
             checkpoint: log.head(self.key()),
+            cosignatures: Cosignatures::default(),
             from,
             consistency: log.consistency(from).unwrap(),
             index,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
 use dcnet_protocol::gateway::{self, Gateway, GatewayState, Output, Policy, Request};
+use dcnet_protocol::membership::witness::Quorum;
 use dcnet_protocol::message::{Delivery, Inbox, Message, Receipt, SignedReceipt};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
@@ -157,6 +158,7 @@ impl Net {
                     policy: Policy {
                         min_size: 4,
                         allow_resend: true,
+                        witnesses: Quorum::default(),
                     },
                 };
                 let state = GatewayState::fresh(time.unwrap_or_else(now), &mut rng);

@@ -60,7 +60,9 @@ impl Gateway {
             return Vec::new();
         };
         let proof = &view.proof;
-        let entry = proof.verify(&mut self.state.body.follower, &self.setup.descriptor);
+        let quorum = &self.setup.policy.witnesses;
+        let follower = &mut self.state.body.follower;
+        let entry = proof.verify(follower, &self.setup.descriptor, quorum);
         let list = match entry {
             Ok(LogEntry::DrawList(list)) => *list,
             Ok(_) => return vec![self.persist(None), Output::Report(Fault::NotListed.into())],

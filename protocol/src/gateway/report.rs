@@ -82,6 +82,15 @@ pub enum Report {
         /// Active members of the net.
         members: usize,
     },
+    /// Too few of the owner's witnesses have cosigned what was shown of the membership log. It is not
+    /// relied on, and asked for again; it is no fault, since witnesses may be away.
+    #[error("{cosigned} of {needed} witnesses have cosigned the membership log; asking again")]
+    Cosignatures {
+        /// Known witnesses that have.
+        cosigned: usize,
+        /// How many the owner demands.
+        needed: usize,
+    },
     /// Not active from a round on.
     #[error("not active from round {first_round} on")]
     Inactive {

@@ -56,7 +56,9 @@ impl Gateway {
         if announced.unverified().log_index != proof.index {
             return Vec::new();
         }
-        let entry = proof.verify(&mut self.state.body.follower, &self.setup.descriptor);
+        let quorum = &self.setup.policy.witnesses;
+        let follower = &mut self.state.body.follower;
+        let entry = proof.verify(follower, &self.setup.descriptor, quorum);
         let epoch = announced.unverified().head.epoch;
         match entry {
             Ok(LogEntry::Epoch(head)) if *head == announced.unverified().head => {
@@ -80,6 +82,9 @@ impl Gateway {
                 let round = self.last_sealed().unwrap_or_default();
                 self.keep_evidence(round, Evidence::Checkpoints(conflict))
             }
+            LogProofError::Cosignatures {
+                cosigned, needed, ..
+            } => vec![Output::Report(Report::Cosignatures { cosigned, needed })],
             error => vec![Output::Report(Fault::Log(error).into())],
         }
     }

@@ -8,6 +8,7 @@ use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 use super::checkpoint::{Checkpoint, LogFault, LogFollower, Step};
 use super::epoch_head::MemberLeaf;
 use super::log::LogEntry;
+use super::witness::{Cosignatures, Quorum};
 use crate::descriptor::NetDescriptor;
 use crate::key_agreement::SignedKeyPackage;
 use crate::merkle::{Path, ProofError, verify_consistency};
@@ -18,6 +19,8 @@ use crate::signature::Signed;
 pub struct LogProof {
     /// Of the log as it is.
     pub checkpoint: Signed<Checkpoint>,
+    /// Of the checkpoint, by witnesses.
+    pub cosignatures: Cosignatures,
     /// Number of entries known to the gateway that asked.
     pub from: u64,
     /// Leads from there to the checkpoint.
@@ -42,10 +45,21 @@ pub enum LogProofError {
     /// For another number of known entries, or older than what is known: to be asked for again.
     #[error("the answer does not start from what is known by now")]
     Crossed,
+    /// Too few witnesses have cosigned the checkpoint. Some may be away, so that is no lie: to be asked
+    /// for again.
+    #[error("{cosigned} of {needed} witnesses have cosigned the checkpoint of {size} entries")]
+    Cosignatures {
+        /// Known witnesses that have.
+        cosigned: usize,
+        /// How many are demanded.
+        needed: usize,
+        /// Number of entries.
+        size: u64,
+    },
 }
 
 impl LogProof {
-    /// Checks everything and lets `follower` take the checkpoint.
+    /// Checks everything and lets `follower` take the checkpoint, if enough of `quorum` have cosigned it.
     ///
     /// # Errors
     /// [`LogProofError`]; then `follower` has not changed.
@@ -53,6 +67,7 @@ impl LogProof {
         &self,
         follower: &mut LogFollower,
         descriptor: &NetDescriptor,
+        quorum: &Quorum,
     ) -> Result<&LogEntry, LogProofError> {
         let size = self.checkpoint.unverified().size;
         if self.from != follower.size() && size != follower.size() {
@@ -67,6 +82,17 @@ impl LogProof {
         }
         let checkpoint = self.checkpoint.unverified();
         checkpoint.verify_entry(self.index, &self.entry, &self.inclusion)?;
+        let (cosigned, needed) = (
+            quorum.count(checkpoint, &self.cosignatures),
+            quorum.needed(),
+        );
+        if cosigned < needed {
+            return Err(LogProofError::Cosignatures {
+                cosigned,
+                needed,
+                size,
+            });
+        }
         *follower = ahead;
         Ok(&self.entry)
     }

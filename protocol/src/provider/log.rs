@@ -13,6 +13,9 @@ use crate::membership::checkpoint::Checkpoint;
 use crate::membership::epoch_head::{MemberLeaf, MemberTree};
 use crate::membership::log::{Log, LogEntry};
 use crate::membership::proof::{CommonLog, DrawListView, ListedMember, ListedMembers, LogProof};
+use crate::membership::witness::{
+    CosignRequest, Cosignature, CosignatureError, Cosignatures, Witness,
+};
 use crate::names::ClientId;
 use crate::round::Round;
 use crate::signature::Signed;
@@ -37,6 +40,8 @@ pub(super) struct MembershipLog {
     log: Log,
     /// Signed once for each size.
     head: OnceLock<Signed<Checkpoint>>,
+    /// Of the log as it is; none of an earlier size is of use to anybody.
+    cosignatures: Cosignatures,
     members: BTreeMap<ClientId, Logged>,
     lists: Vec<List>,
 }
@@ -71,6 +76,7 @@ impl MembershipLog {
         Self {
             log,
             head: OnceLock::new(),
+            cosignatures: Cosignatures::default(),
             members,
             lists,
         }
@@ -79,6 +85,7 @@ impl MembershipLog {
     fn append(&mut self, entry: &LogEntry) -> (u64, Record) {
         note(&mut self.members, entry);
         self.head = OnceLock::new();
+        self.cosignatures = Cosignatures::default();
         let index = self.log.append(entry);
         let entry = entry.encode();
         (index, Record::Log(LogRecord { index, entry }))
@@ -198,6 +205,44 @@ impl Provider {
             .clone()
     }
 
+    /// What a witness is to be asked to cosign, whose last cosignature is of the first `old_size` entries.
+    ///
+    /// # Errors
+    /// [`Refusal::LogIndex`] if the log has never had so many entries.
+    pub fn cosign_request(&self, old_size: u64) -> Result<CosignRequest, Refusal> {
+        let log = &self.membership.log;
+        let path = log.consistency(old_size).ok_or(Refusal::LogIndex {
+            index: old_size,
+            size: log.len(),
+        })?;
+        Ok(CosignRequest {
+            old_size,
+            path,
+            checkpoint: self.checkpoint(),
+        })
+    }
+
+    /// Takes a witness's cosignature of the log as it is, to be shown with it until the log grows.
+    /// `false` if there are as many of others as an answer holds.
+    ///
+    /// Whoever drives the provider keeps it, if it is to be shown after a restart.
+    ///
+    /// # Errors
+    /// [`CosignatureError`] if it is not by `witness`, or not of the log as it is.
+    pub fn cosigned(
+        &mut self,
+        witness: &Witness,
+        cosignature: Signed<Cosignature>,
+    ) -> Result<bool, CosignatureError> {
+        witness.verify(&cosignature, self.checkpoint().unverified())?;
+        Ok(self.membership.cosignatures.insert(cosignature))
+    }
+
+    /// Cosignatures of the log as it is.
+    pub fn cosignatures(&self) -> &Cosignatures {
+        &self.membership.cosignatures
+    }
+
     /// The membership log.
     pub fn log(&self) -> &Log {
         &self.membership.log
@@ -216,6 +261,7 @@ impl Provider {
         let entry = log.entry(index).ok_or_else(missing)?;
         Ok(LogProof {
             checkpoint: self.checkpoint(),
+            cosignatures: self.membership.cosignatures.clone(),
             from,
             consistency: log.consistency(from).ok_or_else(missing)?,
             index,

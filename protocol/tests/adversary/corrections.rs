@@ -3,6 +3,7 @@
 use dcnet_protocol::correction::resend::Refusal;
 use dcnet_protocol::frame::FrameBody;
 use dcnet_protocol::gateway::{Fault, Gateway, Input, Policy, Report, Setup, SetupError};
+use dcnet_protocol::membership::witness::Quorum;
 use dcnet_protocol::message::{Correction, Message};
 use dcnet_protocol::names::ClientId;
 
@@ -191,6 +192,7 @@ fn an_owner_who_does_not_allow_resending_is_in_no_such_net() {
         policy: Policy {
             min_size,
             allow_resend,
+            witnesses: Quorum::default(),
         },
         ..setup.clone()
     };

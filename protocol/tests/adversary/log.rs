@@ -12,6 +12,7 @@ use dcnet_protocol::membership::log::{DrawList, Log, LogEntry};
 use dcnet_protocol::membership::proof::{
     DrawListView, ListedMember, ListedMembers, LogProof, LogProofError,
 };
+use dcnet_protocol::membership::witness::Cosignatures;
 use dcnet_protocol::merkle::{Path, Tree};
 use dcnet_protocol::message::{Manifest, MemberList, Message, Receipt, SignedReceipt, frame_hash};
 use dcnet_protocol::names::ClientId;
@@ -398,6 +399,7 @@ pub(crate) fn rewritten(log: &Log, net: &Net, place: usize) -> Log {
 pub(crate) fn proof_of(log: &Log, key: &SigningKey, index: u64, from: u64) -> LogProof {
     LogProof {
         checkpoint: log.head(key),
+        cosignatures: Cosignatures::default(),
         from,
         consistency: log.consistency(from).unwrap_or_default(),
         index,

@@ -2,8 +2,11 @@
 //! it goes on with the same log from its disk.
 
 use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::membership::checkpoint::LogFollower;
 use dcnet_protocol::membership::log::LogEntry;
+use dcnet_protocol::membership::witness::{CosignatureError, Witness, Witnessed};
 use dcnet_protocol::provider::{Input, MOST_LISTED, Provider, Refusal};
+use dcnet_protocol::signature::SigningKey;
 
 use crate::fixture::Fixture;
 use crate::id;
@@ -172,4 +175,44 @@ fn a_disk_that_lost_the_end_of_the_log_forks_it() {
     world.provider = Provider::restore(world.provider_setup.clone(), snapshot).unwrap();
     let now = *world.provider.checkpoint().unverified();
     assert_eq!(now.size + 1, before.size, "gateways see that it has shrunk");
+}
+
+#[test]
+fn only_cosignatures_of_the_log_as_it_is_are_shown() {
+    let mut world = street();
+    let key = SigningKey::from_scalar(&[41; 32]).unwrap();
+    let witness = Witness {
+        name: "w-1".parse().unwrap(),
+        key: key.verifying_key(),
+    };
+    let descriptor = world.provider_setup.descriptor.clone();
+    let mut witnessed = Witnessed::new(descriptor, LogFollower::new());
+    let now = world.now;
+    let request = world.provider.cosign_request(0).unwrap();
+    let cosignature = witnessed.cosign(&request, witness.name, &key, now).unwrap();
+    let stranger = Witness {
+        key: SigningKey::from_scalar(&[42; 32]).unwrap().verifying_key(),
+        ..witness
+    };
+    let refused = world.provider.cosigned(&stranger, cosignature.clone());
+    assert!(matches!(refused, Err(CosignatureError::Signature(_))));
+    assert_eq!(world.provider.cosignatures().iter().len(), 0);
+    assert_eq!(
+        world.provider.cosigned(&witness, cosignature.clone()),
+        Ok(true)
+    );
+    let shown = world.provider.log_proof(0, 0).unwrap().cosignatures;
+    assert_eq!(shown.iter().collect::<Vec<_>>(), [&cosignature]);
+
+    let size = world.provider.log().len();
+    assert!(world.provider.cosign_request(size + 1).is_err());
+    world.leave(4);
+    world.run_rounds(4);
+    assert!(world.provider.log().len() > size);
+    assert_eq!(world.provider.cosignatures().iter().len(), 0);
+    let late = world.provider.cosigned(&witness, cosignature);
+    assert_eq!(late, Err(CosignatureError::OtherCheckpoint));
+    let request = world.provider.cosign_request(size).unwrap();
+    let cosignature = witnessed.cosign(&request, witness.name, &key, now).unwrap();
+    assert_eq!(world.provider.cosigned(&witness, cosignature), Ok(true));
 }

@@ -45,6 +45,7 @@ mod store;
 mod street;
 #[path = "../view/mod.rs"]
 mod view;
+mod witnesses;
 #[path = "../vectors/world.rs"]
 #[allow(
     dead_code,

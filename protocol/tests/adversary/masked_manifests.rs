@@ -5,6 +5,7 @@ use dcnet_protocol::frame::FrameBody;
 use dcnet_protocol::gateway::{Fault, Input, Report, RoundRefusal};
 use dcnet_protocol::membership::log::LogEntry;
 use dcnet_protocol::membership::proof::LogProof;
+use dcnet_protocol::membership::witness::Cosignatures;
 use dcnet_protocol::message::{Delivery, Manifest, Message};
 
 use crate::rosters::net;
@@ -28,6 +29,7 @@ fn announced(stage: &mut Stage, change: impl FnOnce(&mut Manifest)) -> Said {
     let from = stage.world.nodes[1].running.as_ref().unwrap().log_size();
     let proof = LogProof {
         checkpoint: log.head(&key),
+        cosignatures: Cosignatures::default(),
         from,
         consistency: log.consistency(from).unwrap(),
         index: manifest.log_index,

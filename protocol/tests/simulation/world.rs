@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
 use dcnet_protocol::gateway::{self, Gateway, GatewayState, Policy, Request};
 use dcnet_protocol::membership::MemberStatus;
+use dcnet_protocol::membership::witness::Quorum;
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::provider::{self, Provider, RoundOutcome};
 use dcnet_protocol::round::{Round, UnixTime};
@@ -158,6 +159,7 @@ impl World {
                 policy: Policy {
                     min_size,
                     allow_resend: true,
+                    witnesses: Quorum::default(),
                 },
             };
             Node {

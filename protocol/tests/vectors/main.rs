@@ -23,6 +23,7 @@ mod provider;
 mod statements;
 mod sums;
 mod unmasking;
+mod witnesses;
 mod world;
 
 use std::collections::BTreeSet;
@@ -57,6 +58,7 @@ const CHECKED: &[&str] = &[
     "superpositions",
     "thresholds",
     "tunnel",
+    "witnesses",
 ];
 
 #[test]

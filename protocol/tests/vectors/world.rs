@@ -19,6 +19,7 @@ use dcnet_protocol::membership::log::{Log, LogEntry};
 use dcnet_protocol::membership::proof::{
     CommonLog, DrawListView, ListedMember, ListedMembers, LogProof,
 };
+use dcnet_protocol::membership::witness::{Cosignatures, Quorum};
 use dcnet_protocol::message::{
     Correction, Delivery, Manifest, ManifestEdge, MemberList, MemberSummary, Message, Receipt,
     Role, SignedReceipt, frame_hash,
@@ -117,6 +118,7 @@ pub(crate) fn setup(descriptor: &NetDescriptor, vector: &Vector) -> (Setup, Sign
         policy: Policy {
             min_size: 4,
             allow_resend: true,
+            witnesses: Quorum::default(),
         },
     };
     (setup, package)
@@ -321,6 +323,7 @@ impl Net {
     pub(crate) fn log_proof(&self, index: u64, from: u64) -> LogProof {
         LogProof {
             checkpoint: self.log.head(&self.provider_key),
+            cosignatures: Cosignatures::default(),
             from,
             consistency: self.log.consistency(from).unwrap_or_default(),
             index,

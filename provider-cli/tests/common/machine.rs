@@ -10,6 +10,7 @@ use dcnet_protocol::gateway::{
 };
 use dcnet_protocol::membership::log::LogEntry;
 use dcnet_protocol::membership::proof::DrawListView;
+use dcnet_protocol::membership::witness::Quorum;
 use dcnet_protocol::message::SignedReceipt;
 use dcnet_protocol::round::Round;
 use dcnet_protocol::superposition::Reading;
@@ -47,6 +48,7 @@ impl Machine {
             policy: Policy {
                 min_size: 4,
                 allow_resend: false,
+                witnesses: Quorum::default(),
             },
         };
         let mut rng = ChaCha20Rng::seed_from_u64(seed);

@@ -4,6 +4,7 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::log::{Log, LogEntry};
 use dcnet_protocol::membership::proof::{DrawListView, ListedMembers, LogProof};
+use dcnet_protocol::membership::witness::Cosignatures;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::provider::Refusal;
 use dcnet_protocol::roster::{MemberBits, Roster};
@@ -205,6 +206,7 @@ impl Liar {
                 let log = self.log_of(changed);
                 LogProof {
                     checkpoint: log.head(&self.key),
+                    cosignatures: Cosignatures::default(),
                     from,
                     consistency: log.consistency(from).unwrap(),
                     index,

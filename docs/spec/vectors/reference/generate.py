@@ -22,13 +22,14 @@ import self_masks
 import selftest
 import statements
 import sums
+import witnesses
 from case import Group
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
 
 
 MODULES = [formats, frames, certificates, statements, derivations, sums, schedules, merkle, logs]
-MODULES += [self_masks, rosters, proofs, masked]
+MODULES += [self_masks, rosters, proofs, masked, witnesses]
 
 
 def groups():

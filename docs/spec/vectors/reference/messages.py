@@ -36,6 +36,7 @@ ROSTER = b"dcnet/v1 roster"
 ROSTER_HASH = b"dcnet/v1 roster hash"
 RECEIPTS = b"dcnet/v1 receipts"
 CHECKPOINT = b"dcnet/v1 checkpoint"
+COSIGNATURE = b"dcnet/v1 cosignature"
 SHARE_KEY = b"dcnet/v1 share key"
 SHARE_CHECK = b"dcnet/v1 share check"
 SELF_MASK = b"dcnet/v1 self-mask"
@@ -81,6 +82,7 @@ Manifest = Struct(
 )
 # membership-log.md section 5.
 Checkpoint = Struct(net=NAME, descriptor=HASH, size=U64, root=HASH)
+Cosignature = Struct(witness=NAME, net=NAME, descriptor=HASH, size=U64, root=HASH, time_s=U64)
 Correction = Struct(net=NAME, descriptor=HASH, epoch=U64, round=U64, missing=CLIENTS)
 
 
