@@ -115,6 +115,11 @@ pub struct PairSecret {
 }
 
 impl PairSecret {
+    /// Whether this end's client id is the lower one.
+    pub(crate) fn is_lower(&self) -> bool {
+        self.own.client < self.peer.client
+    }
+
     /// The key of envelopes from this end to the other.
     pub fn sending_key(&self, descriptor: &DescriptorHash) -> Zeroizing<[u8; 32]> {
         self.expand(

@@ -162,8 +162,11 @@ impl Link {
         }
         match (&self.stage, heard.accepts) {
             (Stage::Agreed(_), true) if known && fits => Ok(Answer::Settled),
-            (Stage::Agreed(_), true) if fits => {
-                // The other end has derived with a key whose secret half is gone here.
+            // Both ends have gone on, each without the other: the lower one begins anew, the other says
+            // what it has. If both began, or both said so, they could miss each other for ever.
+            (Stage::Agreed(_), true) if !fits && !here.pair.is_lower() => Ok(Answer::Accept),
+            (Stage::Agreed(_), true) => {
+                // What the other end has derived with is gone here, or is not this end's newest.
                 let fresh = Self::fresh(own, here, rng);
                 self.peer = Some(heard.theirs);
                 self.stage = Stage::Offered(fresh);
@@ -213,3 +216,6 @@ impl Link {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ use super::link::Link;
 use crate::codec::{DecodeError, Wire as _};
 use crate::descriptor::DescriptorHash;
 use crate::envelope::{EdgeReason, Envelope, EnvelopeKind};
+#[cfg(feature = "exposed")]
+use crate::key_agreement::Chain;
 use crate::key_agreement::{
     AgreementKey, EdgeKey, EpochSecret, Party, Secret, SecretBytes, ShareSecret,
 };
@@ -391,6 +393,15 @@ impl GatewayState {
             .find(|manifest| manifest.head().first_round <= round);
         let keys = in_force.map(InForce::edge_keys).unwrap_or_default();
         keys.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// The chains of its edges and what they are called, to be looked for in what is kept.
+    #[cfg(feature = "exposed")]
+    pub fn chains_for_vectors(&self) -> Vec<(EdgeEnd, Chain)> {
+        let neighbours = self.body.neighbours.iter();
+        neighbours
+            .filter_map(|neighbour| Some((neighbour.end()?, neighbour.link.chain()?.clone())))
+            .collect()
     }
 
     /// For the ledger. Secret.

@@ -169,7 +169,7 @@ impl PairSecret {
         peer: &Ephemeral,
     ) -> Agreement {
         let (own, peer) = ((&self.own, own), (&self.peer, peer));
-        let (low, high) = if own.0.client < peer.0.client {
+        let (low, high) = if self.is_lower() {
             (own, peer)
         } else {
             (peer, own)
@@ -412,3 +412,6 @@ impl fmt::Debug for ShareSecret {
         f.write_str("ShareSecret(redacted)")
     }
 }
+
+#[cfg(test)]
+mod tests;
