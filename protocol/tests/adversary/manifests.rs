@@ -173,6 +173,15 @@ fn an_epoch_is_not_announced_twice() {
     assert!(matches!(refused(same_round), Fault::Manifest { .. }));
 }
 
+/// Chains end; what is far ahead would use them up.
+#[test]
+fn a_manifest_of_an_epoch_without_keys_is_refused() {
+    for epoch in [1 << 24, (1 << 24) + 1, u64::MAX] {
+        let far = |m: &mut Manifest| m.head.epoch = Epoch::new(epoch);
+        assert!(matches!(refused(far), Fault::EpochLimit { .. }), "{epoch}");
+    }
+}
+
 /// Other pads for a round that was sealed would let one round be sealed twice.
 #[test]
 fn a_manifest_does_not_reach_back_to_a_sealed_round() {
