@@ -12,7 +12,7 @@ use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 
 use crate::codec::{DecodeError, Wire};
 use crate::descriptor::DescriptorHash;
-use crate::key_agreement::{KeyPackageHash, PairSecret, Party};
+use crate::key_agreement::{Ephemeral, KeyPackageHash, PairSecret, Party};
 use crate::membership::checkpoint::Checkpoint;
 use crate::names::{ClientId, MAX_NAME, NetId};
 use crate::signature::Signed;
@@ -55,8 +55,9 @@ pub struct Envelope {
 
 /// Lengths of ciphertexts: the text of a notice and the authentication tag.
 const CIPHERTEXT_LENGTHS: RangeInclusive<usize> = {
-    let without_checkpoint = 1 + 32 + 32 + 1 + 16;
-    without_checkpoint..=without_checkpoint + (1 + MAX_NAME + 32 + 8 + 32 + 2 + 64)
+    let bare = 1 + 32 + 32 + 1 + 1 + 1 + 16;
+    let ephemerals = 2 * (8 + 32);
+    bare..=bare + ephemerals + (1 + MAX_NAME + 32 + 8 + 32 + 2 + 64)
 };
 
 /// Opaque bytes of the lengths that there are, so that nobody can fill an inbox with other things.
@@ -78,7 +79,7 @@ mod ciphertext {
             Ok(bytes)
         } else {
             Err(crate::codec::malformed(
-                "an envelope holds 82 to 253 bytes of ciphertext",
+                "an envelope holds 84 to 335 bytes of ciphertext",
             ))
         }
     }
@@ -106,13 +107,19 @@ pub struct EdgeNotice {
     pub own_package: KeyPackageHash,
     /// The addressee's key package.
     pub peer_package: KeyPackageHash,
+    /// The sender's ephemeral key for this edge: in offers and acceptances.
+    #[tls_codec(with = "crate::codec::option")]
+    pub own: Option<Ephemeral>,
+    /// The addressee's, as far as the sender knows it: in acceptances always, in offers perhaps.
+    #[tls_codec(with = "crate::codec::option")]
+    pub peer: Option<Ephemeral>,
     /// The checkpoint that the sender accepted last, if there is one.
     #[tls_codec(with = "crate::codec::option")]
     pub checkpoint: Option<Signed<Checkpoint>>,
 }
 
 impl EdgeNotice {
-    /// The notice from `own` to `peer`.
+    /// The notice from `own` to `peer`, without ephemeral keys.
     pub fn new(
         reason: EdgeReason,
         own: &Party,
@@ -123,7 +130,18 @@ impl EdgeNotice {
             reason,
             own_package: own.package,
             peer_package: peer.package,
+            own: None,
+            peer: None,
             checkpoint,
+        }
+    }
+
+    /// Whether it has the ephemeral keys that an envelope of this kind is to have, and no others.
+    fn fits(&self, kind: EnvelopeKind) -> bool {
+        match kind {
+            EnvelopeKind::EdgeOffer => self.own.is_some(),
+            EnvelopeKind::EdgeAccept => self.own.is_some() && self.peer.is_some(),
+            EnvelopeKind::Checkpoint => self.own.is_none() && self.peer.is_none(),
         }
     }
 }
@@ -190,8 +208,8 @@ impl Envelope {
     /// Opens it with the secret shared with its sender.
     ///
     /// # Errors
-    /// [`EnvelopeError`] if it was not sealed with this secret for this header, or if its text is
-    /// malformed.
+    /// [`EnvelopeError`] if it was not sealed with this secret for this header, if its text is
+    /// malformed, or if that has not the ephemeral keys of its kind.
     pub fn open(&self, pair: &PairSecret) -> Result<EdgeNotice, EnvelopeError> {
         let key = pair.receiving_key(&self.header.descriptor);
         let payload = Payload {
@@ -203,7 +221,14 @@ impl Envelope {
             .map_err(|_| EnvelopeError::Seal {
                 from: self.header.from,
             })?;
-        Ok(EdgeNotice::decode(&text)?)
+        let notice = EdgeNotice::decode(&text)?;
+        if notice.fits(self.header.kind) {
+            Ok(notice)
+        } else {
+            Err(EnvelopeError::Ephemerals {
+                from: self.header.from,
+            })
+        }
     }
 }
 
@@ -217,6 +242,12 @@ pub enum EnvelopeError {
     #[error("the envelope from {from} was not sealed with the key shared with it")]
     Seal {
         /// Sender that the header names.
+        from: ClientId,
+    },
+    /// It opened, and lacks an ephemeral key that its kind demands, or has one that it forbids.
+    #[error("the envelope from {from} has not the ephemeral keys that its kind demands")]
+    Ephemerals {
+        /// Sender.
         from: ClientId,
     },
     /// It opened, but the text is no notice.

@@ -10,6 +10,7 @@ mod double_mask;
 mod drawing;
 mod edges;
 mod joining;
+mod link;
 mod places;
 mod report;
 mod rounds;
@@ -19,16 +20,14 @@ use rand_core::CryptoRng;
 
 pub use report::{Fault, Report, RoundRefusal};
 pub use state::GatewayState;
-use state::{EdgePhase, Membership};
+use state::{EdgePhase, Membership, Neighbour};
 
 use crate::certificate::TrustAnchor;
 use crate::descriptor::{CorrectionMode, NetDescriptor};
 use crate::envelope::{EdgeReason, Envelope, EnvelopeHeader};
 use crate::frame::{Frame, FrameBody, FrameHeader};
-use crate::key_agreement::{
-    EdgeKey, KeyPackage, Party, SecretBytes, ShareSecret, SignedKeyPackage,
-};
-use crate::membership::edge::{EdgeEnd, EdgeSet};
+use crate::key_agreement::{KeyPackage, Party, SecretBytes, SignedKeyPackage};
+use crate::membership::edge::EdgeSet;
 use crate::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
 use crate::membership::witness::Quorum;
 use crate::message::{Delivery, Message, SignedReceipt};
@@ -279,21 +278,6 @@ pub struct Gateway {
     stated_hash: [u8; 32],
     /// The round in which drawn neighbours that are in no epoch were looked after last.
     renewed: Option<Round>,
-    /// Keys of the epoch used last.
-    keys: EpochKeys,
-}
-
-/// Keys of one epoch, in the order of the manifest's edges.
-#[derive(Debug, Default)]
-struct EpochKeys {
-    epoch: Option<Epoch>,
-    edges: Vec<EdgeKey>,
-    /// The neighbours' indices in the member tree.
-    indices: Vec<usize>,
-    /// Of shares of this gateway's seeds, by holder.
-    dealt: Vec<ShareSecret>,
-    /// Of shares that this gateway holds, with the dealer's index.
-    held: Vec<(usize, ShareSecret)>,
 }
 
 impl Gateway {
@@ -342,7 +326,6 @@ impl Gateway {
             changes_stated: 0,
             stated_hash: [0; 32],
             renewed: None,
-            keys: EpochKeys::default(),
         })
     }
 
@@ -384,7 +367,7 @@ impl Gateway {
             _ if !self.registered => Phase::Registering,
             Membership::Joining => Phase::Joining,
             Membership::Entered => match self.in_force(round) {
-                Some(manifest) if !manifest.parties.is_empty() => Phase::Active,
+                Some(manifest) if manifest.is_active() => Phase::Active,
                 _ => Phase::Entered,
             },
         }
@@ -515,7 +498,7 @@ impl Gateway {
         let neighbours = self.state.body.neighbours.iter();
         neighbours
             .filter(|neighbour| neighbour.phase == EdgePhase::Confirmed)
-            .map(|neighbour| EdgeEnd::from(&neighbour.party))
+            .filter_map(Neighbour::end)
             .collect()
     }
 

@@ -56,7 +56,7 @@ impl Deserialize for Role {
 /// An active edge of one member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
 pub struct ManifestEdge {
-    /// The neighbour, with the key package in force.
+    /// The neighbour, and what both ends have stated that they agreed.
     pub end: EdgeEnd,
     /// Its index in the member tree.
     pub index: u32,

@@ -6,7 +6,11 @@ use std::time::Duration;
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::DescriptorHash;
 use dcnet_protocol::frame::{ClearFrame, Frame, FrameBody, FrameHeader};
-use dcnet_protocol::key_agreement::{AgreementKey, EdgeKey, KeyPackage, Party, ShareSecret};
+use dcnet_protocol::key_agreement::{
+    AgreementKey, EdgeKey, EphemeralKey, EpochSecret, KeyPackage, Party, ShareSecret,
+};
+use dcnet_protocol::membership::epoch_head::EpochHead;
+use dcnet_protocol::merkle::MerkleRoot;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::roster::RosterHash;
 use dcnet_protocol::round::Round;
@@ -99,18 +103,35 @@ impl Gateway {
             (key, Party::from(&package))
         };
         let (key, own) = party("gw-005000".to_owned());
-        let pairs: Vec<_> = (0..2 * HOLDERS)
+        let peers: Vec<Party> = (0..2 * HOLDERS)
             .map(|number| party(format!("gw-{:06}", number * 81)).1)
-            .map(|peer| key.agree(&own, &peer).unwrap())
             .collect();
-        let edges = pairs.iter().map(|pair| pair.edge_key(&DESCRIPTOR, EPOCH));
-        let (drawn, drawers) = pairs.split_at(HOLDERS);
+        let head = EpochHead {
+            epoch: EPOCH,
+            first_round: ROUND,
+            members: 10_000,
+            member_root: MerkleRoot::empty(),
+        };
+        let secrets: Vec<(ClientId, EpochSecret)> = peers
+            .iter()
+            .map(|peer| {
+                let pair = key.agree(&own, peer).unwrap();
+                let ephemeral = EphemeralKey::generate(1, &mut rng);
+                let theirs = EphemeralKey::generate(1, &mut rng).public();
+                let (_, mut chain) = pair.chain(&DESCRIPTOR, ephemeral, &theirs).unwrap();
+                (peer.client, chain.pass(&head).unwrap())
+            })
+            .collect();
+        let edges = secrets
+            .iter()
+            .map(|(peer, secret)| secret.edge_key(own.client, *peer));
+        let (drawn, drawers) = secrets.split_at(HOLDERS);
         let dealt = drawn
             .iter()
-            .map(|pair| pair.dealt_shares(&DESCRIPTOR, EPOCH));
+            .map(|(peer, secret)| secret.shares(own.client, *peer));
         let held = drawers
             .iter()
-            .map(|pair| pair.held_shares(&DESCRIPTOR, EPOCH));
+            .map(|(peer, secret)| secret.shares(*peer, own.client));
         Self {
             client: own.client,
             edges: edges.collect(),

@@ -4,9 +4,9 @@ use dcnet_protocol::certificate::TrustAnchor;
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
 use dcnet_protocol::frame::{Frame, FrameBody, FrameHeader};
-use dcnet_protocol::key_agreement::{KeyPackage, KeyPackageHash, SignedKeyPackage};
+use dcnet_protocol::key_agreement::{Agreement, KeyPackage, KeyPackageHash, SignedKeyPackage};
 use dcnet_protocol::membership::MemberStatus;
-use dcnet_protocol::membership::edge::EdgeEnd;
+use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::membership::entry::Neighbourhood;
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::provider::{
@@ -95,7 +95,7 @@ impl Net {
         let members = (0..self.plan.members).map(|index| EpochMember {
             client: self.names[index],
             package: KeyPackageHash::from_bytes([7; 32]),
-            neighbours: self.set(&self.neighbours[index]),
+            neighbours: self.ends(index),
             holders: self.set(&self.drawn[index]),
         });
         let epoch = EpochRecord::new(EPOCH, ROUND.previous(), members.collect());
@@ -123,6 +123,14 @@ impl Net {
             .collect()
     }
 
+    fn ends(&self, index: usize) -> EdgeSet {
+        let ends = self.neighbours[index].iter().map(|peer| EdgeEnd {
+            client: self.names[*peer as usize],
+            agreement: Agreement::from_bytes([7; 32]),
+        });
+        ends.collect()
+    }
+
     fn member(&self, index: usize) -> MemberRecord {
         let (net, descriptor) = (self.setup.descriptor.net(), self.setup.descriptor.hash());
         let client = self.names[index];
@@ -134,17 +142,13 @@ impl Net {
             public_key: [9; 32],
         };
         let package = body.hash();
-        let ends = self.neighbours[index].iter().map(|peer| EdgeEnd {
-            client: self.names[*peer as usize],
-            package: KeyPackageHash::from_bytes([7; 32]),
-        });
         let named = Neighbourhood {
             net,
             descriptor,
             client,
             package,
             serial: 2,
-            neighbours: ends.collect(),
+            neighbours: self.ends(index),
             holders: self.set(&self.drawn[index]),
         };
         MemberRecord {

@@ -1,13 +1,12 @@
 //! The double-mask correction at a gateway: asks for rosters, answers them, keeps evidence.
 
 use super::state::{AnswerBytes, InForce, Rosters, SeenRoster, index_of};
-use super::{EpochKeys, Fault, Gateway, Output, Report, Request};
+use super::{Fault, Gateway, Output, Report, Request};
 use crate::codec::Wire as _;
 use crate::correction::double_mask::{self, Circumstances, Refusal, Verdict};
 use crate::descriptor::CorrectionMode;
 use crate::evidence::{Evidence, EvidenceFile, ReceiptEvidence};
 use crate::frame::{Frame, FrameBody, FrameHeader};
-use crate::key_agreement::{EdgeKey, WeakKey};
 use crate::message::SignedReceipt;
 use crate::notification::Notification;
 use crate::pad::Pad;
@@ -42,21 +41,19 @@ impl Gateway {
                 self.answer_done = false;
                 self.retry(now)
             }
-            Ok(verdict) => match self.answer(&roster, verdict) {
-                Ok((notification, bytes)) => {
-                    self.note(signed, Some(bytes.clone()));
-                    self.answer_done = false;
-                    let mut outputs = self.persist_then_send(notification, round, bytes);
-                    let (present, members) = (roster.present().count(), roster.members());
-                    outputs.push(Output::Report(Report::RosterAnswered {
-                        round,
-                        present,
-                        members,
-                    }));
-                    outputs
-                }
-                Err(weak) => vec![Output::Report(Fault::from(weak).into())],
-            },
+            Ok(verdict) => {
+                let (notification, bytes) = self.answer(&roster, verdict);
+                self.note(signed, Some(bytes.clone()));
+                self.answer_done = false;
+                let mut outputs = self.persist_then_send(notification, round, bytes);
+                let (present, members) = (roster.present().count(), roster.members());
+                outputs.push(Output::Report(Report::RosterAnswered {
+                    round,
+                    present,
+                    members,
+                }));
+                outputs
+            }
             Err(refusal) => self.refuse(signed, refusal),
         }
     }
@@ -232,11 +229,7 @@ impl Gateway {
             .sort_by_key(|seen| seen.roster.unverified().step());
     }
 
-    fn answer(
-        &mut self,
-        roster: &Roster,
-        verdict: Verdict,
-    ) -> Result<(Notification, Vec<u8>), WeakKey> {
+    fn answer(&self, roster: &Roster, verdict: Verdict) -> (Notification, Vec<u8>) {
         let round = roster.round();
         let before = self.state.body.rosters.seen.iter().rev();
         let before = before.map(|seen| seen.roster.unverified().present().clone());
@@ -250,12 +243,11 @@ impl Gateway {
             round,
         };
         let slots = self.setup.descriptor.slots().len();
-        let manifest = self.in_force(round).cloned();
-        let keys = self.epoch_keys(manifest.as_ref())?;
+        let manifest = self.in_force(round);
         let hash = roster.hash();
         let frame = if verdict == Verdict::Reveal {
-            let told = keys
-                .held
+            let held = manifest.map(InForce::held).unwrap_or_default();
+            let told = held
                 .iter()
                 .filter(|(index, _)| roster.present().contains(*index));
             let keys = told.map(|(_, secret)| secret.key(round)).collect();
@@ -265,44 +257,14 @@ impl Gateway {
                 let was_there = before.as_ref().is_none_or(|before| before.contains(index));
                 was_there && !roster.present().contains(index)
             };
-            let gone_keys = keys.edges.iter().zip(&keys.indices);
-            let gone_keys: Vec<&EdgeKey> = gone_keys
-                .filter(|(_, index)| gone(**index))
-                .map(|(key, _)| key)
-                .collect();
+            let keys = manifest.map(InForce::edge_keys).unwrap_or_default();
+            let gone_keys = keys.iter().filter(|(index, _)| gone(*index));
+            let gone_keys = gone_keys.map(|(_, key)| key);
             let pad = Pad::of(gone_keys, roster.epoch(), round, slots);
             Some(Frame::pads(header, hash, pad))
         };
         let bytes = frame.map(|frame| frame.encode()).unwrap_or_default();
-        Ok((notification_of(roster), bytes))
-    }
-
-    /// Keys of an epoch's edges and shares, derived once per epoch.
-    pub(super) fn epoch_keys(&mut self, in_force: Option<&InForce>) -> Result<&EpochKeys, WeakKey> {
-        let epoch = in_force.map(|in_force| in_force.head().epoch);
-        if self.keys.epoch != epoch {
-            let mut keys = EpochKeys {
-                epoch,
-                ..EpochKeys::default()
-            };
-            let hash = self.setup.descriptor.hash();
-            if let (Some(in_force), Some(epoch)) = (in_force, epoch) {
-                for (edge, party) in in_force.edges() {
-                    let pair = self.pair(party)?;
-                    let index = index_of(edge.index);
-                    keys.edges.push(pair.edge_key(&hash, epoch));
-                    keys.indices.push(index);
-                    if edge.role.holder {
-                        keys.dealt.push(pair.dealt_shares(&hash, epoch));
-                    }
-                    if edge.role.dealer {
-                        keys.held.push((index, pair.held_shares(&hash, epoch)));
-                    }
-                }
-            }
-            self.keys = keys;
-        }
-        Ok(&self.keys)
+        (notification_of(roster), bytes)
     }
 }
 

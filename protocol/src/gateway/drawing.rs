@@ -9,8 +9,7 @@ use rand_core::CryptoRng;
 use super::state::{Draw, EdgePhase, InForce, Membership, Wanted};
 use super::{Fault, Gateway, Output, Report, Request};
 use crate::descriptor::{CorrectionMode, MIN_DEGREE};
-use crate::envelope::EdgeReason;
-use crate::membership::edge::EdgeEnd;
+use crate::envelope::{EdgeReason, EnvelopeKind};
 use crate::membership::epoch_head::MemberLeaf;
 use crate::membership::log::{DrawList, LogEntry};
 use crate::membership::proof::{DrawListView, ListedMember, ListedMembers};
@@ -196,9 +195,8 @@ impl Gateway {
         rng: &mut impl CryptoRng,
     ) -> Vec<Output> {
         let client = member.leaf.client;
-        let end = EdgeEnd::from(member.leaf);
         let known = self.neighbour(&client);
-        let has_edge = known.is_some_and(|n| EdgeEnd::from(&n.party) == end);
+        let has_edge = known.is_some_and(|n| n.party.package == member.leaf.package);
         let body = &self.state.body;
         let reason = body
             .draw
@@ -210,7 +208,12 @@ impl Gateway {
         let skip =
             drawn_before || (has_edge && reason == EdgeReason::Emergency && !self.is_double_mask());
         if skip {
-            return Vec::new();
+            // The two ends may have agreed on different things: offered again, they find out.
+            let known = self.state.body.neighbours.iter_mut();
+            for known in known.filter(|n| n.party.client == client) {
+                known.owed.get_or_insert(EnvelopeKind::EdgeOffer);
+            }
+            return self.send_owed(Some(client), rng);
         }
         if let Some(draw) = self.state.body.draw.as_mut() {
             draw.need = draw.need.saturating_sub(1);
@@ -220,7 +223,7 @@ impl Gateway {
             self.statement_is_due(now);
             return Vec::new();
         }
-        match self.take_package(now, &member.package, Some(reason)) {
+        match self.take_package(now, &member.package) {
             // A newer package than the list names is the member's own word, too.
             Ok(neighbour) if neighbour.party.client == client => {
                 self.use_package(now, neighbour, Some(reason), Vec::new(), rng)

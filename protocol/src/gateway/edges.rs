@@ -2,17 +2,40 @@
 
 use rand_core::CryptoRng;
 
-use super::state::{EdgePhase, Membership, Neighbour, Wanted};
+use super::link::{Answer, Heard, Here, Link};
+use super::state::{EdgePhase, InForce, Membership, Neighbour, Wanted};
 use super::{Fault, Gateway, Output, Report, Request};
 use crate::envelope::{EdgeNotice, EdgeReason, Envelope, EnvelopeHeader, EnvelopeKind};
 use crate::key_agreement::{PairSecret, Party, SignedKeyPackage, WeakKey};
 use crate::names::ClientId;
-use crate::round::UnixTime;
+use crate::round::{Epoch, UnixTime};
 
 /// Most envelopes kept until their senders' key packages are here.
 const MAX_WAITING: usize = 256;
 /// Of these from one sender.
 const MAX_WAITING_PER_SENDER: usize = 2;
+
+/// A key package that was checked, of whoever may become a neighbour.
+pub(super) struct Candidate {
+    pub(super) party: Party,
+    package_serial: u64,
+    statement_key: [u8; 33],
+}
+
+impl Candidate {
+    fn offered(self, now: UnixTime, reason: EdgeReason, rng: &mut impl CryptoRng) -> Neighbour {
+        Neighbour {
+            party: self.party,
+            package_serial: self.package_serial,
+            statement_key: self.statement_key,
+            phase: EdgePhase::Offered,
+            since: now.millis(),
+            reason,
+            owed: Some(EnvelopeKind::EdgeOffer),
+            link: Link::offer(now, rng),
+        }
+    }
+}
 
 impl Gateway {
     /// A key package that was asked for has come.
@@ -36,8 +59,8 @@ impl Gateway {
             .into_iter()
             .partition(|envelope: &Envelope| envelope.header().from == client);
         body.waiting = others;
-        let mut outputs = match self.take_package(now, package, wanted.offer) {
-            Ok(neighbour) => self.use_package(now, neighbour, wanted.offer, envelopes, rng),
+        let mut outputs = match self.take_package(now, package) {
+            Ok(candidate) => self.use_package(now, candidate, wanted.offer, envelopes, rng),
             Err(fault) => vec![Output::Report(fault.into())],
         };
         outputs.extend(self.exit_again(now, client));
@@ -61,52 +84,53 @@ impl Gateway {
         &self,
         now: UnixTime,
         package: &SignedKeyPackage,
-        offer: Option<EdgeReason>,
-    ) -> Result<Neighbour, Fault> {
+    ) -> Result<Candidate, Fault> {
         let descriptor = &self.setup.descriptor;
         let verified =
             package.verify(&self.setup.anchor, descriptor.net(), descriptor.hash(), now)?;
         let party = Party::from(verified.package());
-        // Fails now rather than in a round if no secret can be agreed.
+        // Fails now rather than later if no secret can be agreed.
         self.state.agreement.agree(&self.own, &party)?;
-        Ok(Neighbour {
+        Ok(Candidate {
             party,
             package_serial: verified.package().serial,
             statement_key: verified.statement_key().to_sec1(),
-            phase: EdgePhase::Offered,
-            since: now.millis(),
-            reason: offer.unwrap_or(EdgeReason::Drawn),
-            owed: Some(EnvelopeKind::EdgeOffer),
         })
     }
 
     pub(super) fn use_package(
         &mut self,
         now: UnixTime,
-        neighbour: Neighbour,
+        candidate: Candidate,
         offer: Option<EdgeReason>,
         envelopes: Vec<Envelope>,
         rng: &mut impl CryptoRng,
     ) -> Vec<Output> {
         let mut outputs = Vec::new();
-        let client = neighbour.party.client;
-        // The same package under a renewed certificate.
-        let known = self.state.body.neighbours.iter_mut();
-        for known in known.filter(|known| known.party == neighbour.party) {
-            known.statement_key = neighbour.statement_key;
-        }
+        let party = candidate.party.clone();
+        let client = party.client;
+        let statement_key = candidate.statement_key;
+        let reason = offer.unwrap_or(EdgeReason::Drawn);
+        let mut newcomer = Some(candidate.offered(now, reason, rng));
         for envelope in envelopes {
-            match self.open(&envelope, &neighbour.party) {
+            match self.open(&envelope, &party) {
                 Ok(notice) => {
-                    outputs.extend(self.opened(now, &envelope, neighbour.clone()));
+                    let kind = envelope.header().kind;
+                    outputs.extend(self.opened(now, kind, &party, &notice, &mut newcomer, rng));
                     outputs.extend(self.compare(now, client, notice.checkpoint));
                 }
                 Err(fault) => outputs.push(Output::Report(fault.into())),
             }
         }
-        let same = |known: &Neighbour| known.party == neighbour.party;
-        let known = self.state.body.neighbours.iter().any(same);
-        if offer.is_some() && !known {
+        let known = self.state.body.neighbours.iter_mut();
+        if let Some(known) = known.into_iter().find(|known| known.party == party) {
+            // Perhaps under a renewed certificate.
+            known.statement_key = statement_key;
+            if offer.is_some() {
+                // The other end may not hold it: offered again, it is accepted again.
+                known.owed.get_or_insert(EnvelopeKind::EdgeOffer);
+            }
+        } else if let Some(newcomer) = newcomer.filter(|_| offer.is_some()) {
             // Its old key, if there was one, is gone.
             if self
                 .neighbour(&client)
@@ -114,13 +138,7 @@ impl Gateway {
             {
                 self.statement_is_due(now);
             }
-            self.put_neighbour(neighbour);
-        } else if offer.is_some() {
-            // The other end may not hold it: offered again, it is accepted again.
-            let neighbours = self.state.body.neighbours.iter_mut();
-            for known in neighbours.filter(|n| n.party.client == client) {
-                known.owed.get_or_insert(EnvelopeKind::EdgeOffer);
-            }
+            self.put_neighbour(newcomer);
         }
         outputs.extend(self.send_owed(Some(client), rng));
         outputs
@@ -146,11 +164,12 @@ impl Gateway {
         {
             return vec![Output::Report(Fault::WrongPackages { client }.into())];
         }
-        let known = self.neighbour(&client).cloned();
-        if let Some(known) = known
-            && let Ok(notice) = self.open(&envelope, &known.party)
+        let known = self.neighbour(&client).map(|known| known.party.clone());
+        if let Some(party) = known
+            && let Ok(notice) = self.open(&envelope, &party)
         {
-            let mut outputs = self.opened(now, &envelope, known);
+            let kind = envelope.header().kind;
+            let mut outputs = self.opened(now, kind, &party, &notice, &mut None, rng);
             outputs.extend(self.compare(now, client, notice.checkpoint));
             outputs.insert(0, self.persist(None));
             outputs.extend(self.send_owed(Some(client), rng));
@@ -196,36 +215,74 @@ impl Gateway {
         }
     }
 
-    /// The envelope is genuine: the edge with its sender stands at this end.
-    fn opened(&mut self, now: UnixTime, envelope: &Envelope, neighbour: Neighbour) -> Vec<Output> {
-        let client = neighbour.party.client;
-        let before = self
-            .neighbour(&client)
-            .filter(|known| known.party == neighbour.party);
-        let (was, offered) = before.map_or((None, None), |n| (Some(n.phase), n.owed));
-        let owed = match envelope.header().kind {
-            EnvelopeKind::EdgeOffer => Some(EnvelopeKind::EdgeAccept),
+    /// The envelope is genuine: this end agrees with its sender, or tells what it has itself. An offer of
+    /// somebody who is no neighbour makes one of `newcomer`.
+    fn opened(
+        &mut self,
+        now: UnixTime,
+        kind: EnvelopeKind,
+        party: &Party,
+        notice: &EdgeNotice,
+        newcomer: &mut Option<Neighbour>,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<Output> {
+        let Some(theirs) = notice.own.filter(|_| kind != EnvelopeKind::Checkpoint) else {
+            return Vec::new();
+        };
+        let heard = Heard {
+            accepts: kind == EnvelopeKind::EdgeAccept,
+            theirs,
+            ours: notice.peer,
+        };
+        let known = self.state.body.neighbours.iter();
+        let mut neighbour = match known.into_iter().find(|known| known.party == *party) {
+            // It leaves: what was agreed serves until it is gone, and nothing is agreed any more.
+            Some(known) if known.phase == EdgePhase::Leaving => return Vec::new(),
+            Some(known) => known.clone(),
             // An acceptance of nothing that was offered.
-            EnvelopeKind::EdgeAccept if was.is_none() => return Vec::new(),
-            EnvelopeKind::EdgeAccept => offered.filter(|kind| *kind == EnvelopeKind::EdgeAccept),
-            EnvelopeKind::Checkpoint => return Vec::new(),
+            None if heard.accepts => return Vec::new(),
+            None => match newcomer.take() {
+                Some(newcomer) => newcomer,
+                None => return Vec::new(),
+            },
         };
-        let phase = match was {
-            Some(EdgePhase::Leaving) => EdgePhase::Leaving,
-            _ => EdgePhase::Confirmed,
+        let before = neighbour.link.agreement();
+        let answer = match self.hear(now, &mut neighbour, &heard, rng) {
+            Ok(answer) => answer,
+            Err(weak) => return vec![Output::Report(Fault::from(weak).into())],
         };
-        let since = now.millis();
-        self.put_neighbour(Neighbour {
-            phase,
-            since,
-            owed,
-            ..neighbour
-        });
-        if was == Some(EdgePhase::Confirmed) {
+        let after = neighbour.link.agreement();
+        neighbour.owed = answer.owed(neighbour.owed);
+        neighbour.since = now.millis();
+        neighbour.phase = match after {
+            Some(_) => EdgePhase::Confirmed,
+            None => EdgePhase::Offered,
+        };
+        self.put_neighbour(neighbour);
+        if before == after {
             return Vec::new();
         }
         self.statement_is_due(now);
-        vec![Output::Report(Report::EdgeConfirmed { client })]
+        let client = party.client;
+        let confirmed = after.map(|_| Output::Report(Report::EdgeConfirmed { client }));
+        confirmed.into_iter().collect()
+    }
+
+    fn hear(
+        &self,
+        now: UnixTime,
+        neighbour: &mut Neighbour,
+        heard: &Heard,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Answer, WeakKey> {
+        let last = self.state.body.manifests.last().map(InForce::head);
+        let here = Here {
+            descriptor: self.setup.descriptor.hash(),
+            pair: &self.pair(&neighbour.party)?,
+            now,
+            next: last.map_or(Epoch::new(0), |head| head.epoch.next()),
+        };
+        neighbour.link.hear(heard, &here, rng)
     }
 
     /// Sends the envelopes that have not reached the provider, to one member or to all.
@@ -280,7 +337,11 @@ impl Gateway {
         };
         let checkpoint = self.state.body.follower.last().cloned();
         let (own, peer) = (&self.own, &neighbour.party);
-        let notice = EdgeNotice::new(neighbour.reason, own, peer, checkpoint);
+        let mut notice = EdgeNotice::new(neighbour.reason, own, peer, checkpoint);
+        if kind != EnvelopeKind::Checkpoint {
+            notice.own = Some(neighbour.link.own());
+            notice.peer = neighbour.link.peer();
+        }
         Ok(Envelope::seal(
             header,
             &notice,
@@ -301,7 +362,7 @@ impl Gateway {
             .find(|neighbour| neighbour.party.client == *client)
     }
 
-    /// Inserts or replaces. A replaced neighbour has a new key package: its old key is gone.
+    /// Inserts or replaces. What a replaced neighbour had and this one has not is gone.
     fn put_neighbour(&mut self, neighbour: Neighbour) {
         let list = &mut self.state.body.neighbours;
         list.retain(|known| known.party.client != neighbour.party.client);

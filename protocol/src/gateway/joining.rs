@@ -2,8 +2,8 @@
 
 use rand_core::CryptoRng;
 
-use super::state::{Draw, EdgePhase, Membership, Wanted};
-use super::{EpochKeys, Fault, Gateway, GatewayState, Output, Report, Request};
+use super::state::{Draw, EdgePhase, InForce, Membership, Wanted};
+use super::{Fault, Gateway, GatewayState, Output, Report, Request};
 use crate::descriptor::MIN_DEGREE;
 use crate::envelope::EdgeReason;
 use crate::frame::FrameBody;
@@ -35,11 +35,13 @@ impl Gateway {
         if is_done {
             return Vec::new();
         }
+        let mut outputs: Vec<Output> = self.forget_past_epochs(now).into_iter().collect();
         if !self.registered {
-            return self.register(now, false).into_iter().collect();
+            outputs.extend(self.register(now, false));
+            return outputs;
         }
         self.give_up_old_offers(now);
-        let mut outputs = self.send_owed(None, rng);
+        outputs.extend(self.send_owed(None, rng));
         let wanted = self.state.body.wanted.iter();
         outputs.extend(wanted.map(|wanted| Output::Send(Request::Package(wanted.client))));
         outputs.extend(self.ask_listed());
@@ -89,7 +91,7 @@ impl Gateway {
                 // Not active: nobody has to bridge a gap first.
                 if self
                     .in_force(round)
-                    .is_none_or(|manifest| manifest.parties.is_empty())
+                    .is_none_or(|manifest| !manifest.is_active())
                 {
                     return self.left(now, rng);
                 }
@@ -350,9 +352,7 @@ impl Gateway {
     fn emergency(&mut self, now: UnixTime) -> Vec<Output> {
         let round = self.setup.descriptor.schedule().round_at(now);
         let left = self.confirmed().count();
-        let active = self
-            .in_force(round)
-            .is_some_and(|manifest| !manifest.parties.is_empty());
+        let active = self.in_force(round).is_some_and(InForce::is_active);
         let since_draw = self.intervals_since(self.state.body.drawn_at, now);
         let alone = left < MIN_DEGREE && since_draw >= 1;
         let left_out = !active && self.is_left_out(now);
@@ -495,6 +495,5 @@ impl Gateway {
         self.state = state;
         self.registered = false;
         self.stated = false;
-        self.keys = EpochKeys::default();
     }
 }

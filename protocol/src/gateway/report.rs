@@ -212,9 +212,6 @@ pub enum RoundRefusal {
     /// The reading does not fit the net's slots.
     #[error(transparent)]
     Reading(ReadingError),
-    /// A key could not be derived.
-    #[error(transparent)]
-    Key(WeakKey),
 }
 
 impl RoundRefusal {
@@ -232,7 +229,6 @@ impl RoundRefusal {
             Self::Distrusted => "distrusted",
             Self::Shares(_) => "shares",
             Self::Reading(_) => "reading",
-            Self::Key(_) => "key",
         }
     }
 }
@@ -327,6 +323,12 @@ pub enum Fault {
         "the manifest of epoch {epoch} is not for this gateway, or not newer than the last one"
     )]
     Manifest {
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// A manifest of an epoch for which no chain has keys.
+    #[error("the manifest says epoch {epoch}: there are no keys for epochs from 16777216 on")]
+    EpochLimit {
         /// Its epoch.
         epoch: Epoch,
     },

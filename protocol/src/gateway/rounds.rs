@@ -1,14 +1,17 @@
 //! Rounds: manifests, sealing, sending again, answering a correction.
 
+use std::collections::BTreeMap;
+
 use rand_core::CryptoRng;
 
-use super::state::{Answered, EdgePhase, InForce, Membership, Sealed};
+use super::state::{Answered, EdgeKeys, EdgePhase, InForce, Membership, Sealed};
 use super::{Fault, Gateway, Outgoing, Output, Report, Request, RoundRefusal};
 use crate::codec::Wire as _;
 use crate::correction::resend::{self, Circumstances, Verdict};
 use crate::descriptor::{CorrectionMode, MIN_DEGREE};
 use crate::evidence::Evidence;
 use crate::frame::{ClearFrame, Frame};
+use crate::key_agreement::EPOCH_LIMIT;
 use crate::membership::checkpoint::LogFault;
 use crate::membership::epoch_head::EpochHead;
 use crate::membership::log::LogEntry;
@@ -96,38 +99,31 @@ impl Gateway {
         signed: &Signed<Manifest>,
         rng: &mut impl CryptoRng,
     ) -> Vec<Output> {
-        let manifest = match self.check_manifest(signed) {
-            Ok(manifest) => manifest,
-            Err(fault) => return vec![self.persist(None), Output::Report(fault.into())],
-        };
-        let EpochHead {
-            epoch, first_round, ..
-        } = *manifest.head();
-        if manifest.parties.is_empty() && self.state.body.membership == Membership::Leaving {
+        if let Err(fault) = self.check_manifest(signed) {
+            return vec![self.persist(None), Output::Report(fault.into())];
+        }
+        let head = signed.unverified().head;
+        let active = !signed.unverified().neighbours.is_empty();
+        if !active && self.state.body.membership == Membership::Leaving {
             return self.left(now, rng);
         }
-        let report = if manifest.parties.is_empty() {
+        let manifest = self.pass_epoch(signed);
+        let (epoch, first_round) = (head.epoch, head.first_round);
+        let report = if active {
+            Report::Manifest {
+                epoch,
+                first_round,
+                neighbours: manifest.manifest().neighbours.len(),
+                members: manifest.members(),
+            }
+        } else {
             // It was suspended or left out: register and enter again.
             self.registered = false;
             self.stated = false;
             Report::Inactive { first_round }
-        } else {
-            Report::Manifest {
-                epoch,
-                first_round,
-                neighbours: manifest.parties.len(),
-                members: manifest.members(),
-            }
         };
         self.waiting_since = None;
         let named = manifest.neighbours();
-        // Kept: what is in force in the round that may be corrected now, and later.
-        let keep = self
-            .setup
-            .descriptor
-            .schedule()
-            .submitted_at(now)
-            .unwrap_or_default();
         let body = &mut self.state.body;
         let before = body.manifests.last().map(InForce::neighbours);
         body.heard_of(now, &before.unwrap_or_default());
@@ -136,15 +132,50 @@ impl Gateway {
             neighbour.phase != EdgePhase::Leaving || named.contains(&neighbour.party.client)
         });
         body.manifests.push(manifest);
-        let in_force = body
-            .manifests
-            .iter()
-            .rposition(|m| m.head().first_round <= keep)
-            .unwrap_or(0);
-        body.manifests.drain(..in_force);
+        self.drop_past_epochs(now);
         let mut outputs = vec![self.persist(None), Output::Report(report)];
         outputs.extend(self.show_checkpoint(rng));
         outputs
+    }
+
+    /// Takes the keys of an epoch out of the chains. All chains go past it, also those of edges that are
+    /// not in it: what is over can be derived from none of them.
+    fn pass_epoch(&mut self, signed: &Signed<Manifest>) -> InForce {
+        let manifest = signed.unverified();
+        let own = self.setup.client;
+        let mut secrets = BTreeMap::new();
+        for neighbour in &mut self.state.body.neighbours {
+            let chain = neighbour.link.chain_mut();
+            if let Some(secret) = chain.and_then(|chain| chain.pass(&manifest.head)) {
+                secrets.insert(neighbour.party.client, secret);
+            }
+        }
+        let keys = manifest.neighbours.iter().filter_map(|edge| {
+            let secret = secrets.get(&edge.end.client)?;
+            Some(EdgeKeys::new(secret, own, edge))
+        });
+        InForce::new(signed.clone(), keys.collect())
+    }
+
+    /// Erases epochs that are over, with their keys, on disk as well.
+    pub(super) fn forget_past_epochs(&mut self, now: UnixTime) -> Option<Output> {
+        self.drop_past_epochs(now).then(|| self.persist(None))
+    }
+
+    /// Keeps what is in force in the round that may still be corrected, and later. Whether anything was
+    /// dropped.
+    fn drop_past_epochs(&mut self, now: UnixTime) -> bool {
+        let schedule = self.setup.descriptor.schedule();
+        let needed = self
+            .correctable(now)
+            .unwrap_or_else(|| schedule.round_at(now));
+        let manifests = &mut self.state.body.manifests;
+        let in_force = manifests
+            .iter()
+            .rposition(|manifest| manifest.head().first_round <= needed)
+            .unwrap_or(0);
+        manifests.drain(..in_force);
+        in_force > 0
     }
 
     /// Seals the frame of `round` and sends it.
@@ -273,7 +304,7 @@ impl Gateway {
             .find(|manifest| manifest.head().first_round <= round)
     }
 
-    fn check_manifest(&self, signed: &Signed<Manifest>) -> Result<InForce, Fault> {
+    fn check_manifest(&self, signed: &Signed<Manifest>) -> Result<(), Fault> {
         let manifest = signed.verify(self.setup.descriptor.provider_key())?;
         let EpochHead {
             epoch, first_round, ..
@@ -290,21 +321,25 @@ impl Gateway {
         {
             return Err(Fault::Manifest { epoch });
         }
-        let mut parties = Vec::new();
+        if epoch.number() >= EPOCH_LIMIT {
+            return Err(Fault::EpochLimit { epoch });
+        }
         for edge in &manifest.neighbours {
             let client = edge.end.client;
             let known = self.neighbour(&client).filter(|known| {
-                known.phase != EdgePhase::Offered && known.party.package == edge.end.package
+                let ahead = known.link.chain().is_some_and(|c| c.next() <= epoch);
+                ahead && known.end() == Some(edge.end)
             });
-            let known = known.ok_or(Fault::ForeignNeighbour { epoch, client })?;
+            if known.is_none() {
+                return Err(Fault::ForeignNeighbour { epoch, client });
+            }
             // Shares go to those whom this gateway drew itself, and to nobody else. A draw that is younger
             // than the statement behind the manifest is not in it yet.
             if edge.role.holder && !self.state.body.has_drawn(&client) {
                 return Err(Fault::ForeignHolder { epoch, client });
             }
-            parties.push(known.party.clone());
         }
-        Ok(InForce::new(signed.clone(), parties))
+        Ok(())
     }
 
     fn seal_frame(
@@ -335,7 +370,7 @@ impl Gateway {
         }
         let manifest = self
             .in_force(round)
-            .filter(|manifest| !manifest.parties.is_empty())
+            .filter(|manifest| manifest.is_active())
             .ok_or(RoundRefusal::NotActive)?
             .clone();
         self.check_shape(&manifest)?;
@@ -353,10 +388,8 @@ impl Gateway {
         let mode = descriptor.correction_mode();
         let threshold = descriptor.threshold_of(self.to_be_drawn(manifest.members()));
         let epoch = manifest.head().epoch;
-        let keys = self
-            .epoch_keys(Some(&manifest))
-            .map_err(RoundRefusal::Key)?;
-        let pad = Pad::of(&keys.edges, epoch, round, slots);
+        let keys = manifest.edge_keys();
+        let pad = Pad::of(keys.iter().map(|(_, key)| key), epoch, round, slots);
         let clear = ClearFrame::new(net, hash, client, epoch, round, reading);
         let masked = match mode {
             CorrectionMode::Resend => clear.mask(pad),
@@ -367,7 +400,8 @@ impl Gateway {
                     epoch,
                     round,
                 };
-                let shares: Vec<_> = keys.dealt.iter().map(|secret| secret.key(round)).collect();
+                let dealt = manifest.dealt();
+                let shares: Vec<_> = dealt.iter().map(|secret| secret.key(round)).collect();
                 let mask = DealtMask::deal(&place, slots, threshold, &shares, rng)
                     .map_err(RoundRefusal::Shares)?;
                 clear.double_mask(pad, mask)
@@ -396,7 +430,7 @@ impl Gateway {
                 needed: self.min_size(),
             });
         }
-        let neighbours = manifest.parties.len();
+        let neighbours = manifest.manifest().neighbours.len();
         if neighbours < MIN_DEGREE {
             return Err(RoundRefusal::TooFewNeighbours { neighbours });
         }
@@ -442,14 +476,15 @@ impl Gateway {
     }
 
     /// The sealed frame without the pads towards `gone`.
-    fn resent(&mut self, request: &Correction, gone: &ClientSet) -> Option<Vec<u8>> {
-        let manifest = self.in_force(request.round)?.clone();
+    fn resent(&self, request: &Correction, gone: &ClientSet) -> Option<Vec<u8>> {
+        let manifest = self.in_force(request.round)?;
         let slots = self.setup.descriptor.slots().len();
-        let sealed = self.state.body.sealed.clone()?;
+        let sealed = self.state.body.sealed.as_ref()?;
         let masked = Frame::decode(&sealed.bytes).ok()?.into_masked()?;
         let epoch = manifest.head().epoch;
-        let keys = self.epoch_keys(Some(&manifest)).ok()?;
-        let gone_keys = keys.edges.iter().filter(|key| gone.contains(&key.peer()));
+        let keys = manifest.edge_keys();
+        let keys = keys.iter().map(|(_, key)| key);
+        let gone_keys = keys.filter(|key| gone.contains(&key.peer()));
         let pad = Pad::of(gone_keys, epoch, request.round, slots);
         Some(
             masked

@@ -7,11 +7,17 @@ use super::places::Place;
 use rand_core::CryptoRng;
 use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerialize, TlsSize};
 
+use super::link::Link;
 use crate::codec::{DecodeError, Wire as _};
 use crate::descriptor::DescriptorHash;
 use crate::envelope::{EdgeReason, Envelope, EnvelopeKind};
-use crate::key_agreement::{AgreementKey, Party, SecretBytes};
+#[cfg(feature = "exposed")]
+use crate::key_agreement::Chain;
+use crate::key_agreement::{
+    AgreementKey, EdgeKey, EpochSecret, Party, Secret, SecretBytes, ShareSecret,
+};
 use crate::membership::checkpoint::{Checkpoint, LogFollower};
+use crate::membership::edge::EdgeEnd;
 use crate::membership::entry::ExitStatement;
 use crate::membership::epoch_head::EpochHead;
 use crate::membership::log::DrawList;
@@ -50,6 +56,18 @@ pub(super) struct Neighbour {
     /// An envelope of this kind has still to reach the provider.
     #[tls_codec(with = "crate::codec::option")]
     pub(super) owed: Option<EnvelopeKind>,
+    /// What this end has for the edge: a chain if the phase is not `Offered`.
+    pub(super) link: Link,
+}
+
+impl Neighbour {
+    /// The edge as statements and manifests name it, once it is agreed.
+    pub(super) fn end(&self) -> Option<EdgeEnd> {
+        Some(EdgeEnd {
+            client: self.party.client,
+            agreement: self.link.agreement()?,
+        })
+    }
 }
 
 /// A key package to be fetched, and why.
@@ -94,16 +112,41 @@ pub(super) struct Compare {
 pub(super) struct InForce {
     /// As the provider signed it: evidence rests on it.
     signed: Signed<Manifest>,
-    /// The active neighbours as they were when the manifest came, in its order: a neighbour that
-    /// registers anew must not change the pads of a round under way. None: not active.
+    /// Keys of the active edges, in its order. They were derived when it was accepted: the chains are
+    /// past this epoch, and what is agreed anew does not change the pads of rounds under way.
     #[tls_codec(with = "crate::codec::list32")]
-    pub(super) parties: Vec<Party>,
+    keys: Vec<EdgeKeys>,
+}
+
+/// Keys of one edge in one epoch. Secret.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub(super) struct EdgeKeys {
+    edge: Secret,
+    /// Of shares of this gateway's seeds, if the neighbour holds them.
+    #[tls_codec(with = "crate::codec::option")]
+    dealt: Option<Secret>,
+    /// Of shares of the neighbour's seeds, if this gateway holds them.
+    #[tls_codec(with = "crate::codec::option")]
+    held: Option<Secret>,
+}
+
+impl EdgeKeys {
+    /// The keys of `own`'s edge.
+    pub(super) fn new(secret: &EpochSecret, own: ClientId, edge: &ManifestEdge) -> Self {
+        let (peer, role) = (edge.end.client, edge.role);
+        let shares = |dealer, holder| secret.shares(dealer, holder).into_secret();
+        Self {
+            edge: secret.edge_key(own, peer).into_secret(),
+            dealt: role.holder.then(|| shares(own, peer)),
+            held: role.dealer.then(|| shares(peer, own)),
+        }
+    }
 }
 
 impl InForce {
-    /// A manifest that was checked, with the neighbours that it names.
-    pub(super) fn new(signed: Signed<Manifest>, parties: Vec<Party>) -> Self {
-        Self { signed, parties }
+    /// A manifest that was checked, with the keys of its edges.
+    pub(super) fn new(signed: Signed<Manifest>, keys: Vec<EdgeKeys>) -> Self {
+        Self { signed, keys }
     }
 
     pub(super) fn signed(&self) -> &Signed<Manifest> {
@@ -123,13 +166,43 @@ impl InForce {
         usize::try_from(self.head().members).unwrap_or(usize::MAX)
     }
 
-    /// Active edges, each with the neighbour at the other end.
-    pub(super) fn edges(&self) -> impl Iterator<Item = (&ManifestEdge, &Party)> {
-        self.manifest().neighbours.iter().zip(&self.parties)
+    /// Whether this gateway is active in the epoch.
+    pub(super) fn is_active(&self) -> bool {
+        !self.manifest().neighbours.is_empty()
     }
 
     pub(super) fn neighbours(&self) -> ClientSet {
-        self.parties.iter().map(|party| party.client).collect()
+        let edges = self.manifest().neighbours.iter();
+        edges.map(|edge| edge.end.client).collect()
+    }
+
+    fn edges(&self) -> impl Iterator<Item = (&ManifestEdge, &EdgeKeys)> {
+        self.manifest().neighbours.iter().zip(&self.keys)
+    }
+
+    /// Keys of the active edges, each with the neighbour's index in the member tree.
+    pub(super) fn edge_keys(&self) -> Vec<(usize, EdgeKey)> {
+        let own = self.manifest().client;
+        let key = |(edge, keys): (&ManifestEdge, &EdgeKeys)| {
+            let key = EdgeKey::new(keys.edge.clone(), own, edge.end.client);
+            (index_of(edge.index), key)
+        };
+        self.edges().map(key).collect()
+    }
+
+    /// What the keys of shares of this gateway's seeds come from, ascending by holder.
+    pub(super) fn dealt(&self) -> Vec<ShareSecret> {
+        let secrets = self.keys.iter().filter_map(|keys| keys.dealt.clone());
+        secrets.map(ShareSecret::new).collect()
+    }
+
+    /// The same of the shares that it holds, each with the dealer's index in the member tree.
+    pub(super) fn held(&self) -> Vec<(usize, ShareSecret)> {
+        let secret = |(edge, keys): (&ManifestEdge, &EdgeKeys)| {
+            let secret = ShareSecret::new(keys.held.clone()?);
+            Some((index_of(edge.index), secret))
+        };
+        self.edges().filter_map(secret).collect()
     }
 
     /// Indices of those who hold shares of this gateway's seeds.
@@ -315,6 +388,26 @@ impl GatewayState {
             agreement: AgreementKey::from_bytes(stored.agreement),
             body: stored.body.clone(),
         })
+    }
+
+    /// Keys of the edges in force in `round`, to be compared with pads that were told.
+    #[cfg(feature = "exposed")]
+    pub fn edge_keys_for_vectors(&self, round: Round) -> Vec<EdgeKey> {
+        let manifests = self.body.manifests.iter().rev();
+        let in_force = manifests
+            .into_iter()
+            .find(|manifest| manifest.head().first_round <= round);
+        let keys = in_force.map(InForce::edge_keys).unwrap_or_default();
+        keys.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// The chains of its edges and what they are called, to be looked for in what is kept.
+    #[cfg(feature = "exposed")]
+    pub fn chains_for_vectors(&self) -> Vec<(EdgeEnd, Chain)> {
+        let neighbours = self.body.neighbours.iter();
+        neighbours
+            .filter_map(|neighbour| Some((neighbour.end()?, neighbour.link.chain()?.clone())))
+            .collect()
     }
 
     /// For the ledger. Secret.

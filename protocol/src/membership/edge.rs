@@ -1,7 +1,7 @@
-//! Ends of edges: a neighbour, and the key package that the edge's key was agreed with.
+//! Ends of edges: a neighbour, and what was agreed with it.
 //!
-//! A name alone does not tell which key two members share: one of them may have made a new key
-//! package since. So statements and manifests name both (`docs/spec/protocol.md`, sections
+//! A name alone does not tell which keys two members share: one of them may have lost its memory since,
+//! or made a new key package. So statements and manifests name both (`docs/spec/protocol.md`, sections
 //! "Neighbourhood" and "Manifest").
 
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerialize, TlsSize};
 
 use crate::codec::{list32, malformed};
-use crate::key_agreement::{KeyPackageHash, Party};
+use crate::key_agreement::Agreement;
 use crate::names::{ClientId, ClientSet};
 
 /// The other end of an edge.
@@ -17,17 +17,8 @@ use crate::names::{ClientId, ClientSet};
 pub struct EdgeEnd {
     /// The member there.
     pub client: ClientId,
-    /// Hash of its key package.
-    pub package: KeyPackageHash,
-}
-
-impl From<&Party> for EdgeEnd {
-    fn from(party: &Party) -> Self {
-        Self {
-            client: party.client,
-            package: party.package,
-        }
-    }
+    /// What the edge's chain of keys was agreed from: the same at both ends.
+    pub agreement: Agreement,
 }
 
 /// Ends of the edges of one member: strictly ascending by member, so that equal sets have equal

@@ -11,7 +11,8 @@ use crate::signature::Statement;
 /// "I hold keys with exactly these neighbours." The newest serial counts.
 ///
 /// Sent with notification 2 on entry, when a newcomer's edge was accepted, when a leaver's key was
-/// discarded, and on re-entry. An edge exists if both ends name each other's key package.
+/// discarded, and on re-entry. An edge exists if both ends name each other with the same
+/// agreement.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
 pub struct Neighbourhood {
     /// The net.
@@ -24,7 +25,7 @@ pub struct Neighbourhood {
     pub package: KeyPackageHash,
     /// Counts this member's statements, upwards.
     pub serial: u64,
-    /// The neighbours, each with the key package that it shares a key with.
+    /// The neighbours, each with what was agreed with it.
     pub neighbours: EdgeSet,
     /// Those of them that it drew itself: they hold the shares of its self-masks.
     pub holders: ClientSet,

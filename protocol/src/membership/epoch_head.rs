@@ -2,7 +2,6 @@
 
 use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 
-use super::edge::EdgeEnd;
 use super::log::DrawList;
 use crate::codec::Wire as _;
 use crate::key_agreement::KeyPackageHash;
@@ -17,24 +16,6 @@ pub struct MemberLeaf {
     pub client: ClientId,
     /// Hash of its key package.
     pub package: KeyPackageHash,
-}
-
-impl From<EdgeEnd> for MemberLeaf {
-    fn from(end: EdgeEnd) -> Self {
-        Self {
-            client: end.client,
-            package: end.package,
-        }
-    }
-}
-
-impl From<MemberLeaf> for EdgeEnd {
-    fn from(leaf: MemberLeaf) -> Self {
-        Self {
-            client: leaf.client,
-            package: leaf.package,
-        }
-    }
 }
 
 /// What all members of an epoch are to agree on: which epoch, from when, and who.

@@ -1,12 +1,10 @@
 //! Epochs: from the members' statements to the graph in force, announced in manifests.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::in_force::InForce;
 use super::{EpochMember, EpochRecord, MemberRecord, Provider, Record};
 use crate::descriptor::CorrectionMode;
-use crate::key_agreement::KeyPackageHash;
 use crate::key_graph::Adjacency;
 use crate::membership::MemberStatus;
 use crate::membership::edge::EdgeEnd;
@@ -115,11 +113,13 @@ impl Provider {
                     let member = self.members.get(&client)?;
                     let drawn = member.holders().into_iter().flatten();
                     let holders = drawn.filter(|holder| neighbours.contains(holder));
+                    let edges = member.edges().into_iter().flatten();
+                    let active = edges.filter(|end| neighbours.contains(&end.client));
                     Some(EpochMember {
                         client,
                         package: member.package_hash(),
                         holders: holders.copied().collect(),
-                        neighbours,
+                        neighbours: active.copied().collect(),
                     })
                 })
                 .collect();
@@ -153,20 +153,16 @@ impl Provider {
         self.setup.descriptor.min_size()
     }
 
-    /// The edges among `members` whose ends name each other with the key packages in force.
+    /// The edges among `members` whose ends name each other with the same agreement, both in statements
+    /// of the key packages in force.
     pub(super) fn edges_among<'a>(
         &self,
         members: impl Iterator<Item = &'a MemberRecord>,
     ) -> Adjacency {
-        let in_force: BTreeMap<ClientId, KeyPackageHash> = self
-            .members
-            .values()
-            .map(|member| (member.client, member.package_hash()))
-            .collect();
         let named = |member: &MemberRecord| -> ClientSet {
             let edges = member.edges().into_iter().flatten();
             edges
-                .filter(|end| in_force.get(&end.client) == Some(&end.package))
+                .filter(|end| self.agrees(end, &member.client))
                 .map(|end| end.client)
                 .collect()
         };
@@ -175,6 +171,13 @@ impl Provider {
                 .map(|member| (member.client, named(member)))
                 .collect(),
         )
+    }
+
+    /// Whether the member at `end` names `client` with the agreement that is named there.
+    fn agrees(&self, end: &EdgeEnd, client: &ClientId) -> bool {
+        let other = self.members.get(&end.client).and_then(MemberRecord::edges);
+        let back = other.and_then(|edges| edges.get(client));
+        back.is_some_and(|back| back.agreement == end.agreement)
     }
 
     fn set_active(&mut self, record: &EpochRecord) -> Vec<Record> {
@@ -238,17 +241,14 @@ fn edges_of(record: &EpochRecord, client: &ClientId) -> Vec<ManifestEdge> {
     let Some(member) = record.get(client) else {
         return Vec::new();
     };
-    let edges = member.neighbours.iter().filter_map(|peer| {
-        let index = record.index(peer)?;
+    let edges = member.neighbours.iter().filter_map(|end| {
+        let index = record.index(&end.client)?;
         let other = record.members.get(index)?;
         Some(ManifestEdge {
-            end: EdgeEnd {
-                client: *peer,
-                package: other.package,
-            },
+            end: *end,
             index: to_u32(index),
             role: Role {
-                holder: member.holders.contains(peer),
+                holder: member.holders.contains(&end.client),
                 dealer: other.holders.contains(client),
             },
         })

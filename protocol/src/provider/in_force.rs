@@ -50,8 +50,8 @@ impl InForce {
     pub(super) fn new(record: EpochRecord) -> Self {
         let (mut neighbours, mut dealers) = (Lists::default(), Lists::default());
         for member in &record.members {
-            for peer in &member.neighbours {
-                let Some(index) = record.index(peer) else {
+            for end in &member.neighbours {
+                let Some(index) = record.index(&end.client) else {
                     continue;
                 };
                 neighbours.push(narrow(index));
@@ -158,7 +158,8 @@ fn widen(index: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key_agreement::KeyPackageHash;
+    use crate::key_agreement::{Agreement, KeyPackageHash};
+    use crate::membership::edge::EdgeEnd;
     use crate::provider::EpochMember;
     use crate::round::{Epoch, Round};
 
@@ -171,10 +172,14 @@ mod tests {
         let members = (0..drawn.len()).map(|own| {
             let drawers = (0..drawn.len()).filter(|peer| drawn[*peer].contains(&own));
             let peers = drawn[own].iter().copied().chain(drawers).map(id);
+            let end = |client| EdgeEnd {
+                client,
+                agreement: Agreement::from_bytes([0; 32]),
+            };
             EpochMember {
                 client: id(own),
                 package: KeyPackageHash::from_bytes([0; 32]),
-                neighbours: peers.chain(others.iter().copied()).collect(),
+                neighbours: peers.chain(others.iter().copied()).map(end).collect(),
                 holders: drawn[own].iter().copied().map(id).collect(),
             }
         });

@@ -138,8 +138,8 @@ pub struct EpochMember {
     pub client: ClientId,
     /// Its key package: with another one it would be another member to its neighbours.
     pub package: KeyPackageHash,
-    /// Its active neighbours.
-    pub neighbours: ClientSet,
+    /// Its active neighbours, each with what was agreed: agreed anew, it is another edge.
+    pub neighbours: EdgeSet,
     /// Those of them that it drew itself.
     pub holders: ClientSet,
 }

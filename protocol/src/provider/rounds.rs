@@ -407,7 +407,7 @@ fn graph_of(epoch: &EpochRecord) -> Adjacency {
         &epoch
             .members
             .iter()
-            .map(|member| (member.client, member.neighbours.clone()))
+            .map(|member| (member.client, member.neighbours.clients()))
             .collect(),
     )
 }

@@ -101,7 +101,10 @@ fn manifests_name_the_packages_in_force() {
     assert_eq!(announced.len(), 5);
     for manifest in &announced {
         let others = fixture.net.others(manifest.client);
-        assert_eq!(manifest.neighbours, fixture.net.edges(&others));
+        assert_eq!(
+            manifest.neighbours,
+            fixture.net.edges(manifest.client, &others)
+        );
     }
     // One end has a new key, and says that all know it. Nobody does.
     let alice = id("a");
@@ -129,7 +132,10 @@ fn manifests_name_the_packages_in_force() {
     assert_eq!(announced.len(), 5);
     for manifest in &announced {
         let others = fixture.net.others(manifest.client);
-        assert_eq!(manifest.neighbours, fixture.net.edges(&others));
+        assert_eq!(
+            manifest.neighbours,
+            fixture.net.edges(manifest.client, &others)
+        );
     }
 }
 
@@ -154,7 +160,10 @@ fn a_new_package_with_the_same_neighbours_is_a_new_epoch() {
     for manifest in &again {
         assert!(manifest.head.epoch > first[0].head.epoch, "other pads");
         let others = fixture.net.others(manifest.client);
-        assert_eq!(manifest.neighbours, fixture.net.edges(&others));
+        assert_eq!(
+            manifest.neighbours,
+            fixture.net.edges(manifest.client, &others)
+        );
     }
 }
 

@@ -74,7 +74,7 @@ impl Fixture {
             client,
             package: self.net.packages[&client].unverified().hash(),
             serial,
-            neighbours: self.net.ends(&self.net.others(client)),
+            neighbours: self.net.ends(client, &self.net.others(client)),
             holders: self.net.others(client),
         }
     }
@@ -135,7 +135,7 @@ impl Fixture {
             to,
             kind: EnvelopeKind::EdgeOffer,
         };
-        let bytes = envelope(&header, 82);
+        let bytes = envelope(&header, 84);
         let input = Input::Envelope { from, bytes };
         self.provider.handle(self.now, input).reply.unwrap()
     }

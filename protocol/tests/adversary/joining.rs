@@ -245,8 +245,8 @@ fn two_envelopes_of_one_sender_wait_for_its_package() {
         }
         .encode();
         bytes.extend([number; 24]);
-        bytes.extend([0, 0, 0, 82]);
-        bytes.extend([number; 82]);
+        bytes.extend([0, 0, 0, 84]);
+        bytes.extend([number; 84]);
         let delivery = net.delivery(Message::Envelope(Envelope::decode(&bytes).unwrap()));
         let gateway = net.gateways.get_mut(&client).unwrap();
         // Nobody answers: no package comes.

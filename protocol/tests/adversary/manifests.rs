@@ -1,7 +1,7 @@
 //! A provider that lies in manifests, or about time.
 
 use dcnet_protocol::gateway::{Fault, Gateway, GatewayState, Input, Report, RoundRefusal};
-use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, KeyPackageHash, SignedKeyPackage};
+use dcnet_protocol::key_agreement::{Agreement, AgreementKey, KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::edge::EdgeEnd;
 use dcnet_protocol::message::{Manifest, ManifestEdge};
 use dcnet_protocol::names::ClientId;
@@ -76,15 +76,15 @@ fn a_manifest_with_a_stranger_is_refused() {
     assert!(foreign(refused(with(id("gw-1"))), "gw-1"));
 }
 
-/// Two ends that hold different packages of each other would use different pads, and the sum would
-/// be wrong without anybody noticing.
+/// Two ends that have agreed on different things would use different pads, and the sum would be wrong
+/// without anybody noticing.
 #[test]
-fn a_manifest_with_another_package_of_a_neighbour_is_refused() {
+fn a_manifest_with_another_agreement_is_refused() {
     for name in ["Zwinger.3", "a", "gw-10", "gw-2"] {
         let other = |m: &mut Manifest| {
             for edge in &mut m.neighbours {
                 if edge.end.client == id(name) {
-                    edge.end = another_package(edge.end);
+                    edge.end = another_agreement(edge.end);
                 }
             }
         };
@@ -95,21 +95,22 @@ fn a_manifest_with_another_package_of_a_neighbour_is_refused() {
         );
     }
     let exchanged = |m: &mut Manifest| {
-        let mut packages: Vec<_> = m.neighbours.iter().map(|edge| edge.end.package).collect();
-        packages.rotate_left(1);
-        for (edge, package) in m.neighbours.iter_mut().zip(packages) {
-            edge.end.package = package;
+        let ends = m.neighbours.iter().map(|edge| edge.end.agreement);
+        let mut agreements: Vec<_> = ends.collect();
+        agreements.rotate_left(1);
+        for (edge, agreement) in m.neighbours.iter_mut().zip(agreements) {
+            edge.end.agreement = agreement;
         }
     };
     assert!(matches!(refused(exchanged), Fault::ForeignNeighbour { .. }));
 }
 
 /// One bit of the hash.
-fn another_package(end: EdgeEnd) -> EdgeEnd {
-    let mut bytes = *end.package.as_bytes();
+fn another_agreement(end: EdgeEnd) -> EdgeEnd {
+    let mut bytes = *end.agreement.as_bytes();
     bytes[31] ^= 1;
     EdgeEnd {
-        package: KeyPackageHash::from_bytes(bytes),
+        agreement: Agreement::from_bytes(bytes),
         ..end
     }
 }
@@ -130,7 +131,12 @@ fn an_edge_with_a_package_that_was_replaced_is_in_no_manifest() {
     let newer = SignedKeyPackage::sign(body, &chain, &net.statement_keys[&restored]);
     let in_force = net.manifest(client, EPOCH + 1, ROUND.next());
     net.packages.insert(restored, newer);
-    let with_the_newer = net.manifest(client, EPOCH + 1, ROUND.next());
+    let mut with_the_newer = net.manifest(client, EPOCH + 1, ROUND.next());
+    for edge in &mut with_the_newer.neighbours {
+        if edge.end.client == restored {
+            edge.end = another_agreement(edge.end);
+        }
+    }
     net.announce(with_the_newer);
     let foreign = |fault: &Fault| matches!(fault, Fault::ForeignNeighbour { client, .. } if *client == restored);
     assert!(matches!(&faults(&mut net)[..], [(_, fault)] if foreign(fault)));
@@ -165,6 +171,15 @@ fn an_epoch_is_not_announced_twice() {
     assert!(matches!(refused(older), Fault::Manifest { .. }));
     let same_round = |m: &mut Manifest| m.head.first_round = ROUND;
     assert!(matches!(refused(same_round), Fault::Manifest { .. }));
+}
+
+/// Chains end; what is far ahead would use them up.
+#[test]
+fn a_manifest_of_an_epoch_without_keys_is_refused() {
+    for epoch in [1 << 24, (1 << 24) + 1, u64::MAX] {
+        let far = |m: &mut Manifest| m.head.epoch = Epoch::new(epoch);
+        assert!(matches!(refused(far), Fault::EpochLimit { .. }), "{epoch}");
+    }
 }
 
 /// Other pads for a round that was sealed would let one round be sealed twice.
@@ -212,7 +227,7 @@ fn nothing_is_sent_behind_too_few_pads_or_into_too_small_a_sum() {
         net.join(ROUND);
         let client = id("gw-1");
         let mut manifest = Manifest {
-            neighbours: net.edges(&set(neighbours)),
+            neighbours: net.edges(client, &set(neighbours)),
             ..net.manifest(client, EPOCH, ROUND)
         };
         // Indices within a tree of so few.
@@ -281,7 +296,7 @@ fn the_provider_may_choose_three_of_the_edges() {
     net.join(ROUND);
     let client = id("gw-1");
     let chosen = Manifest {
-        neighbours: net.edges(&set(&["Zwinger.3", "a", "gw-10"])),
+        neighbours: net.edges(client, &set(&["Zwinger.3", "a", "gw-10"])),
         ..net.manifest(client, EPOCH, ROUND)
     };
     net.announce(chosen);

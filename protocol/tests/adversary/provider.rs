@@ -3,7 +3,7 @@
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::envelope::{EnvelopeHeader, EnvelopeKind};
 use dcnet_protocol::frame::{Frame, FrameBody, FrameHeader};
-use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, KeyPackageHash, SignedKeyPackage};
+use dcnet_protocol::key_agreement::{Agreement, AgreementKey, KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::edge::EdgeEnd;
 use dcnet_protocol::membership::entry::Neighbourhood;
 use dcnet_protocol::message::Message;
@@ -95,7 +95,7 @@ fn strangers_are_no_neighbours() {
     ] {
         let stranger = |client: &ClientId| EdgeEnd {
             client: *client,
-            package: KeyPackageHash::from_bytes([7; 32]),
+            agreement: Agreement::from_bytes([7; 32]),
         };
         let statement = Neighbourhood {
             neighbours: neighbours.iter().map(stranger).collect(),
@@ -136,7 +136,9 @@ fn an_exit_reaches_those_who_name_the_leaver() {
     let alice = id("a");
     assert_eq!(fixture.state(alice, 5), Ok(()));
     assert_eq!(fixture.state(id("gw-1"), 5), Ok(()));
-    let without = fixture.net.ends(&set(&["Zwinger.3", "gw-1", "gw-10"]));
+    let without = fixture
+        .net
+        .ends(id("gw-2"), &set(&["Zwinger.3", "gw-1", "gw-10"]));
     let statement = Neighbourhood {
         neighbours: without,
         holders: set(&["gw-1"]),
@@ -201,7 +203,7 @@ fn envelopes_are_relayed_between_members_and_for_their_sender_only() {
         kind: EnvelopeKind::EdgeOffer,
     };
     let mut send = |from: ClientId, header: EnvelopeHeader| {
-        let bytes = envelope(&header, 82);
+        let bytes = envelope(&header, 84);
         fixture
             .provider
             .handle(fixture.now, Input::Envelope { from, bytes })
@@ -249,7 +251,7 @@ fn other_things_than_sealed_notices_are_not_relayed() {
         to: bob,
         kind: EnvelopeKind::EdgeOffer,
     };
-    for length in [0, 81, 254, 65_536] {
+    for length in [0, 83, 336, 65_536] {
         let bytes = envelope(&header, length);
         let input = Input::Envelope { from: alice, bytes };
         let reply = fixture.provider.handle(fixture.now, input).reply.unwrap();

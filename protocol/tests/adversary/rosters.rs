@@ -25,7 +25,7 @@ pub(crate) fn net(k: u16, t: u16) -> Stage {
         loss: 300,
         ..Params::default()
     };
-    Stage::new(World::with(6, 4, k, 5, params))
+    Stage::new(World::with(6, 4, k, 7, params))
 }
 
 /// All have sent a reading and have the receipt; the window has closed.

@@ -125,7 +125,10 @@ fn who_enters_again_gets_a_manifest() {
         assert_eq!(manifest.head.epoch, before.epoch.next());
         assert_eq!(manifest.head.first_round, ROUND.next());
         let others = fixture.net.others(manifest.client);
-        assert_eq!(manifest.neighbours, fixture.net.edges(&others));
+        assert_eq!(
+            manifest.neighbours,
+            fixture.net.edges(manifest.client, &others)
+        );
         assert_eq!(status(&fixture, &manifest.client), MemberStatus::Active);
     }
     let after = fixture.provider.epoch_at(ROUND.next()).unwrap();

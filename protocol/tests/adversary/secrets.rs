@@ -1,7 +1,9 @@
 //! What a frame shows, and what secrets show of themselves.
 
 use dcnet_protocol::descriptor::DescriptorHash;
-use dcnet_protocol::key_agreement::{AgreementKey, Party, SecretBytes};
+use dcnet_protocol::key_agreement::{AgreementKey, EphemeralKey, Party, SecretBytes};
+use dcnet_protocol::membership::epoch_head::EpochHead;
+use dcnet_protocol::merkle::MerkleRoot;
 use dcnet_protocol::round::Epoch;
 use dcnet_protocol::superposition::Reading;
 
@@ -61,13 +63,29 @@ fn secrets_do_not_show_themselves() {
         Party::from(other.unverified()),
     );
     let pair = key.agree(&own, &peer).unwrap();
-    let edge = pair.edge_key(&DescriptorHash::from_bytes([1; 32]), Epoch::new(1));
+    let hash = DescriptorHash::from_bytes([1; 32]);
+    let ephemeral = EphemeralKey::from_bytes(7, [42; 32]);
+    let theirs = EphemeralKey::from_bytes(8, [43; 32]).public();
+    let (_, mut chain) = pair.chain(&hash, ephemeral.clone(), &theirs).unwrap();
+    let head = EpochHead {
+        epoch: Epoch::new(1),
+        first_round: ROUND,
+        members: 4,
+        member_root: MerkleRoot::empty(),
+    };
+    let epoch_secret = chain.pass(&head).unwrap();
+    let edge = epoch_secret.edge_key(own.client, peer.client);
+    let (step, block) = chain.expose_for_vectors();
     let reading = Reading::new(vec![123_456_789]).unwrap();
     let state = state(&vectors[0]);
     let shown = [
         format!("{key:?}"),
         format!("{pair:?}"),
         format!("{edge:?}"),
+        format!("{ephemeral:?}"),
+        format!("{chain:?}"),
+        format!("{epoch_secret:?}"),
+        format!("{:?}", epoch_secret.shares(own.client, peer.client)),
         format!("{reading:?}"),
         format!("{state:?}"),
         format!("{:?}", setup_.key),
@@ -76,6 +94,9 @@ fn secrets_do_not_show_themselves() {
     let secrets = [
         key.to_bytes().to_vec(),
         edge.expose_for_vectors().to_vec(),
+        vec![42; 32],
+        step.to_vec(),
+        block.to_vec(),
         vectors[0].bytes("statement_scalar"),
     ];
     for text in &shown {

@@ -10,8 +10,7 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::correction::double_mask::Refusal;
 use dcnet_protocol::descriptor::CorrectionMode;
 use dcnet_protocol::frame::{Frame, FrameBody};
-use dcnet_protocol::gateway::{Input, Report};
-use dcnet_protocol::key_agreement::{AgreementKey, Party};
+use dcnet_protocol::gateway::{GatewayState, Input, Report};
 use dcnet_protocol::message::{Correction, Delivery, Message};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
@@ -184,19 +183,13 @@ impl Net {
             return;
         };
         let (world, client) = (&self.stage.world, self.stage.id(member));
-        let party = |client: &ClientId| {
-            let package = world.provider.package(client).unwrap();
-            Party::from(package.unverified())
-        };
-        // The ledger begins with a version and the agreement key.
         let disk = world.nodes[member].disk.as_ref().unwrap();
-        let key = AgreementKey::from_bytes(disk[1..33].try_into().unwrap());
-        let hash = world.provider_setup.descriptor.hash();
+        let keys = GatewayState::decode(disk).unwrap();
+        let keys = keys.edge_keys_for_vectors(self.stage.round);
         let mut expected = vec![0_u64; words.words().len()];
         for peer in world.recorder.pads_in(client, self.stage.round, bytes) {
-            let pair = key.agree(&party(&client), &party(peer)).unwrap();
-            let edge = pair.edge_key(&hash, frame.header().epoch);
-            let pad = Pad::words_for_vectors(&edge, self.stage.round, expected.len());
+            let edge = keys.iter().find(|key| key.peer() == *peer).unwrap();
+            let pad = Pad::words_for_vectors(edge, self.stage.round, expected.len());
             for (sum, word) in expected.iter_mut().zip(pad) {
                 *sum = sum.wrapping_add(word);
             }

@@ -19,6 +19,7 @@ mod liar;
 mod masked;
 mod masked_sweeps;
 mod pki;
+mod ratchet;
 mod recorder;
 mod store;
 mod sweeps;

@@ -38,7 +38,7 @@ fn a_calm_net_completes_every_round() {
 
 #[test]
 fn a_member_that_dies_is_corrected_for_and_comes_back_with_its_edges() {
-    let mut world = world(7, 4, 62, 12);
+    let mut world = world(7, 4, 62, 14);
     world.start_all();
     world.run_rounds(5);
     let edges = world.neighbours_of(2);

@@ -12,7 +12,7 @@ use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::gateway::{
     Gateway, GatewayState, Input, Output, Policy, Report, Request, Setup,
 };
-use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::key_agreement::{Agreement, KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::membership::epoch_head::{EpochHead, MemberLeaf, MemberTree};
 use dcnet_protocol::membership::log::{Log, LogEntry};
@@ -84,6 +84,8 @@ pub(crate) struct Net {
     pub(crate) relay: fn(&Envelope) -> Vec<Envelope>,
     /// Frames of notifications 4 and 5 in the order in which they were sent.
     pub(crate) sent: Vec<Frame>,
+    /// The edges that the gateways stated last.
+    pub(crate) stated: BTreeMap<ClientId, EdgeSet>,
     /// Packages with which the gateways registered.
     pub(crate) registered: BTreeMap<ClientId, KeyPackage>,
     /// What the gateways told their owners.
@@ -167,6 +169,7 @@ impl Net {
             statement_keys: BTreeMap::new(),
             relay: |envelope| vec![envelope.clone()],
             sent: Vec::new(),
+            stated: BTreeMap::new(),
             registered: BTreeMap::new(),
             reports: Vec::new(),
             sequence: 0,
@@ -209,11 +212,20 @@ impl Net {
             .collect()
     }
 
-    /// The ends of edges at `clients`, with the packages that the provider shows.
-    pub(crate) fn ends(&self, clients: &ClientSet) -> EdgeSet {
-        let end = |client: &ClientId| EdgeEnd {
-            client: *client,
-            package: self.packages[client].unverified().hash(),
+    /// The ends of `own`'s edges to `clients`: as it stated them, or else with an agreement that follows
+    /// from the packages that the provider shows, at both ends the same.
+    pub(crate) fn ends(&self, own: ClientId, clients: &ClientSet) -> EdgeSet {
+        let end = |client: &ClientId| {
+            let stated = self.stated.get(&own).and_then(|edges| edges.get(client));
+            stated.copied().unwrap_or_else(|| {
+                let hash = |client| *self.packages[client].unverified().hash().as_bytes();
+                let mut both = hash(&own);
+                both.iter_mut().zip(hash(client)).for_each(|(x, y)| *x ^= y);
+                EdgeEnd {
+                    client: *client,
+                    agreement: Agreement::from_bytes(both),
+                }
+            })
         };
         clients.iter().map(end).collect()
     }
@@ -299,6 +311,10 @@ impl Net {
                 if let FrameBody::Register { package, .. } = frame.body() {
                     let sent = package.unverified();
                     self.registered.insert(from, sent.clone());
+                }
+                if let FrameBody::Entered(statement) = frame.body() {
+                    let edges = statement.unverified().neighbours.clone();
+                    self.stated.insert(from, edges);
                 }
                 if notification >= Notification::Resend {
                     self.sent.push(frame);
@@ -397,7 +413,7 @@ impl Net {
             head: self.head(epoch, first_round),
             log_index: 0,
             index: self.index(&client),
-            neighbours: self.edges(&self.others(client)),
+            neighbours: self.edges(client, &self.others(client)),
         }
     }
 
@@ -417,9 +433,9 @@ impl Net {
         u32::try_from(index).unwrap()
     }
 
-    /// Edges to `clients`, all drawn at both ends.
-    pub(crate) fn edges(&self, clients: &ClientSet) -> Vec<ManifestEdge> {
-        let ends = self.ends(clients);
+    /// Edges of `own` to `clients`, all drawn at both ends.
+    pub(crate) fn edges(&self, own: ClientId, clients: &ClientSet) -> Vec<ManifestEdge> {
+        let ends = self.ends(own, clients);
         let edge = |end: &EdgeEnd| ManifestEdge {
             end: *end,
             index: self.index(&end.client),
