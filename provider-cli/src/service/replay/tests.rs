@@ -1,6 +1,7 @@
 //! Logs as a provider must not write them.
 
 use dcnet_protocol::descriptor::{CorrectionMode, NetParameters, SlotSpec};
+use dcnet_protocol::membership::edge::EdgeSet;
 use dcnet_protocol::membership::entry::ExitStatement;
 use dcnet_protocol::names::ClientSet;
 use dcnet_protocol::provider::EpochMember;
@@ -79,7 +80,7 @@ fn exited(number: u8, descriptor: &NetDescriptor) -> LogEntry {
         descriptor: descriptor.hash(),
         client: client(number),
         serial: 9,
-        neighbours: ClientSet::default(),
+        neighbours: EdgeSet::default(),
     }))
 }
 
@@ -169,7 +170,7 @@ fn the_epoch_in_force_and_the_lists_that_are_kept_must_stand_in_the_log() {
     let members = [1, 2, 4].map(|number| EpochMember {
         client: client(number),
         package: leaf(number).package,
-        neighbours: ClientSet::default(),
+        neighbours: EdgeSet::default(),
         holders: ClientSet::default(),
     });
     let mut epoch = EpochRecord::new(Epoch::new(3), Round::new(12), members.to_vec());
