@@ -185,7 +185,7 @@ impl Ours {
         let peers: Vec<Party> = (0..2 * K)
             .map(|number| party(format!("gw-{:06}", number * 81)).1)
             .collect();
-        let head = EpochHead {
+        let of_epoch = EpochHead {
             epoch: EPOCH,
             first_round: ROUND,
             members: 10_000,
@@ -198,7 +198,7 @@ impl Ours {
                 let ephemeral = EphemeralKey::generate(1, &mut rng);
                 let theirs = EphemeralKey::generate(1, &mut rng).public();
                 let (_, mut chain) = pair.chain(&DESCRIPTOR, ephemeral, &theirs).unwrap();
-                (peer.client, chain.pass(&head).unwrap())
+                (peer.client, chain.pass(&of_epoch).unwrap())
             })
             .collect();
         let (drawn, drawers) = secrets.split_at(K);

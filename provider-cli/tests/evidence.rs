@@ -8,7 +8,7 @@ use common::Lab;
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::evidence::{Evidence, EvidenceFile, ReceiptEvidence};
-use dcnet_protocol::key_agreement::KeyPackageHash;
+use dcnet_protocol::key_agreement::{Agreement, KeyPackageHash};
 use dcnet_protocol::membership::checkpoint::{Checkpoint, Conflict};
 use dcnet_protocol::membership::edge::EdgeEnd;
 use dcnet_protocol::merkle::MerkleRoot;
@@ -82,7 +82,7 @@ impl World {
             neighbours: vec![ManifestEdge {
                 end: EdgeEnd {
                     client: neighbour.client,
-                    package: neighbour.package,
+                    agreement: Agreement::from_bytes([5; 32]),
                 },
                 index: 0,
                 role: Role::default(),

@@ -254,7 +254,7 @@ async fn what_the_net_refuses() {
     post(envelope).await.problem(404, "unknown-addressee");
     let ahead = first.entered_frame(&net, u64::MAX, EdgeSet::default());
     send(&ahead).await.problem(409, "serial-ahead");
-    let stranger: EdgeSet = [gateways[1].end(&net)].into_iter().collect();
+    let stranger: EdgeSet = [gateways[1].end()].into_iter().collect();
     let statement = first.entered_frame(&net, 1, stranger);
     send(&statement).await.problem(409, "unknown-neighbour");
     // Another's signature under one's own name.

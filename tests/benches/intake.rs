@@ -24,8 +24,9 @@ use std::time::{Instant, SystemTime};
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
 use dcnet_protocol::frame::{Frame, FrameHeader, PROTOCOL};
-use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::key_agreement::{Agreement, KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::MemberStatus;
+use dcnet_protocol::membership::edge::EdgeEnd;
 use dcnet_protocol::message::Receipt;
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
 use dcnet_protocol::provider::{EpochMember, EpochRecord, MemberRecord};
@@ -359,6 +360,10 @@ impl Lab {
             .iter()
             .map(|gateway| self.member(gateway))
             .collect();
+        let end = |client| EdgeEnd {
+            client,
+            agreement: Agreement::from_bytes([7; 32]),
+        };
         let members: Vec<EpochMember> = records
             .iter()
             .enumerate()
@@ -372,7 +377,7 @@ impl Lab {
                 EpochMember {
                     client: record.client,
                     package: record.package_hash(),
-                    neighbours: around.collect::<ClientSet>(),
+                    neighbours: around.map(end).collect(),
                     holders: ClientSet::default(),
                 }
             })

@@ -20,7 +20,9 @@ use chacha20::cipher::{KeyIvInit as _, StreamCipher as _};
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::DescriptorHash;
 use dcnet_protocol::frame::{ClearFrame, FrameBody};
-use dcnet_protocol::key_agreement::{AgreementKey, EdgeKey, KeyPackage, Party};
+use dcnet_protocol::key_agreement::{AgreementKey, EdgeKey, EphemeralKey, KeyPackage, Party};
+use dcnet_protocol::membership::epoch_head::EpochHead;
+use dcnet_protocol::merkle::MerkleRoot;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::superposition::Reading;
@@ -199,7 +201,18 @@ fn edges() -> Vec<EdgeKey> {
             let side = if number % 2 == 0 { 'a' } else { 'c' };
             let (_, peer) = party(format!("gw-{side}{number}"));
             let pair = key.agree(&own, &peer).unwrap();
-            pair.edge_key(&DescriptorHash::from_bytes([7; 32]), Epoch::new(1))
+            let ephemeral = EphemeralKey::from_bytes(1, [8; 32]);
+            let theirs = EphemeralKey::from_bytes(1, [9; 32]).public();
+            let hash = DescriptorHash::from_bytes([7; 32]);
+            let (_, mut chain) = pair.chain(&hash, ephemeral, &theirs).unwrap();
+            let head = EpochHead {
+                epoch: Epoch::new(1),
+                first_round: Round::new(1),
+                members: 10_000,
+                member_root: MerkleRoot::empty(),
+            };
+            let secret = chain.pass(&head).unwrap();
+            secret.edge_key(own.client, peer.client)
         })
         .collect()
 }

@@ -106,7 +106,7 @@ impl Gateway {
         let peers: Vec<Party> = (0..2 * HOLDERS)
             .map(|number| party(format!("gw-{:06}", number * 81)).1)
             .collect();
-        let head = EpochHead {
+        let of_epoch = EpochHead {
             epoch: EPOCH,
             first_round: ROUND,
             members: 10_000,
@@ -119,7 +119,7 @@ impl Gateway {
                 let ephemeral = EphemeralKey::generate(1, &mut rng);
                 let theirs = EphemeralKey::generate(1, &mut rng).public();
                 let (_, mut chain) = pair.chain(&DESCRIPTOR, ephemeral, &theirs).unwrap();
-                (peer.client, chain.pass(&head).unwrap())
+                (peer.client, chain.pass(&of_epoch).unwrap())
             })
             .collect();
         let edges = secrets

@@ -6,6 +6,8 @@ use super::link::{Answer, Heard, Here, Link};
 use super::state::{EdgePhase, InForce, Membership, Neighbour, Wanted};
 use super::{Fault, Gateway, Output, Report, Request};
 use crate::envelope::{EdgeNotice, EdgeReason, Envelope, EnvelopeHeader, EnvelopeKind};
+#[cfg(feature = "exposed")]
+use crate::key_agreement::{Agreement, Ephemeral, EphemeralKey};
 use crate::key_agreement::{PairSecret, Party, SignedKeyPackage, WeakKey};
 use crate::names::ClientId;
 use crate::round::{Epoch, UnixTime};
@@ -275,14 +277,18 @@ impl Gateway {
         heard: &Heard,
         rng: &mut impl CryptoRng,
     ) -> Result<Answer, WeakKey> {
+        let pair = self.pair(&neighbour.party)?;
+        neighbour.link.hear(heard, &self.here(now, &pair), rng)
+    }
+
+    fn here<'a>(&self, now: UnixTime, pair: &'a PairSecret) -> Here<'a> {
         let last = self.state.body.manifests.last().map(InForce::head);
-        let here = Here {
+        Here {
             descriptor: self.setup.descriptor.hash(),
-            pair: &self.pair(&neighbour.party)?,
+            pair,
             now,
             next: last.map_or(Epoch::new(0), |head| head.epoch.next()),
-        };
-        neighbour.link.hear(heard, &here, rng)
+        }
     }
 
     /// Sends the envelopes that have not reached the provider, to one member or to all.
@@ -360,6 +366,25 @@ impl Gateway {
             .neighbours
             .iter()
             .find(|neighbour| neighbour.party.client == *client)
+    }
+
+    /// Replaces what was agreed with a neighbour by what comes of these ephemeral keys. `None` if there is
+    /// no such neighbour, or nothing can be agreed.
+    #[cfg(feature = "exposed")]
+    pub fn agree_for_vectors(
+        &mut self,
+        peer: &ClientId,
+        own: EphemeralKey,
+        theirs: &Ephemeral,
+    ) -> Option<Agreement> {
+        let mut neighbour = self.neighbour(peer)?.clone();
+        let pair = self.pair(&neighbour.party).ok()?;
+        let here = self.here(UnixTime::from_millis(0), &pair);
+        neighbour.link = Link::agreed(own, *theirs, &here).ok()?;
+        neighbour.phase = EdgePhase::Confirmed;
+        let agreement = neighbour.link.agreement();
+        self.put_neighbour(neighbour);
+        agreement
     }
 
     /// Inserts or replaces. What a replaced neighbour had and this one has not is gone.

@@ -87,6 +87,24 @@ impl Link {
         }
     }
 
+    /// For what comes of these keys, whoever offered.
+    ///
+    /// # Errors
+    /// [`WeakKey`] if no secret can be agreed with the other end's key.
+    #[cfg(feature = "exposed")]
+    pub(super) fn agreed(
+        own: EphemeralKey,
+        theirs: Ephemeral,
+        here: &Here<'_>,
+    ) -> Result<Self, WeakKey> {
+        let mut link = Self {
+            peer: None,
+            stage: Stage::Offered(own.clone()),
+        };
+        link.agree(own, theirs, here)?;
+        Ok(link)
+    }
+
     /// This end's ephemeral key.
     pub(super) fn own(&self) -> Ephemeral {
         match &self.stage {

@@ -68,7 +68,11 @@ const EPOCH: u64 = 12;
 /// A net of five, joined, with the complete graph in force.
 fn running() -> Net {
     let mut net = Net::new();
-    net.start(EPOCH, ROUND);
+    net.join(ROUND);
+    for client in &net.everybody() {
+        let manifest = net.manifest(*client, EPOCH, ROUND);
+        net.announce(manifest);
+    }
     assert!(faults(&mut net).is_empty());
     net
 }

@@ -1,14 +1,18 @@
-//! Groups of edge keys, envelopes opened by their addressee, and pads.
+//! Groups of chains and edge keys, envelopes opened by their addressee, and pads.
 
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::DescriptorHash;
 use dcnet_protocol::envelope::{EdgeNotice, Envelope};
-use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, PairSecret, Party, WeakKey};
+use dcnet_protocol::key_agreement::{
+    Agreement, AgreementKey, Chain, EdgeKey, Ephemeral, EphemeralKey, EpochSecret, KeyPackage,
+    PairSecret, Party, WeakKey,
+};
+use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::pad::Pad;
-use dcnet_protocol::round::{Epoch, Round};
+use dcnet_protocol::round::Round;
 
 use crate::fields;
-use crate::group::{Vector, hex, load, numbers};
+use crate::group::{Vector, bytes, hex, load, number, numbers};
 
 fn party(vector: &Vector, field: &str) -> Party {
     Party::from(&KeyPackage::decode(&vector.bytes(field)).unwrap())
@@ -21,20 +25,50 @@ fn pair(vector: &Vector) -> Result<PairSecret, WeakKey> {
     key.agree(&own, &party(vector, "peer_package"))
 }
 
+/// What the vector's ends have agreed, and its head.
+fn chain(vector: &Vector) -> Result<(Agreement, Chain, EpochHead), WeakKey> {
+    let own = vector.get("own_ephemeral");
+    let secret = bytes(&own["secret"]).try_into().unwrap();
+    let own = EphemeralKey::from_bytes(number(&own["serial"]), secret);
+    let peer = Ephemeral::decode(&vector.bytes("peer_ephemeral")).unwrap();
+    let descriptor = DescriptorHash::from_bytes(vector.array("descriptor"));
+    let pair = pair(vector)?;
+    let named = pair.agreement(&descriptor, &own.public(), &peer);
+    let (agreement, chain) = pair.chain(&descriptor, own, &peer)?;
+    assert_eq!(agreement, named, "{}", vector.name);
+    let head = EpochHead::decode(&vector.bytes("head")).unwrap();
+    Ok((agreement, chain, head))
+}
+
+fn edge_key(vector: &Vector, secret: &EpochSecret) -> EdgeKey {
+    let ends = ["own_package", "peer_package"].map(|field| party(vector, field).client);
+    secret.edge_key(ends[0], ends[1])
+}
+
 #[test]
 fn edge_keys() {
     for vector in load("edge-keys") {
-        let Some(pair) = vector.outcome(pair(&vector)) else {
+        let derived = chain(&vector).map_err(|weak| weak.to_string()).and_then(
+            |(agreement, mut chain, head)| {
+                let mut there = chain.clone();
+                there.skip_to(head.epoch);
+                let secret = chain.pass(&head).ok_or("no keys for that epoch")?;
+                assert_eq!(chain.next(), head.epoch.next(), "{}", vector.name);
+                Ok((agreement, there.expose_for_vectors(), secret))
+            },
+        );
+        let Some((agreement, (step, block), secret)) = vector.outcome(derived) else {
             continue;
         };
-        let descriptor = DescriptorHash::from_bytes(vector.array("descriptor"));
-        let key = pair.edge_key(&descriptor, Epoch::new(vector.number("epoch")));
-        assert_eq!(
-            hex(&key.expose_for_vectors()),
-            *vector.get("key"),
-            "{}",
-            vector.name
-        );
+        let key = edge_key(&vector, &secret).expose_for_vectors();
+        for (field, bytes) in [
+            ("agreement", *agreement.as_bytes()),
+            ("step", step),
+            ("block", block),
+            ("key", key),
+        ] {
+            assert_eq!(hex(&bytes), *vector.get(field), "{}: {field}", vector.name);
+        }
     }
 }
 
@@ -98,9 +132,8 @@ fn tunnel() {
 #[test]
 fn pads() {
     for vector in load("pads") {
-        let pair = vector.outcome(pair(&vector)).unwrap();
-        let descriptor = DescriptorHash::from_bytes(vector.array("descriptor"));
-        let edge = pair.edge_key(&descriptor, Epoch::new(vector.number("epoch")));
+        let (_, mut chain, head) = vector.outcome(chain(&vector)).unwrap();
+        let edge = edge_key(&vector, &chain.pass(&head).unwrap());
         assert_eq!(
             hex(&edge.expose_for_vectors()),
             *vector.get("key"),

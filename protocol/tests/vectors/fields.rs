@@ -5,7 +5,7 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{NetDescriptor, SlotSpec};
 use dcnet_protocol::envelope::{EdgeNotice, EnvelopeHeader};
 use dcnet_protocol::frame::{Frame, FrameBody};
-use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::key_agreement::{Ephemeral, KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::checkpoint::Checkpoint;
 use dcnet_protocol::membership::edge::EdgeSet;
 use dcnet_protocol::membership::entry::{ExitStatement, Neighbourhood};
@@ -112,7 +112,7 @@ fn epoch_head(value: &EpochHead) -> Value {
 fn manifest_edge(value: &ManifestEdge) -> Value {
     json!({
         "client": value.end.client.as_str(),
-        "package": hex(value.end.package.as_bytes()),
+        "agreement": hex(value.end.agreement.as_bytes()),
         "index": value.index,
         "role": u8::from(value.role.holder) + 2 * u8::from(value.role.dealer),
     })
@@ -211,8 +211,14 @@ pub(crate) fn edge_notice(value: &EdgeNotice) -> Value {
         "reason": value.reason as u8,
         "own_package_hash": hex(value.own_package.as_bytes()),
         "peer_package_hash": hex(value.peer_package.as_bytes()),
+        "own": value.own.as_ref().map(ephemeral),
+        "peer": value.peer.as_ref().map(ephemeral),
         "checkpoint": value.checkpoint.as_ref().map(checkpoint),
     })
+}
+
+fn ephemeral(value: &Ephemeral) -> Value {
+    json!({"serial": value.serial.to_string(), "key": hex(&value.key)})
 }
 
 /// All but the signature, which the type does not show.
@@ -275,7 +281,7 @@ pub(crate) fn edges(set: &EdgeSet) -> Value {
     let ends = set.iter().map(|end| {
         json!({
             "client": end.client.as_str(),
-            "package": hex(end.package.as_bytes()),
+            "agreement": hex(end.agreement.as_bytes()),
         })
     });
     ends.collect()

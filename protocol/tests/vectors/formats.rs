@@ -3,7 +3,7 @@
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::envelope::Envelope;
-use dcnet_protocol::key_agreement::KeyPackageHash;
+use dcnet_protocol::key_agreement::Agreement;
 use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::message::{Inbox, MemberList};
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
@@ -94,7 +94,7 @@ fn edge_sets() {
         let ends = vector.get("fields").as_array().unwrap();
         let parse = |end: &Value| EdgeEnd {
             client: end["client"].as_str().unwrap().parse().unwrap(),
-            package: KeyPackageHash::from_bytes(bytes(&end["package"]).try_into().unwrap()),
+            agreement: Agreement::from_bytes(bytes(&end["agreement"]).try_into().unwrap()),
         };
         let backwards: EdgeSet = ends.iter().rev().map(parse).collect();
         assert_eq!(

@@ -49,6 +49,11 @@ impl Vector {
         value
     }
 
+    /// All its fields.
+    pub(crate) fn whole(&self) -> &Value {
+        &self.content
+    }
+
     pub(crate) fn has(&self, field: &str) -> bool {
         !self.content[field].is_null()
     }

@@ -4,7 +4,6 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::DescriptorHash;
 use dcnet_protocol::key_agreement::KeyPackageHash;
 use dcnet_protocol::membership::checkpoint::{Checkpoint, LogFault, LogFollower, Step};
-use dcnet_protocol::membership::edge::EdgeEnd;
 use dcnet_protocol::membership::epoch_head::{EpochHead, MemberLeaf, MemberTree};
 use dcnet_protocol::membership::log::{DrawList, Log, LogEntry};
 use dcnet_protocol::merkle::Path;
@@ -234,11 +233,11 @@ fn heads_follow_from_the_entries() {
                 LogEntry::Resumed { client, .. } => members.get_mut(&client).unwrap().1 = true,
                 LogEntry::Epoch(head) => {
                     let active = members.iter().filter(|(_, (_, active))| *active);
-                    let leaves = active.map(|(client, (package, _))| EdgeEnd {
+                    let leaves = active.map(|(client, (package, _))| MemberLeaf {
                         client: *client,
                         package: *package,
                     });
-                    let tree = MemberTree::new(leaves.map(MemberLeaf::from).collect()).unwrap();
+                    let tree = MemberTree::new(leaves.collect()).unwrap();
                     assert_eq!(tree.epoch_head(head.epoch, head.first_round), head);
                 }
                 LogEntry::DrawList(_) => {}

@@ -2,14 +2,15 @@
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, DescriptorHash, NetDescriptor, NetParameters};
-use dcnet_protocol::key_agreement::{AgreementKey, KeyPackage, PairSecret, Party};
+use dcnet_protocol::key_agreement::EpochSecret;
+use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::self_mask::{Place, Seed, SelfMask, ShareKey};
 use dcnet_protocol::word::Word;
-use serde_json::Value;
 
 use crate::fields;
 use crate::group::{Vector, bytes, hex, load, numbers};
+use crate::sums::{agreed, party};
 use crate::world::accepted;
 
 fn place(vector: &Vector) -> Place {
@@ -23,13 +24,6 @@ fn place(vector: &Vector) -> Place {
 
 fn slots(vector: &Vector) -> usize {
     usize::try_from(vector.number("slots")).unwrap()
-}
-
-/// What the end with `secret` and `package` shares with the other end.
-pub(crate) fn pair(secret: &Value, package: &Value, peer: &Value) -> PairSecret {
-    let party = |package: &Value| Party::from(&KeyPackage::decode(&bytes(package)).unwrap());
-    let key = AgreementKey::from_bytes(bytes(secret).try_into().unwrap());
-    key.agree(&party(package), &party(peer)).unwrap()
 }
 
 fn words(words: &[Word]) -> Vec<u64> {
@@ -80,16 +74,18 @@ fn dealing(vector: &Vector, mask: &SelfMask) {
         "{name}"
     );
 
-    let own = (vector.get("secret"), vector.get("package"));
+    let head = EpochHead::decode(&vector.bytes("head")).unwrap();
+    assert_eq!(head.epoch, place.epoch, "{name}");
+    let own = vector.whole();
     let holders = vector.get("holders").as_array().unwrap();
     let mut keys = Vec::new();
     for (holder, sealed) in holders.iter().zip(&mask.shares) {
-        let at_dealer = pair(own.0, own.1, &holder["package"])
-            .dealt_shares(&place.descriptor, place.epoch)
-            .key(place.round);
-        let at_holder = pair(&holder["secret"], &holder["package"], own.1)
-            .held_shares(&place.descriptor, place.epoch)
-            .key(place.round);
+        let (dealer, other) = (place.client, party(holder).client);
+        let (at_both, at_dealer) = agreed(place.descriptor, &head, own, holder);
+        let (agreement, at_holder) = agreed(place.descriptor, &head, holder, own);
+        assert_eq!(at_both, agreement, "{name}");
+        let key = |secret: EpochSecret| secret.shares(dealer, other).key(place.round);
+        let (at_dealer, at_holder) = (key(at_dealer), key(at_holder));
         assert_eq!(hex(&at_dealer.to_bytes()), holder["key"], "{name}");
         assert_eq!(hex(&at_holder.to_bytes()), holder["key"], "{name}");
         let share = sealed.ciphertext.iter().zip(at_holder.to_bytes());

@@ -5,6 +5,8 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::gateway::{Input, Report};
+use dcnet_protocol::membership::edge::EdgeEnd;
+use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::membership::log::LogEntry;
 use dcnet_protocol::message::Manifest;
 use dcnet_protocol::names::{ClientId, ClientSet};
@@ -16,7 +18,7 @@ use dcnet_protocol::superposition::Reading;
 use serde_json::Value;
 
 use crate::group::{Vector, bytes, load, numbers};
-use crate::masks::pair;
+use crate::sums::{agreed, ephemeral, party};
 use crate::world::{Net, accepted};
 
 /// Vectors that are nets of the five members of the world, with three slots and all edges.
@@ -44,7 +46,7 @@ fn gateways_seal_the_frames_of_the_reference() {
     assert!(vectors.len() >= 2);
     for vector in vectors {
         let mut net = Net::new();
-        net.start(vector.number("epoch"), Round::new(vector.number("round")));
+        start(&mut net, &vector);
         for (client, package) in &net.packages {
             assert_eq!(
                 net.registered[client],
@@ -66,7 +68,7 @@ fn gateways_correct_as_the_reference() {
         let names = vector.get("missing").as_array().unwrap().iter();
         let missing: ClientSet = names.map(client).collect();
         let mut net = Net::new();
-        net.start(epoch, round);
+        start(&mut net, &vector);
         submit(&mut net, &vector, &missing);
         assert_eq!(compare(&mut net, &vector, "masked"), 4, "{}", vector.name);
         for client in net
@@ -99,6 +101,7 @@ fn gateways_mask_twice_and_answer_rosters_as_the_reference() {
         let round = Round::new(vector.number("round"));
         let mut net = Net::of(descriptor);
         net.join(round);
+        agree(&mut net, &vector);
         for member in members(&vector) {
             let package = net.packages[&client(&member["client"])].unverified();
             assert_eq!(package.encode(), bytes(&member["package"]));
@@ -174,9 +177,10 @@ fn compare_masked(net: &Net, vector: &Vector, member: &Value, sent: Frame) {
         .map(|holder| {
             let mut all = members(vector).iter();
             let holder = all.find(|other| other["client"] == *holder).unwrap();
-            pair(&holder["secret"], &holder["package"], &member["package"])
-                .held_shares(&header.descriptor, header.epoch)
-                .key(header.round)
+            let head = EpochHead::decode(&vector.bytes("head")).unwrap();
+            let (_, secret) = agreed(header.descriptor, &head, holder, member);
+            let shares = secret.shares(header.client, party(holder).client);
+            shares.key(header.round)
         })
         .collect();
     let place = Place {
@@ -211,6 +215,39 @@ fn members(vector: &Vector) -> &[Value] {
 
 fn client(name: &Value) -> ClientId {
     name.as_str().unwrap().parse().unwrap()
+}
+
+/// All join, agree with the vector's ephemeral keys, and are told its head.
+fn start(net: &mut Net, vector: &Vector) {
+    let head = EpochHead::decode(&vector.bytes("head")).unwrap();
+    net.join(head.first_round);
+    agree(net, vector);
+    for client in &net.everybody() {
+        let manifest = net.manifest(*client, head.epoch.number(), head.first_round);
+        net.announce(Manifest { head, ..manifest });
+    }
+}
+
+/// The gateways have found each other: their keys become the vector's.
+fn agree(net: &mut Net, vector: &Vector) {
+    for member in members(vector) {
+        let own = client(&member["client"]);
+        let mut ends = Vec::new();
+        for peer in members(vector).iter().filter(|peer| *peer != member) {
+            let (ours, theirs) = (
+                ephemeral(member, &party(peer)),
+                ephemeral(peer, &party(member)),
+            );
+            let peer = client(&peer["client"]);
+            let gateway = net.gateways.get_mut(&own).unwrap();
+            let agreement = gateway.agree_for_vectors(&peer, ours, &theirs.public());
+            ends.push(EdgeEnd {
+                client: peer,
+                agreement: agreement.unwrap(),
+            });
+        }
+        net.stated.insert(own, ends.into_iter().collect());
+    }
 }
 
 /// Seals what the vector's members read; nothing is heard of those in `missing`.

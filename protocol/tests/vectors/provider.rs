@@ -7,6 +7,8 @@ use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::frame::Frame;
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::MemberStatus;
+use dcnet_protocol::membership::edge::EdgeEnd;
+use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::provider::{
     EpochMember, EpochRecord, Input, MemberRecord, Provider, Record, RoundOutcome, RoundStatus,
@@ -18,6 +20,7 @@ use dcnet_protocol::superposition::Superposition;
 use serde_json::{Value, json};
 
 use crate::group::{Vector, bytes, hex, load, numbers};
+use crate::sums::agreed;
 use crate::world::accepted;
 
 fn clients(list: &Value) -> ClientSet {
@@ -31,12 +34,24 @@ fn members(vector: &Vector) -> &[Value] {
 }
 
 fn epoch(vector: &Vector) -> EpochRecord {
-    let members = members(vector).iter().map(|member| {
+    let all = members(vector);
+    let descriptor = NetDescriptor::decode(&vector.bytes("descriptor")).unwrap();
+    let head = EpochHead::decode(&vector.bytes("head")).unwrap();
+    let members = all.iter().map(|member| {
         let package = KeyPackage::decode(&bytes(&member["package"])).unwrap();
+        let neighbours = clients(&member["neighbours"]);
+        let ends = neighbours.iter().map(|client| {
+            let peer = all.iter().find(|peer| peer["client"] == client.as_str());
+            let (agreement, _) = agreed(descriptor.hash(), &head, member, peer.unwrap());
+            EdgeEnd {
+                client: *client,
+                agreement,
+            }
+        });
         EpochMember {
             client: package.client,
             package: package.hash(),
-            neighbours: clients(&member["neighbours"]),
+            neighbours: ends.collect(),
             holders: clients(&member["holders"]),
         }
     });

@@ -2,9 +2,12 @@
 
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::DescriptorHash;
-use dcnet_protocol::key_agreement::{AgreementKey, EdgeKey, KeyPackage, Party};
+use dcnet_protocol::key_agreement::{
+    Agreement, AgreementKey, EdgeKey, EphemeralKey, EpochSecret, KeyPackage, Party,
+};
+use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::pad::Pad;
-use dcnet_protocol::round::{Epoch, Round};
+use dcnet_protocol::round::Round;
 use dcnet_protocol::superposition::{Reading, Superposition};
 use dcnet_protocol::word::Word;
 use serde_json::Value;
@@ -22,23 +25,47 @@ pub(crate) fn party(member: &Value) -> Party {
     Party::from(&KeyPackage::decode(&bytes(&member["package"])).unwrap())
 }
 
+/// The ephemeral key of a member of a vector for its edge with `peer`.
+pub(crate) fn ephemeral(member: &Value, peer: &Party) -> EphemeralKey {
+    let key = &member["ephemerals"][peer.client.as_str()];
+    EphemeralKey::from_bytes(
+        number(&key["serial"]),
+        bytes(&key["secret"]).try_into().unwrap(),
+    )
+}
+
+/// What two members of a vector have agreed, derived by the first, and the secret of the epoch.
+pub(crate) fn agreed(
+    descriptor: DescriptorHash,
+    head: &EpochHead,
+    member: &Value,
+    peer: &Value,
+) -> (Agreement, EpochSecret) {
+    let key = AgreementKey::from_bytes(bytes(&member["secret"]).try_into().unwrap());
+    let (own, other) = (party(member), party(peer));
+    let theirs = ephemeral(peer, &own).public();
+    let pair = key.agree(&own, &other).unwrap();
+    let chain = pair.chain(&descriptor, ephemeral(member, &other), &theirs);
+    let (agreement, mut chain) = chain.unwrap();
+    (agreement, chain.pass(head).unwrap())
+}
+
 /// The members of a vector's net, whose descriptor has this hash.
 pub(crate) fn members(vector: &Vector, descriptor: DescriptorHash) -> Vec<Member<'_>> {
     let all = vector.get("members").as_array().unwrap();
-    let epoch = Epoch::new(vector.number("epoch"));
+    let head = EpochHead::decode(&vector.bytes("head")).unwrap();
+    assert_eq!(head.epoch.number(), vector.number("epoch"));
     let find = |client: &Value| all.iter().find(|member| member["client"] == *client);
     all.iter()
         .map(|member| {
-            let key = AgreementKey::from_bytes(bytes(&member["secret"]).try_into().unwrap());
             let edges = member["neighbours"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .filter_map(find)
                 .map(|peer| {
-                    key.agree(&party(member), &party(peer))
-                        .unwrap()
-                        .edge_key(&descriptor, epoch)
+                    let (_, secret) = agreed(descriptor, &head, member, peer);
+                    secret.edge_key(party(member).client, party(peer).client)
                 });
             Member {
                 client: member["client"].as_str().unwrap(),

@@ -3,7 +3,7 @@
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::frame::{Frame, FrameBody};
-use dcnet_protocol::membership::epoch_head::{MemberLeaf, MemberTree};
+use dcnet_protocol::membership::epoch_head::{EpochHead, MemberLeaf, MemberTree};
 use dcnet_protocol::pad::Pad;
 use dcnet_protocol::roster::{MemberBits, Roster};
 use dcnet_protocol::round::{Epoch, Round};
@@ -14,14 +14,14 @@ use dcnet_protocol::word::Word;
 use serde_json::{Value, json};
 
 use crate::group::{Vector, bytes, load, numbers};
-use crate::masks::pair;
-use crate::sums::{Member, masked, members, party, true_sum};
+use crate::sums::{Member, agreed, masked, members, party, true_sum};
 
 /// A vector's round. Members are meant by their index.
 struct Net<'a> {
     vector: &'a Vector,
     descriptor: NetDescriptor,
     members: Vec<Member<'a>>,
+    head: EpochHead,
     epoch: Epoch,
     round: Round,
     slots: usize,
@@ -38,6 +38,7 @@ impl<'a> Net<'a> {
         let descriptor = NetDescriptor::decode(&vector.bytes("descriptor")).unwrap();
         let net = Self {
             members: members(vector, descriptor.hash()),
+            head: EpochHead::decode(&vector.bytes("head")).unwrap(),
             epoch: Epoch::new(vector.number("epoch")),
             round: Round::new(vector.number("round")),
             slots: usize::try_from(vector.number("slots")).unwrap(),
@@ -146,6 +147,7 @@ impl<'a> Net<'a> {
             let roster = Signed::<Roster>::decode(&bytes(&shown["roster"])).unwrap();
             let roster = roster.verify(self.descriptor.provider_key()).unwrap();
             let head = tree.epoch_head(self.epoch, self.round);
+            assert_eq!(head, self.head, "{}", self.vector.name);
             let step = (roster.step(), roster.reveal());
             let present = roster.present().clone();
             let again = Roster::new(
@@ -200,10 +202,10 @@ impl<'a> Net<'a> {
                 let expected: Vec<ShareKey> = dealers
                     .map(|dealer| {
                         let dealer = self.members[dealer].json;
-                        let (secret, own) = (&member.json["secret"], &member.json["package"]);
-                        pair(secret, own, &dealer["package"])
-                            .held_shares(&self.descriptor.hash(), self.epoch)
-                            .key(self.round)
+                        let hash = self.descriptor.hash();
+                        let (_, secret) = agreed(hash, &self.head, member.json, dealer);
+                        let (dealer, holder) = (party(dealer).client, party(member.json).client);
+                        secret.shares(dealer, holder).key(self.round)
                     })
                     .collect();
                 assert_eq!(*keys, expected, "{}", self.vector.name);

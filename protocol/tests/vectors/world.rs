@@ -465,15 +465,6 @@ impl Net {
         self.give(now, client, delivery);
     }
 
-    /// All join, and the complete graph is in force from `round` on.
-    pub(crate) fn start(&mut self, epoch: u64, round: Round) {
-        self.join(round);
-        for client in &self.everybody() {
-            let manifest = self.manifest(*client, epoch, round);
-            self.announce(manifest);
-        }
-    }
-
     /// A correction by the provider's key.
     pub(crate) fn correction(&self, epoch: u64, round: Round, missing: &ClientSet) -> Correction {
         Correction {

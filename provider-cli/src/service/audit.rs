@@ -359,7 +359,7 @@ fn graph(epoch: Option<&EpochRecord>) -> Adjacency {
             epoch
                 .members
                 .iter()
-                .map(|m| (m.client, m.neighbours.clone()))
+                .map(|m| (m.client, m.neighbours.clients()))
                 .collect()
         })
         .unwrap_or_default();

@@ -25,7 +25,7 @@ use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor};
 use dcnet_protocol::envelope::{Envelope, EnvelopeHeader, EnvelopeKind};
 use dcnet_protocol::frame::{Frame, FrameBody, FrameHeader, PROTOCOL};
-use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::key_agreement::{Agreement, KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::edge::{EdgeEnd, EdgeSet};
 use dcnet_protocol::membership::entry::{ExitStatement, Neighbourhood};
 use dcnet_protocol::message::{Inbox, Manifest, Message, Receipt, SignedReceipt};
@@ -413,11 +413,11 @@ impl Gateway {
         SignedKeyPackage::sign(package, &chain, &self.key)
     }
 
-    /// This gateway as the other end of an edge.
-    pub fn end(&self, net: &Net) -> EdgeEnd {
+    /// This gateway as the other end of an edge; all edges have one agreement.
+    pub fn end(&self) -> EdgeEnd {
         EdgeEnd {
             client: self.id,
-            package: self.package(net, 1).unverified().hash(),
+            agreement: Agreement::from_bytes([5; 32]),
         }
     }
 
@@ -465,7 +465,7 @@ impl Gateway {
             net: net.id,
             descriptor: net.descriptor.hash(),
             client: self.id,
-            package: self.end(net).package,
+            package: self.package(net, 1).unverified().hash(),
             serial,
             neighbours,
             holders,
@@ -484,8 +484,8 @@ impl Gateway {
         };
         let mut bytes = header.encode();
         bytes.extend([1; 24]);
-        bytes.extend(82_u32.to_be_bytes());
-        bytes.extend([2; 82]);
+        bytes.extend(84_u32.to_be_bytes());
+        bytes.extend([2; 84]);
         Envelope::decode(&bytes).unwrap();
         bytes
     }
@@ -623,7 +623,7 @@ impl Net {
                 apart > 0 && apart.min(gateways.len() - apart) <= reach
             });
             let frame =
-                gateway.entered_frame(self, 1, near.map(|(_, other)| other.end(self)).collect());
+                gateway.entered_frame(self, 1, near.map(|(_, other)| other.end()).collect());
             gateway.frame(server, self, &frame).await.ok();
         }
     }

@@ -93,7 +93,7 @@ impl Peek {
         let members = records.into_iter().flat_map(|epoch| epoch.members);
         Ok(members
             .map(|member| {
-                let neighbours = member.neighbours.iter().map(ToString::to_string);
+                let neighbours = member.neighbours.iter().map(|end| end.client.to_string());
                 (member.client.to_string(), neighbours.collect())
             })
             .collect())

@@ -74,8 +74,12 @@ fn makes_no_edge(lie: Lie, told: &str) {
     let genuine = |manifest: &Manifest| {
         let mut edges = manifest.neighbours.iter();
         edges.all(|edge| {
-            let package = liar.provider.package(&edge.end.client).unwrap();
-            package.unverified().hash() == edge.end.package
+            // The genuine owner of that name has agreed on the same.
+            let mut members = liar.provider.members();
+            let peer = members.find(|member| member.client == edge.end.client);
+            let stated = peer.and_then(|peer| peer.neighbourhood.as_ref()).unwrap();
+            let back = stated.unverified().neighbours.get(&manifest.client);
+            back.is_some_and(|back| back.agreement == edge.end.agreement)
         })
     };
     let mut manifests = liar.manifests.iter();

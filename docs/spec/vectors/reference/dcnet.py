@@ -1,9 +1,15 @@
 """Derivations, pads, superpositions and self-masks: protocol.md sections 3.4 to 3.12."""
 
+import functools
 import struct
 
 from codec import NAME
 from messages import (
+    AGREEMENT,
+    CHAIN_BLOCK,
+    CHAIN_START,
+    CHAIN_STEP,
+    EDGE_CHAIN,
     EDGE_KEY,
     ENVELOPE,
     SELF_MASK,
@@ -12,10 +18,13 @@ from messages import (
     SHARE_KEY,
     TUNNEL_KEY,
     EnvelopeHead,
+    EpochHead,
+    Ephemeral,
 )
 from primitives import (
     Refused,
     chacha20_keystream,
+    hkdf_expand,
     hkdf_sha256,
     sha256,
     x25519,
@@ -27,17 +36,52 @@ from shamir import interpolate, share
 MASK = (1 << 64) - 1
 
 
+EPOCH_LIMIT = 1 << 24
+BLOCK = 256
+
+
 def pair(a, b):
-    """(lower, upper) of two (client id, key package hash) pairs, by the bytes of the id."""
-    return (a, b) if a[0].encode("ascii") < b[0].encode("ascii") else (b, a)
+    """(lower, upper) of two ends, by the bytes of the id."""
+    return (a, b) if a["client"].encode("ascii") < b["client"].encode("ascii") else (b, a)
 
 
-def edge_key(descriptor_hash, secret, peer_public, own, peer, epoch):
-    """`own` and `peer` are (client id, key package hash)."""
-    (id_lo, h_lo), (id_hi, h_hi) = pair(own, peer)
-    info = EDGE_KEY + b"\x00" + NAME.encode(id_lo) + NAME.encode(id_hi) + h_lo + h_hi
-    info += struct.pack(">Q", epoch)
-    return hkdf_sha256(descriptor_hash, x25519(secret, peer_public), info, 32)
+def agreement(descriptor_hash, one, other):
+    """Section 3.4. Ends have `client`, `hash` of the key package, and `ephemeral`."""
+    low, high = pair(one, other)
+    parts = [NAME.encode(low["client"]), NAME.encode(high["client"]), low["hash"], high["hash"]]
+    parts += [Ephemeral.encode(low["ephemeral"]), Ephemeral.encode(high["ephemeral"])]
+    return sha256(AGREEMENT + b"\x00" + descriptor_hash + b"".join(parts))
+
+
+def edge_chain(descriptor_hash, own, peer):
+    """B(0). `own` also has `secret` and `ephemeral_secret`, `peer` has `public`."""
+    fixed = x25519(own["secret"], peer["public"])
+    ephemeral = x25519(own["ephemeral_secret"], peer["ephemeral"]["key"])
+    info = EDGE_CHAIN + b"\x00" + agreement(descriptor_hash, own, peer)
+    return hkdf_sha256(descriptor_hash, fixed + ephemeral, info, 32)
+
+
+def _derived(key, label, number):
+    return hkdf_expand(key, label + b"\x00" + struct.pack(">Q", number), 32)
+
+
+@functools.lru_cache(maxsize=None)
+def chain_at(first, epoch):
+    """(C of the epoch, B of the block behind it), from B(0)."""
+    if epoch >= EPOCH_LIMIT:
+        raise Refused("no keys for epochs from 2^24 on")
+    block, number = first, epoch // BLOCK
+    for j in range(number):
+        block = _derived(block, CHAIN_BLOCK, j + 1)
+    step = _derived(block, CHAIN_START, number)
+    for e in range(number * BLOCK, epoch):
+        step = _derived(step, CHAIN_STEP, e + 1)
+    return step, _derived(block, CHAIN_BLOCK, number + 1)
+
+
+def edge_key(descriptor_hash, own, peer, head):
+    step, _ = chain_at(edge_chain(descriptor_hash, own, peer), head["epoch"])
+    return hkdf_expand(step, EDGE_KEY + b"\x00" + EpochHead.encode(head), 32)
 
 
 def tunnel_key(descriptor_hash, secret, peer_public, sender, receiver):
@@ -120,11 +164,11 @@ def share_check(descriptor_hash, where, position, share):
     return sha256(SHARE_CHECK + b"\x00" + descriptor_hash + where + bytes([position]) + share)[:8]
 
 
-def share_key(descriptor_hash, secret, peer_public, dealer, holder, epoch, round_number):
-    """`dealer` and `holder` are (client id, key package hash); `secret` is that of either of them."""
-    info = SHARE_KEY + b"\x00" + NAME.encode(dealer[0]) + NAME.encode(holder[0]) + dealer[1] + holder[1]
-    info += struct.pack(">Q", epoch)
-    key = hkdf_sha256(descriptor_hash, x25519(secret, peer_public), info, 32)
+def share_key(descriptor_hash, own, peer, dealer, holder, head, round_number):
+    """`dealer` and `holder` are client ids; `own` and `peer` are the same two ends, either of them first."""
+    step, _ = chain_at(edge_chain(descriptor_hash, own, peer), head["epoch"])
+    info = SHARE_KEY + b"\x00" + NAME.encode(dealer) + NAME.encode(holder) + EpochHead.encode(head)
+    key = hkdf_expand(step, info, 32)
     return chacha20_keystream(key, b"\x00" * 4 + struct.pack("<Q", round_number), 16)
 
 

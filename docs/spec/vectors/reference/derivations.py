@@ -5,6 +5,9 @@ import world
 from case import Group
 from codec import decode, to_json
 from dcnet import (
+    agreement,
+    chain_at,
+    edge_chain,
     edge_key,
     open_envelope,
     pad_words,
@@ -13,7 +16,7 @@ from dcnet import (
     tunnel_key,
 )
 from formats import checkpoint, notice
-from primitives import Refused, sha256, x25519
+from primitives import Refused, sha256, x25519_public
 
 H = world.DESCRIPTOR_HASH
 FIELD = 2**255 - 19
@@ -38,75 +41,96 @@ LOW_ORDER = {
 }
 
 
-def _ends(own, peer, peer_public=None):
-    """What one end knows, as the vectors carry it."""
-    peer_package = world.package(peer)
-    if peer_public is not None:
-        peer_package["public_key"] = peer_public
+def _ends(own, peer, **changes):
+    """What one end knows, as the vectors carry it; `changes` are those of the peer's package."""
     return {
         "descriptor": H.hex(),
         "own_secret": world.agreement_secret(own).hex(),
         "own_package": m.KeyPackage.encode(world.package(own)).hex(),
-        "peer_package": m.KeyPackage.encode(peer_package).hex(),
+        "peer_package": m.KeyPackage.encode(world.package(peer, **changes)).hex(),
+    }
+
+
+def _ephemerals(own, peer):
+    """The secret half of the one end's ephemeral key, and the other's public half."""
+    serial = world.ephemeral(own, peer)["serial"]
+    return {
+        "own_ephemeral": {"serial": str(serial), "secret": world.ephemeral_secret(own, peer).hex()},
+        "peer_ephemeral": m.Ephemeral.encode(world.ephemeral(peer, own)).hex(),
     }
 
 
 def derived_edge_key(own, peer, epoch, descriptor=H):
-    return edge_key(
-        descriptor,
-        world.agreement_secret(own),
-        world.package(peer)["public_key"],
-        world.identity(own),
-        world.identity(peer),
-        epoch,
-    )
+    ends = world.edge_end(own, peer), world.edge_end(peer, own)
+    return edge_key(descriptor, *ends, world.epoch_head(epoch))
 
 
 def edge_keys():
-    g = Group("edge-keys", "3.5", "The key of an edge in one epoch, derived by one of its ends.")
+    g = Group(
+        "edge-keys",
+        "3.5",
+        "What two ends agree (3.4), the chain of their keys, and the key of one epoch: `step` is C of that "
+        "epoch, `block` is B of the block behind it.",
+    )
+
+    def check(name, own="gw-1", peer="a", epoch=3, descriptor=H, ours=None, theirs=None, head=None, **package):
+        """`ours` and `theirs` are other ephemeral keys, `package` changes the peer's key package."""
+        ends = [world.edge_end(own, peer), world.edge_end(peer, own, **package)]
+        content = {**_ends(own, peer, **package), **_ephemerals(own, peer), "descriptor": descriptor.hex()}
+        if ours:
+            serial, secret = ours
+            public = {"serial": serial, "key": x25519_public(secret)}
+            ends[0] = {**ends[0], "ephemeral_secret": secret, "ephemeral": public}
+            content["own_ephemeral"] = {"serial": str(serial), "secret": secret.hex()}
+        if theirs:
+            ends[1] = {**ends[1], "ephemeral": theirs}
+            content["peer_ephemeral"] = m.Ephemeral.encode(theirs).hex()
+        head = {**world.epoch_head(epoch), **(head or {})}
+        content["head"] = m.EpochHead.encode(head).hex()
+        try:
+            step, block = chain_at(edge_chain(descriptor, *ends), epoch)
+        except Refused as refusal:
+            g.refused(name, str(refusal), **content)
+            return None
+        g.accepted(
+            name,
+            **content,
+            agreement=agreement(descriptor, *ends).hex(),
+            step=step.hex(),
+            block=block.hex(),
+            key=edge_key(descriptor, *ends, head).hex(),
+        )
+        return g.vectors[-1]["key"]
+
     pairs = [("gw-1", "gw-10"), ("gw-10", "gw-2"), ("Zwinger.3", "a"), ("a", "gw-1")]
     for own, peer in pairs:
-        if derived_edge_key(own, peer, 3) != derived_edge_key(peer, own, 3):
+        if check(f"{own} with {peer}", own, peer) != check(f"{peer} with {own}", peer, own):
             raise ValueError("both ends must derive one key")
-        g.accepted(f"{own} with {peer}", **_ends(own, peer), epoch="3", key=derived_edge_key(own, peer, 3).hex())
-        g.accepted(f"{peer} with {own}", **_ends(peer, own), epoch="3", key=derived_edge_key(peer, own, 3).hex())
-    for epoch in (0, 1, 256, 2**64 - 1):
-        key = derived_edge_key("gw-1", "a", epoch)
-        g.accepted(f"epoch {epoch}", **_ends("gw-1", "a"), epoch=str(epoch), key=key.hex())
-    other = sha256(b"other parameters")
-    g.accepted(
-        "other parameters",
-        **{**_ends("gw-1", "a"), "descriptor": other.hex()},
-        epoch="3",
-        key=derived_edge_key("gw-1", "a", 3, other).hex(),
-    )
-    newer = world.package("a", serial=2)
-    key = edge_key(
-        H,
-        world.agreement_secret("gw-1"),
-        newer["public_key"],
-        world.identity("gw-1"),
-        ("a", m.package_hash(newer)),
-        3,
-    )
-    ends = {**_ends("gw-1", "a"), "peer_package": m.KeyPackage.encode(newer).hex()}
-    g.accepted("the same public key in a newer package", **ends, epoch="3", key=key.hex())
-    if len({v["key"] for v in g.vectors}) != len(g.vectors) - len(pairs):
+    for epoch in (0, 1, 2, 254, 255, 256, 257, 511, 512, 1000, 65_535, 65_536, 2**24 - 2, 2**24 - 1):
+        check(f"epoch {epoch}", epoch=epoch)
+    check("other parameters", descriptor=sha256(b"other parameters"))
+    check("the same public key in a newer package", serial=2)
+    serial, secret = world.ephemeral("gw-1", "a")["serial"], world.ephemeral_secret("gw-1", "a")
+    check("a later ephemeral key", ours=(serial + 1, sha256(b"another ephemeral key")))
+    check("the same ephemeral key with another serial", ours=(serial + 1, secret))
+    check("smallest and largest serial", ours=(0, secret), theirs=world.ephemeral("a", "gw-1", serial=2**64 - 1))
+    for field, value in [("first_round", 2_000_002), ("members", 6), ("member_root", sha256(b"another tree"))]:
+        check(f"another head: {field}", head={field: value})
+    keys = [v["key"] for v in g.vectors]
+    # The last pair is the one that all others vary; both ends have one key.
+    if len(set(keys)) != len(keys) - len(pairs):
         raise ValueError("keys that should differ are equal")
 
+    for epoch in (2**24, 2**24 + 1, 2**64 - 1):
+        check(f"epoch {epoch}", epoch=epoch)
     for name, u in LOW_ORDER.items():
         public = u.to_bytes(32, "little")
-        _refuse_agreement(g, f"low order: {name}", public)
+        refused = check(f"low order: {name}", public_key=public), check(
+            f"low order, ephemeral: {name}", theirs=world.ephemeral("a", "gw-1", key=public)
+        )
+        if refused != (None, None):
+            raise ValueError(f"{name} was accepted")
     return g
-
-
-def _refuse_agreement(g, name, public):
-    try:
-        x25519(world.agreement_secret("gw-1"), public)
-    except Refused as refusal:
-        g.refused(name, str(refusal), **_ends("gw-1", "a", public), epoch="3")
-    else:
-        raise ValueError(f"{name} was accepted")
 
 
 def _tunnel(sender, receiver, descriptor=H, by=None):
@@ -139,6 +163,7 @@ def tunnel():
             arrived = decode(m.Envelope, bytes.fromhex(content["envelope"]))
             text = open_envelope(_tunnel(sender, receiver, by=receiver), arrived)
             opened = decode(m.EdgeNotice, text)
+            m.check_notice(arrived["kind"], opened)
         except Refused as refusal:
             g.refused(name, str(refusal), **content)
         else:
@@ -153,7 +178,7 @@ def tunnel():
 
     def seal(sender="gw-1", receiver="a", kind=1, reason=1, key=None, head=None, text=None, shown=None):
         head = head or _head(sender, receiver, kind)
-        text = notice(reason, sender, receiver, shown) if text is None else text
+        text = notice(reason, sender, receiver, shown, kind) if text is None else text
         return seal_envelope(key or _tunnel(sender, receiver), head, nonce, text)
 
     good = seal()
@@ -191,12 +216,25 @@ def tunnel():
     long = seal(kind=3, shown=shown)
     check("kind of a checkpoint flipped on the way", {**long, "kind": 1})
     check("tag cut off behind a checkpoint", {**long, "ciphertext": long["ciphertext"][:-16]})
-    check("ciphertext of 254 bytes", seal(text=bytes(238)))
+    check("ciphertext of 336 bytes", seal(text=bytes(320)))
+    known = world.ephemeral("a", "gw-1")
+    check("offer to a known neighbour", seal(text=notice(1, "gw-1", "a", peer=known)))
+    check("offer without an ephemeral key", seal(text=notice(1, "gw-1", "a", own=None)))
+    check("offer with the addressee's ephemeral key only", seal(text=notice(1, "gw-1", "a", own=None, peer=known)))
+    check("accept without the addressee's ephemeral key", seal(kind=2, text=notice(1, "gw-1", "a")))
+    check("accept without ephemeral keys", seal(kind=2, text=notice(1, "gw-1", "a", own=None)))
+    check("accept without the sender's", seal(kind=2, text=notice(1, "gw-1", "a", own=None, peer=known)))
+    check("checkpoint with an ephemeral key", seal(kind=3, text=notice(1, "gw-1", "a", shown)))
+    check("checkpoint with the other's", seal(kind=3, text=notice(1, "gw-1", "a", shown, own=None, peer=known)))
     text = notice(1, "gw-1", "a", shown)
-    check("sealed text with flag 2", seal(text=text[:65] + b"\x02" + text[66:]))
-    check("sealed text with a checkpoint behind flag 0", seal(text=text[:65] + b"\x00" + text[66:]))
-    check("sealed text with flag 1 and no checkpoint", seal(text=text[:66]))
-    check("sealed text without a flag", seal(text=text[:65]))
+    flags = {"own": 65, "peer": 65 + 41, "checkpoint": 65 + 42}
+    for name, at in flags.items():
+        check(f"sealed text with flag 2: {name}", seal(text=text[:at] + b"\x02" + text[at + 1 :]))
+        check(f"sealed text cut off behind the flag: {name}", seal(text=text[:at] + b"\x01"))
+        check(f"sealed text cut off before the flag: {name}", seal(text=text[:at]))
+    at = flags["checkpoint"]
+    check("sealed text with a checkpoint behind flag 0", seal(text=text[:at] + b"\x00" + text[at + 1 :]))
+    check("sealed text with an ephemeral key behind flag 0", seal(text=text[:65] + b"\x00" + text[66:]))
     check("sealed text with a checkpoint cut off", seal(text=text[:-1]))
     text = notice(1, "gw-1", "a")
     check("sealed text of reason 0", seal(text=b"\x00" + text[1:]))
@@ -220,7 +258,8 @@ def pads():
         g.accepted(
             name,
             **_ends(own, peer),
-            epoch=str(epoch),
+            **_ephemerals(own, peer),
+            head=m.EpochHead.encode(world.epoch_head(epoch)).hex(),
             round=str(round_number),
             slots=slots,
             key=key.hex(),

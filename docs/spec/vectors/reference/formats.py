@@ -4,7 +4,7 @@ import messages as m
 import world
 from case import FormatGroup, patched, swapped
 from codec import CLIENTS, NAME
-from dcnet import seal_envelope, tunnel_key
+from dcnet import agreement, seal_envelope, tunnel_key
 from merkle import mth
 from primitives import sha256
 
@@ -135,7 +135,7 @@ def edge_sets():
     g.good("empty", [])
     encoded = g.good("one", ends(["gw-1"]))
     g.good("bytes, not numbers: gw-1, gw-10, gw-2", ends(["gw-1", "gw-10", "gw-2"]))
-    backwards = [{"client": "a", "package": b"\xff" * 32}, {"client": "b", "package": bytes(32)}]
+    backwards = [{"client": "a", "agreement": b"\xff" * 32}, {"client": "b", "agreement": bytes(32)}]
     g.good("the order is that of the clients, not of the hashes", backwards)
     g.good("two clients with one hash", [{**end("gw-1"), "client": client} for client in ("a", "b")])
     g.good("70 members", ends(sorted(f"gw-{n}" for n in range(70))))
@@ -180,9 +180,16 @@ def _signed(label, kind, client, **fields):
     return {"body": body, "signature": m.sign(key, label, kind, body)}
 
 
-def end(client, **changes):
-    """The end of an edge at `client`."""
+def leaf(client, **changes):
     return {"client": client, "package": m.package_hash(world.package(client, **changes))}
+
+
+def end(client, own="gw-1", descriptor=H, **changes):
+    """The end of an edge of `own` at `client`; `changes` are those of that one's key package."""
+    ends = world.edge_end(own, client, descriptor=descriptor), world.edge_end(
+        client, own, descriptor=descriptor, **changes
+    )
+    return {"client": client, "agreement": agreement(descriptor, *ends)}
 
 
 def ends(clients):
@@ -197,7 +204,7 @@ TWO = ("Zwinger.3", "gw-10")
 
 def neighbourhood(client="gw-1", serial=7, neighbours=THREE, package=None, edges=None, holders=TWO):
     fields = {
-        "package": package or end(client)["package"],
+        "package": package or leaf(client)["package"],
         "serial": serial,
         "neighbours": ends(neighbours) if edges is None else edges,
         "holders": list(holders),
@@ -222,7 +229,7 @@ def manifest_edges(edges, roles=(3, 2, 1, 0)):
 
 
 def head(**changes):
-    leaves = [m.MemberLeaf.encode(end(client)) for client in TREE]
+    leaves = [m.MemberLeaf.encode(leaf(client)) for client in TREE]
     return {"epoch": 12, "first_round": 2_000_001, "members": 5, "member_root": mth(leaves), **changes}
 
 
@@ -260,10 +267,18 @@ def checkpoint(size=40, root=None, key=world.PROVIDER, label=m.CHECKPOINT, **cha
     return {"body": body, "signature": m.sign(key, label, m.Checkpoint, body)}
 
 
-def notice(reason, own, peer, shown=None):
+def notice(reason, sender, receiver, shown=None, kind=m.OFFER, **changes):
     """`shown` is the sender's newest checkpoint."""
-    hashes = {"own_package_hash": world.identity(own)[1], "peer_package_hash": world.identity(peer)[1]}
-    return m.EdgeNotice.encode({"reason": reason, **hashes, "checkpoint": shown})
+    value = {
+        "reason": reason,
+        "own_package_hash": world.identity(sender)[1],
+        "peer_package_hash": world.identity(receiver)[1],
+        "own": None if kind == m.SHOW else world.ephemeral(sender, receiver),
+        "peer": world.ephemeral(receiver, sender) if kind == m.ACCEPT else None,
+        "checkpoint": shown,
+        **changes,
+    }
+    return m.EdgeNotice.encode(value)
 
 
 def sealed(sender="gw-1", receiver="a", kind=1, reason=1, shown=None):
@@ -276,7 +291,7 @@ def sealed(sender="gw-1", receiver="a", kind=1, reason=1, shown=None):
     )
     head = {"net": world.NET, "descriptor": H, "from": sender, "to": receiver, "kind": kind}
     nonce = sha256(f"nonce {sender} {receiver} {kind} {reason}".encode())[:24]
-    return seal_envelope(key, head, nonce, notice(reason, sender, receiver, shown))
+    return seal_envelope(key, head, nonce, notice(reason, sender, receiver, shown, kind))
 
 
 def envelopes():
@@ -285,11 +300,11 @@ def envelopes():
     encoded = g.good("offer", value)
     g.good("accept", sealed("a", "gw-1", 2))
     g.good("checkpoint", sealed(kind=3, shown=checkpoint()))
-    g.good("82 zeros", {**value, "ciphertext": bytes(82)})
-    g.good("253 zeros", {**value, "ciphertext": bytes(253)})
+    g.good("84 zeros", {**value, "ciphertext": bytes(84)})
+    g.good("335 zeros", {**value, "ciphertext": bytes(335)})
     g.good("to itself is well formed", {**value, "to": "gw-1"})
     g.usual_suspects(encoded)
-    for length in (0, 1, 16, 65, 80, 81, 254, 300):
+    for length in (0, 1, 16, 67, 82, 83, 336, 400):
         g.bad(f"ciphertext of {length} bytes", m.Envelope.encode({**value, "ciphertext": bytes(length)}))
     kind = 11 + 32 + 5 + 2
     g.bad("kind 0", patched(encoded, kind, b"\x00"))

@@ -85,7 +85,7 @@ def frames():
     g.bad("a neighbour without a hash", swapped(encoded_entered, edge, edge[:2]))
     g.bad("a neighbour with a hash one byte short", swapped(encoded_entered, edge, edge[:-1]))
     g.bad("a neighbour without a name", swapped(encoded_entered, edge, b"\x00" + edge[2:]))
-    own = formats.end("gw-1")["package"]
+    own = formats.leaf("gw-1")["package"]
     g.bad("entered without a package hash", swapped(encoded_entered, b"\x04gw-1" + own, b"\x04gw-1"))
     g.bad("an exit announced as entered", patched(encoded_exiting, head - 1, b"\x02"))
     g.bad("entered announced as an exit", patched(encoded_entered, head - 1, b"\x03"))

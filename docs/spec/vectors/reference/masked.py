@@ -5,6 +5,7 @@ import world
 from case import Group
 from dcnet import (
     add,
+    agreement,
     deal,
     edge_key,
     mask,
@@ -19,7 +20,7 @@ from dcnet import (
 from merkle import mth
 from primitives import Refused, sha256
 from rosters import bits, sign
-from self_masks import H, dealt_key, package, party, rows
+from self_masks import H, dealt_key, edge_end, package, party, rows
 from sums import reading_of
 
 EPOCH, ROUND, SLOTS = 12, 2_000_005, 3
@@ -47,8 +48,11 @@ class Net:
         self.leaves = [m.MemberLeaf.encode({"client": c, "package": party(c)[1]}) for c in self.members]
 
     def edge(self, own, peer):
-        secret, public = world.agreement_secret(own), package(peer)["public_key"]
-        return edge_key(H, secret, public, party(own), party(peer), EPOCH)
+        return edge_key(H, edge_end(own, peer), edge_end(peer, own), self.head())
+
+    def head(self):
+        n, root = len(self.members), mth(self.leaves)
+        return {"epoch": EPOCH, "first_round": ROUND, "members": n, "member_root": root}
 
     def pads(self, own, peers, round_number=ROUND):
         """The signed sum of the pads towards `peers`."""
@@ -75,7 +79,7 @@ class Net:
     def transmit(self, client):
         edges = {peer: self.edge(client, peer) for peer in self.neighbours[client]}
         words = mask(client, edges, ROUND, SLOTS, self.readings[client])
-        keys = [dealt_key(client, holder, EPOCH, ROUND) for holder in self.holders[client]]
+        keys = [dealt_key(client, holder, self.head(), ROUND) for holder in self.holders[client]]
         at = place(client, EPOCH, ROUND)
         dealt = deal(H, at, self.seeds[client], self.coefficients[client], keys)
         body = {"words": add([words, self.self_mask(client)]), "mask": dealt}
@@ -99,7 +103,7 @@ class Net:
         """Section 7.17."""
         body = {"roster": m.hashed(m.ROSTER_HASH, m.Roster, roster)}
         if roster["reveal"]:
-            body["keys"] = [dealt_key(c, client, EPOCH, ROUND) for c in self.dealers(client, present)]
+            body["keys"] = [dealt_key(c, client, self.head(), ROUND) for c in self.dealers(client, present)]
             return self.frame(client, m.REVEAL, body)
         gone = [p for p in self.neighbours[client] if p in before and p not in present]
         return self.frame(client, m.PADS, {**body, "words": self.pads(client, gone)})
@@ -108,18 +112,17 @@ class Net:
         return [c for c in self.members if c in present and holder in self.holders[c]]
 
     def manifest(self, client):
-        n, root = len(self.members), mth(self.leaves)
         body = {
             "net": world.NET,
             "descriptor": H,
             "client": client,
-            "head": {"epoch": EPOCH, "first_round": ROUND, "members": n, "member_root": root},
+            "head": self.head(),
             "log_index": 1,
             "index": self.members.index(client),
             "neighbours": [
                 {
                     "client": peer,
-                    "package": party(peer)[1],
+                    "agreement": agreement(H, edge_end(client, peer), edge_end(peer, client)),
                     "index": self.members.index(peer),
                     "role": (peer in self.holders[client]) + 2 * (client in self.holders[peer]),
                 }
@@ -135,6 +138,7 @@ class Net:
                 "secret": world.agreement_secret(c).hex(),
                 "package": m.KeyPackage.encode(package(c)).hex(),
                 "neighbours": self.neighbours[c],
+                "ephemerals": world.ephemerals(c, self.neighbours[c]),
                 "holders": self.holders[c],
                 "reading": None if self.readings[c] is None else [str(v) for v in self.readings[c]],
                 "seed": self.seeds[c].hex(),
@@ -197,6 +201,7 @@ class Round:
         return {
             "descriptor": m.NetDescriptor.encode(world.MASKED).hex(),
             "epoch": str(EPOCH),
+            "head": m.EpochHead.encode(self.net.head()).hex(),
             "round": str(ROUND),
             "slots": SLOTS,
             "members": self.net.document(self.frames, manifests),
@@ -304,7 +309,7 @@ def _other_order(round_):
 def _next_round(round_):
     for client in round_.present:
         dealers = round_.net.dealers(client, round_.present)
-        _reveal(round_, client)["keys"] = [dealt_key(c, client, EPOCH, ROUND + 1) for c in dealers]
+        _reveal(round_, client)["keys"] = [dealt_key(c, client, round_.net.head(), ROUND + 1) for c in dealers]
 
 
 def _commitment(round_):
@@ -313,7 +318,7 @@ def _commitment(round_):
 
 def _shares(round_):
     net = round_.net
-    keys = [dealt_key("gw-1", holder, EPOCH, ROUND) for holder in net.holders["gw-1"]]
+    keys = [dealt_key("gw-1", holder, net.head(), ROUND) for holder in net.holders["gw-1"]]
     other = deal(H, place("gw-1", EPOCH, ROUND), net.seeds["a"], net.coefficients["gw-1"], keys)
     round_.frames["gw-1"]["body"]["mask"]["shares"] = other["shares"]
 

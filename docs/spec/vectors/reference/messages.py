@@ -41,6 +41,11 @@ SHARE_KEY = b"dcnet/v1 share key"
 SHARE_CHECK = b"dcnet/v1 share check"
 SELF_MASK = b"dcnet/v1 self-mask"
 SELF_MASK_COMMITMENT = b"dcnet/v1 self-mask commitment"
+AGREEMENT = b"dcnet/v1 agreement"
+EDGE_CHAIN = b"dcnet/v1 edge chain"
+CHAIN_BLOCK = b"dcnet/v1 chain block"
+CHAIN_START = b"dcnet/v1 chain start"
+CHAIN_STEP = b"dcnet/v1 chain step"
 EDGE_KEY = b"dcnet/v1 edge key"
 TUNNEL_KEY = b"dcnet/v1 tunnel key"
 ENVELOPE = b"dcnet/v1 envelope"
@@ -67,7 +72,8 @@ NetDescriptor = Struct(
 
 KeyPackage = Struct(net=NAME, descriptor=HASH, client=NAME, serial=U64, public_key=Fixed(32))
 SignedKeyPackage = Struct(body=KeyPackage, chain=Vector(Opaque(4), 4), signature=SIGNATURE)
-EdgeEnd = Struct(client=NAME, package=HASH)
+Ephemeral = Struct(serial=U64, key=Fixed(32))
+EdgeEnd = Struct(client=NAME, agreement=HASH)
 EDGES = Vector(EdgeEnd, 4, ascending=lambda end: end["client"].encode("ascii"))
 Neighbourhood = Struct(
     net=NAME, descriptor=HASH, client=NAME, package=HASH, serial=U64, neighbours=EDGES, holders=CLIENTS
@@ -75,7 +81,7 @@ Neighbourhood = Struct(
 ExitStatement = Struct(net=NAME, descriptor=HASH, client=NAME, serial=U64, neighbours=CLIENTS)
 MemberLeaf = Struct(client=NAME, package=HASH)
 EpochHead = Struct(epoch=U64, first_round=U64, members=U32, member_root=HASH)
-ManifestEdge = Struct(client=NAME, package=HASH, index=U32, role=Int(1, allowed={0, 1, 2, 3}, what="role"))
+ManifestEdge = Struct(client=NAME, agreement=HASH, index=U32, role=Int(1, allowed={0, 1, 2, 3}, what="role"))
 MANIFEST_EDGES = Vector(ManifestEdge, 4, ascending=lambda edge: edge["client"].encode("ascii"))
 Manifest = Struct(
     net=NAME, descriptor=HASH, client=NAME, head=EpochHead, log_index=U64, index=U32, neighbours=MANIFEST_EDGES
@@ -139,10 +145,21 @@ EdgeNotice = Struct(
     reason=Int(1, allowed={1, 2, 3}, what="reason"),
     own_package_hash=HASH,
     peer_package_hash=HASH,
+    own=Optional(Ephemeral),
+    peer=Optional(Ephemeral),
     checkpoint=Optional(signed(Checkpoint)),
 )
-CIPHERTEXT = range(82, 253 + 1)  # an EdgeNotice and the tag
+CIPHERTEXT = range(84, 335 + 1)  # an EdgeNotice and the tag
+OFFER, ACCEPT, SHOW = 1, 2, 3
 Envelope = Struct(**ENVELOPE_HEAD, nonce=Fixed(24), ciphertext=Opaque(4, within=CIPHERTEXT))
+
+
+def check_notice(kind, notice):
+    """Section 4.6: which ephemeral keys an envelope of that kind has."""
+    own, peer = notice["own"] is not None, notice["peer"] is not None
+    if not {OFFER: own, ACCEPT: own and peer, SHOW: not own and not peer}[kind]:
+        raise Refused("not the ephemeral keys of that kind of envelope")
+
 
 Message = Select(
     head=Struct(kind=U8),

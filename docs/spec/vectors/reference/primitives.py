@@ -30,7 +30,10 @@ def sha256(data):
 
 def hkdf_sha256(salt, ikm, info, length):
     """RFC 5869."""
-    prk = hmac.new(salt, ikm, hashlib.sha256).digest()
+    return hkdf_expand(hmac.new(salt, ikm, hashlib.sha256).digest(), info, length)
+
+
+def hkdf_expand(prk, info, length):
     out, block, counter = b"", b"", 1
     while len(out) < length:
         block = hmac.new(prk, block + info + bytes([counter]), hashlib.sha256).digest()

@@ -138,7 +138,7 @@ def roster_evidence(one, other, descriptor=None):
 def masked_manifest(client="gw-10", neighbours=("Zwinger.3", "a", "gw-1", "gw-2"), key=world.PROVIDER, **changes):
     """A manifest of the net of the rosters; `changes` are those of its body."""
     edges = [
-        {"client": c, "package": world.identity(c, descriptor=H)[1], "index": formats.TREE.index(c), "role": 3}
+        {**formats.end(c, own=client, descriptor=H), "index": formats.TREE.index(c), "role": 3}
         for c in neighbours
     ]
     body = {

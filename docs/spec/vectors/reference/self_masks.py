@@ -32,20 +32,16 @@ def package(client):
     return world.package(client, descriptor=H)
 
 
-def dealt_key(dealer, holder, epoch, round_number):
-    """The key of the share of `dealer` that `holder` holds, derived at both ends."""
-    ends = [
-        share_key(
-            H,
-            world.agreement_secret(own),
-            package(peer)["public_key"],
-            party(dealer),
-            party(holder),
-            epoch,
-            round_number,
-        )
-        for own, peer in ((dealer, holder), (holder, dealer))
-    ]
+def edge_end(client, peer):
+    return world.edge_end(client, peer, descriptor=H)
+
+
+def dealt_key(dealer, holder, head, round_number):
+    """The key of the share of `dealer` that `holder` holds, derived at both ends. `head` may be the
+    number of an epoch."""
+    head = world.epoch_head(head) if isinstance(head, int) else head
+    both = edge_end(dealer, holder), edge_end(holder, dealer)
+    ends = [share_key(H, own, peer, dealer, holder, head, round_number) for own, peer in (both, both[::-1])]
     if ends[0] != ends[1]:
         raise ValueError("dealer and holder must derive one key")
     return ends[0]
@@ -95,6 +91,8 @@ def _dealt(g):
             name,
             mask,
             **_where(client, epoch, round_number, slots),
+            head=m.EpochHead.encode(world.epoch_head(epoch)).hex(),
+            ephemerals=world.ephemerals(client, holders),
             secret=world.agreement_secret(client).hex(),
             package=m.KeyPackage.encode(package(client)).hex(),
             seed=seed.hex(),
@@ -105,6 +103,7 @@ def _dealt(g):
                     "client": holder,
                     "secret": world.agreement_secret(holder).hex(),
                     "package": m.KeyPackage.encode(package(holder)).hex(),
+                    "ephemerals": world.ephemerals(holder, [client]),
                     "share": good[position].hex(),
                     "key": key.hex(),
                 }
@@ -127,8 +126,8 @@ def _dealt(g):
     check("the same seed in the next round", 2, HOLDERS[:3], round_number=ROUND + 1, seed=same)
     check("the same seed in the next epoch", 2, HOLDERS[:3], epoch=EPOCH + 1, seed=same)
     check("the same seed of another member", 2, HOLDERS[1:4], client="Zwinger.3", seed=same)
-    for number in (0, 2**64 - 1):
-        check(f"epoch and round {number}", 2, HOLDERS[:3], epoch=number, round_number=number)
+    check("epoch and round 0", 2, HOLDERS[:3], epoch=0, round_number=0)
+    check("the last epoch and the last round", 2, HOLDERS[:3], epoch=2**24 - 1, round_number=2**64 - 1)
 
 
 def _recovered(g):

@@ -178,8 +178,8 @@ def edges(g, good, encoded, widen=lambda ends: ends):
     for name, wrong in formats.unordered_edges().items():
         g.check(name, signed(neighbours=widen(wrong)))
     newer = [{**end, **formats.end("a", serial=2)} if end["client"] == "a" else end for end in body["neighbours"]]
-    g.check("an edge with a newer package of the same neighbour", signed(neighbours=newer))
-    g.check("a neighbour's package changed after signing", {**good, "body": {**body, "neighbours": newer}})
+    g.check("an edge that is agreed anew with the same neighbour", signed(neighbours=newer))
+    g.check("what was agreed with a neighbour changed after signing", {**good, "body": {**body, "neighbours": newer}})
     edge = next(kind.item.encode(end) for end in body["neighbours"] if end["client"] == "gw-10")
     g.check("a neighbour without a hash", encoded=swapped(encoded, edge, edge[:6] + edge[38:]))
     g.check("a hash one byte short", encoded=swapped(encoded, edge, edge[:37] + edge[38:]))
@@ -272,7 +272,7 @@ def neighbourhoods():
     hashes = m.EDGES.encode(formats.ends(formats.TWO))
     g.check("without holders", encoded=swapped(g.kind.encode(good), held, b""))
     g.check("holders with hashes", encoded=swapped(g.kind.encode(good), held, hashes))
-    g.check("another package of the author", formats.neighbourhood(package=formats.end("gw-1", serial=2)["package"]))
+    g.check("another package of the author", formats.neighbourhood(package=formats.leaf("gw-1", serial=2)["package"]))
     edges(g, good, g.kind.encode(good))
     g.check("own package changed after signing", {**good, "body": {**good["body"], "package": sha256(b"x")}})
     g.check("own package left out", encoded=swapped(g.kind.encode(good), good["body"]["package"], b""))

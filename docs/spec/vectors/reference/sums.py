@@ -29,6 +29,7 @@ def _net(n, edges, epoch, round_number, slots, readings):
     return {
         "descriptor": H.hex(),
         "epoch": str(epoch),
+        "head": m.EpochHead.encode(world.epoch_head(epoch)).hex(),
         "round": str(round_number),
         "slots": slots,
         "members": [
@@ -37,6 +38,7 @@ def _net(n, edges, epoch, round_number, slots, readings):
                 "secret": world.agreement_secret(c).hex(),
                 "package": m.KeyPackage.encode(world.package(c)).hex(),
                 "neighbours": sorted(_edges_of(c, edges, epoch), key=str.encode),
+                "ephemerals": world.ephemerals(c, sorted(_edges_of(c, edges, epoch), key=str.encode)),
                 "reading": None if readings[c] is None else [str(v) for v in readings[c]],
                 "masked": [str(w) for w in masked[c]],
             }

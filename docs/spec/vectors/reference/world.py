@@ -172,6 +172,42 @@ def signed_package(client, chain=None, key=None, label=KEY_PACKAGE, **changes):
     }
 
 
+def ephemeral_secret(client, peer):
+    """Of the client's ephemeral key for the edge with that peer."""
+    return seed(f"ephemeral {client} {peer}")
+
+
+def ephemeral(client, peer, **changes):
+    secret = ephemeral_secret(client, peer)
+    serial = 1_800_000_000_000 + int.from_bytes(secret[:2], "big")
+    return {"serial": serial, "key": x25519_public(secret), **changes}
+
+
+def edge_end(client, peer, **changes):
+    """One end of the edge with `peer`, both halves of its keys; `changes` are those of its key package."""
+    own = package(client, **changes)
+    return {
+        "client": client,
+        "hash": package_hash(own),
+        "secret": agreement_secret(client),
+        "public": own["public_key"],
+        "ephemeral_secret": ephemeral_secret(client, peer),
+        "ephemeral": ephemeral(client, peer),
+    }
+
+
+def epoch_head(epoch):
+    return {"epoch": epoch, "first_round": 2_000_001, "members": 5, "member_root": seed("member root")}
+
+
+def ephemerals(client, peers):
+    """As the vectors carry them."""
+    return {
+        peer: {"serial": str(ephemeral(client, peer)["serial"]), "secret": ephemeral_secret(client, peer).hex()}
+        for peer in peers
+    }
+
+
 def identity(client, **changes):
     """(client id, key package hash) as the derivations want it."""
     return client, package_hash(package(client, **changes))

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dcnet_protocol::certificate::TrustAnchor;
 use dcnet_protocol::descriptor::{CorrectionMode, NetParameters, SlotSpec};
 use dcnet_protocol::key_agreement::{KeyPackage, SignedKeyPackage};
+use dcnet_protocol::membership::edge::EdgeSet;
 use dcnet_protocol::membership::entry::ExitStatement;
 use dcnet_protocol::names::ClientSet;
 use dcnet_protocol::provider::EpochMember;
@@ -155,7 +156,7 @@ fn exited(number: u8, signer: u8, serial: u64) -> LogEntry {
         descriptor: descriptor.hash(),
         client: client(number),
         serial,
-        neighbours: ClientSet::default(),
+        neighbours: EdgeSet::default(),
     }))
 }
 
@@ -261,7 +262,7 @@ fn the_epoch_in_force_and_the_lists_that_are_kept_must_stand_in_the_log() {
     let members = [1, 2, 4].map(|number| EpochMember {
         client: client(number),
         package: leaf(number).package,
-        neighbours: ClientSet::default(),
+        neighbours: EdgeSet::default(),
         holders: ClientSet::default(),
     });
     let mut epoch = EpochRecord::new(Epoch::new(3), Round::new(border() + 4), members.to_vec());
