@@ -16,7 +16,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 pub(crate) use chain::Secret;
 pub use chain::{
-    Agreement, Chain, EPOCH_LIMIT, EdgeKey, Ephemeral, EphemeralKey, EpochSecret, ShareSecret,
+    Agreement, Chain, EPOCH_LIMIT, EdgeKey, EdgePlace, Ephemeral, EphemeralKey, EpochSecret,
+    ShareSecret,
 };
 pub use package::{
     KeyPackage, KeyPackageError, KeyPackageHash, SignedKeyPackage, VerifiedKeyPackage,

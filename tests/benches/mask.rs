@@ -20,7 +20,9 @@ use chacha20::cipher::{KeyIvInit as _, StreamCipher as _};
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::DescriptorHash;
 use dcnet_protocol::frame::{ClearFrame, FrameBody};
-use dcnet_protocol::key_agreement::{AgreementKey, EdgeKey, EphemeralKey, KeyPackage, Party};
+use dcnet_protocol::key_agreement::{
+    AgreementKey, EdgeKey, EdgePlace, EphemeralKey, KeyPackage, Party,
+};
 use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::merkle::MerkleRoot;
 use dcnet_protocol::names::ClientId;
@@ -211,7 +213,8 @@ fn edges() -> Vec<EdgeKey> {
                 members: 10_000,
                 member_root: MerkleRoot::empty(),
             };
-            let secret = chain.pass(&head).unwrap();
+            let place = EdgePlace::new(head, (own.client, 1), (peer.client, 2));
+            let secret = chain.pass(&place).unwrap();
             secret.edge_key(own.client, peer.client)
         })
         .collect()

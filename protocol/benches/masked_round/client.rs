@@ -7,7 +7,7 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::DescriptorHash;
 use dcnet_protocol::frame::{ClearFrame, Frame, FrameBody, FrameHeader};
 use dcnet_protocol::key_agreement::{
-    AgreementKey, EdgeKey, EphemeralKey, EpochSecret, KeyPackage, Party, ShareSecret,
+    AgreementKey, EdgeKey, EdgePlace, EphemeralKey, EpochSecret, KeyPackage, Party, ShareSecret,
 };
 use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::merkle::MerkleRoot;
@@ -119,7 +119,8 @@ impl Gateway {
                 let ephemeral = EphemeralKey::generate(1, &mut rng);
                 let theirs = EphemeralKey::generate(1, &mut rng).public();
                 let (_, mut chain) = pair.chain(&DESCRIPTOR, ephemeral, &theirs).unwrap();
-                (peer.client, chain.pass(&of_epoch).unwrap())
+                let place = EdgePlace::new(of_epoch, (own.client, 5_000), (peer.client, 1));
+                (peer.client, chain.pass(&place).unwrap())
             })
             .collect();
         let edges = secrets

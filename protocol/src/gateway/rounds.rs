@@ -11,7 +11,7 @@ use crate::correction::resend::{self, Circumstances, Verdict};
 use crate::descriptor::{CorrectionMode, MIN_DEGREE};
 use crate::evidence::Evidence;
 use crate::frame::{ClearFrame, Frame};
-use crate::key_agreement::EPOCH_LIMIT;
+use crate::key_agreement::{EPOCH_LIMIT, EdgePlace};
 use crate::membership::checkpoint::LogFault;
 use crate::membership::epoch_head::EpochHead;
 use crate::membership::log::LogEntry;
@@ -145,9 +145,19 @@ impl Gateway {
         let own = self.setup.client;
         let mut secrets = BTreeMap::new();
         for neighbour in &mut self.state.body.neighbours {
-            let chain = neighbour.link.chain_mut();
-            if let Some(secret) = chain.and_then(|chain| chain.pass(&manifest.head)) {
-                secrets.insert(neighbour.party.client, secret);
+            let Some(chain) = neighbour.link.chain_mut() else {
+                continue;
+            };
+            let client = neighbour.party.client;
+            let mut edges = manifest.neighbours.iter();
+            let Some(edge) = edges.find(|edge| edge.end.client == client) else {
+                chain.skip_to(manifest.head.epoch.next());
+                continue;
+            };
+            let (own, peer) = ((own, manifest.index), (client, edge.index));
+            let place = EdgePlace::new(manifest.head, own, peer);
+            if let Some(secret) = chain.pass(&place) {
+                secrets.insert(client, secret);
             }
         }
         let keys = manifest.neighbours.iter().filter_map(|edge| {

@@ -217,6 +217,28 @@ impl PairSecret {
     }
 }
 
+/// Where an edge stands in an epoch: the epoch's head, and the indices of both ends in its member tree,
+/// that of the end with the lower client id first. Two ends that are told different places have pads that
+/// do not cancel, and nobody can tell some members one index of a member and others another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
+pub struct EdgePlace {
+    head: EpochHead,
+    low: u32,
+    high: u32,
+}
+
+impl EdgePlace {
+    /// Of two members, each with its index.
+    pub fn new(head: EpochHead, one: (ClientId, u32), other: (ClientId, u32)) -> Self {
+        let (low, high) = if one.0 < other.0 {
+            (one.1, other.1)
+        } else {
+            (other.1, one.1)
+        };
+        Self { head, low, high }
+    }
+}
+
 /// What the keys of an edge come from, from an epoch on. Wiped when dropped; its encoding is secret.
 #[derive(Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
 pub struct Chain {
@@ -243,16 +265,17 @@ impl Chain {
         self.next
     }
 
-    /// Gives the secret of the epoch of `head`, and forgets it and all before it. `None` if it is forgotten
+    /// Gives the secret of the epoch of `place`, and forgets it and all before it. `None` if it is forgotten
     /// already or not below [`EPOCH_LIMIT`]; then nothing changes.
-    pub fn pass(&mut self, head: &EpochHead) -> Option<EpochSecret> {
+    pub fn pass(&mut self, place: &EdgePlace) -> Option<EpochSecret> {
+        let head = &place.head;
         if head.epoch < self.next || head.epoch.number() >= EPOCH_LIMIT {
             return None;
         }
         self.skip_to(head.epoch);
         let secret = EpochSecret {
             secret: self.step.clone(),
-            head: *head,
+            place: *place,
         };
         self.skip_to(head.epoch.next());
         Some(secret)
@@ -306,26 +329,26 @@ fn block_behind(block: &Secret, number: u64) -> Secret {
     block.expand(b"dcnet/v1 chain block\0", &[&(number + 1).to_be_bytes()])
 }
 
-/// C of one epoch, and the head of that epoch. Wiped when dropped.
+/// C of one epoch, and where the edge stands in that epoch. Wiped when dropped.
 #[derive(Clone)]
 pub struct EpochSecret {
     secret: Secret,
-    head: EpochHead,
+    place: EdgePlace,
 }
 
 impl EpochSecret {
     /// The key of the edge between `own` and `peer`, for the end of `own`:
-    /// `HKDF-Expand(C, "dcnet/v1 edge key" ‖ 0x00 ‖ head, 32)`.
+    /// `HKDF-Expand(C, "dcnet/v1 edge key" ‖ 0x00 ‖ place, 32)`.
     pub fn edge_key(&self, own: ClientId, peer: ClientId) -> EdgeKey {
-        let head = self.head.encode();
-        let key = self.secret.expand(b"dcnet/v1 edge key\0", &[&head]);
+        let place = self.place.encode();
+        let key = self.secret.expand(b"dcnet/v1 edge key\0", &[&place]);
         EdgeKey::new(key, own, peer)
     }
 
     /// What the keys of shares of `dealer`'s seeds held by `holder` come from:
-    /// `HKDF-Expand(C, "dcnet/v1 share key" ‖ 0x00 ‖ dealer ‖ holder ‖ head, 32)`.
+    /// `HKDF-Expand(C, "dcnet/v1 share key" ‖ 0x00 ‖ dealer ‖ holder ‖ place, 32)`.
     pub fn shares(&self, dealer: ClientId, holder: ClientId) -> ShareSecret {
-        let rest = [dealer.encode(), holder.encode(), self.head.encode()];
+        let rest = [dealer.encode(), holder.encode(), self.place.encode()];
         let rest: Vec<&[u8]> = rest.iter().map(Vec::as_slice).collect();
         ShareSecret::new(self.secret.expand(b"dcnet/v1 share key\0", &rest))
     }
@@ -333,7 +356,7 @@ impl EpochSecret {
 
 impl fmt::Debug for EpochSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EpochSecret({}, redacted)", self.head.epoch)
+        write!(f, "EpochSecret({}, redacted)", self.place.head.epoch)
     }
 }
 

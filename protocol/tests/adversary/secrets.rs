@@ -1,7 +1,7 @@
 //! What a frame shows, and what secrets show of themselves.
 
 use dcnet_protocol::descriptor::DescriptorHash;
-use dcnet_protocol::key_agreement::{AgreementKey, EphemeralKey, Party, SecretBytes};
+use dcnet_protocol::key_agreement::{AgreementKey, EdgePlace, EphemeralKey, Party, SecretBytes};
 use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::merkle::MerkleRoot;
 use dcnet_protocol::round::Epoch;
@@ -73,7 +73,8 @@ fn secrets_do_not_show_themselves() {
         members: 4,
         member_root: MerkleRoot::empty(),
     };
-    let epoch_secret = chain.pass(&head).unwrap();
+    let place = EdgePlace::new(head, (own.client, 0), (peer.client, 1));
+    let epoch_secret = chain.pass(&place).unwrap();
     let edge = epoch_secret.edge_key(own.client, peer.client);
     let (step, block) = chain.expose_for_vectors();
     let reading = Reading::new(vec![123_456_789]).unwrap();

@@ -4,8 +4,8 @@ use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::DescriptorHash;
 use dcnet_protocol::envelope::{EdgeNotice, Envelope};
 use dcnet_protocol::key_agreement::{
-    Agreement, AgreementKey, Chain, EdgeKey, Ephemeral, EphemeralKey, EpochSecret, KeyPackage,
-    PairSecret, Party, WeakKey,
+    Agreement, AgreementKey, Chain, EdgeKey, EdgePlace, Ephemeral, EphemeralKey, EpochSecret,
+    KeyPackage, PairSecret, Party, WeakKey,
 };
 use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::pad::Pad;
@@ -25,8 +25,8 @@ fn pair(vector: &Vector) -> Result<PairSecret, WeakKey> {
     key.agree(&own, &party(vector, "peer_package"))
 }
 
-/// What the vector's ends have agreed, and its head.
-fn chain(vector: &Vector) -> Result<(Agreement, Chain, EpochHead), WeakKey> {
+/// What the vector's ends have agreed, its head, and where the edge stands.
+fn chain(vector: &Vector) -> Result<(Agreement, Chain, EpochHead, EdgePlace), WeakKey> {
     let own = vector.get("own_ephemeral");
     let secret = bytes(&own["secret"]).try_into().unwrap();
     let own = EphemeralKey::from_bytes(number(&own["serial"]), secret);
@@ -37,7 +37,13 @@ fn chain(vector: &Vector) -> Result<(Agreement, Chain, EpochHead), WeakKey> {
     let (agreement, chain) = pair.chain(&descriptor, own, &peer)?;
     assert_eq!(agreement, named, "{}", vector.name);
     let head = EpochHead::decode(&vector.bytes("head")).unwrap();
-    Ok((agreement, chain, head))
+    let ends = ["own", "peer"].map(|end| {
+        let index = vector.get(&format!("{end}_index")).as_u64().unwrap();
+        let client = party(vector, &format!("{end}_package")).client;
+        (client, u32::try_from(index).unwrap())
+    });
+    let place = EdgePlace::new(head, ends[0], ends[1]);
+    Ok((agreement, chain, head, place))
 }
 
 fn edge_key(vector: &Vector, secret: &EpochSecret) -> EdgeKey {
@@ -49,10 +55,10 @@ fn edge_key(vector: &Vector, secret: &EpochSecret) -> EdgeKey {
 fn edge_keys() {
     for vector in load("edge-keys") {
         let derived = chain(&vector).map_err(|weak| weak.to_string()).and_then(
-            |(agreement, mut chain, head)| {
+            |(agreement, mut chain, head, place)| {
                 let mut there = chain.clone();
                 there.skip_to(head.epoch);
-                let secret = chain.pass(&head).ok_or("no keys for that epoch")?;
+                let secret = chain.pass(&place).ok_or("no keys for that epoch")?;
                 assert_eq!(chain.next(), head.epoch.next(), "{}", vector.name);
                 Ok((agreement, there.expose_for_vectors(), secret))
             },
@@ -132,8 +138,8 @@ fn tunnel() {
 #[test]
 fn pads() {
     for vector in load("pads") {
-        let (_, mut chain, head) = vector.outcome(chain(&vector)).unwrap();
-        let edge = edge_key(&vector, &chain.pass(&head).unwrap());
+        let (_, mut chain, _, place) = vector.outcome(chain(&vector)).unwrap();
+        let edge = edge_key(&vector, &chain.pass(&place).unwrap());
         assert_eq!(
             hex(&edge.expose_for_vectors()),
             *vector.get("key"),

@@ -223,9 +223,25 @@ fn start(net: &mut Net, vector: &Vector) {
     net.join(head.first_round);
     agree(net, vector);
     for client in &net.everybody() {
-        let manifest = net.manifest(*client, head.epoch.number(), head.first_round);
-        net.announce(Manifest { head, ..manifest });
+        let mut manifest = net.manifest(*client, head.epoch.number(), head.first_round);
+        manifest.head = head;
+        manifest.index = index(vector, client);
+        for edge in &mut manifest.neighbours {
+            edge.index = index(vector, &edge.end.client);
+        }
+        net.announce(manifest);
     }
+}
+
+/// Where the vector has `client` in the member tree.
+fn index(vector: &Vector, client: &ClientId) -> u32 {
+    let mut all = members(vector).iter();
+    let member = all.find(|member| member["client"] == *client.as_str());
+    member.unwrap()["index"]
+        .as_u64()
+        .unwrap()
+        .try_into()
+        .unwrap()
 }
 
 /// The gateways have found each other: their keys become the vector's.

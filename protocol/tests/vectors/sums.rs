@@ -3,7 +3,7 @@
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::descriptor::DescriptorHash;
 use dcnet_protocol::key_agreement::{
-    Agreement, AgreementKey, EdgeKey, EphemeralKey, EpochSecret, KeyPackage, Party,
+    Agreement, AgreementKey, EdgeKey, EdgePlace, EphemeralKey, EpochSecret, KeyPackage, Party,
 };
 use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::pad::Pad;
@@ -34,6 +34,11 @@ pub(crate) fn ephemeral(member: &Value, peer: &Party) -> EphemeralKey {
     )
 }
 
+/// The index of a member of a vector in the member tree.
+fn index(member: &Value) -> u32 {
+    member["index"].as_u64().unwrap().try_into().unwrap()
+}
+
 /// What two members of a vector have agreed, derived by the first, and the secret of the epoch.
 pub(crate) fn agreed(
     descriptor: DescriptorHash,
@@ -47,7 +52,12 @@ pub(crate) fn agreed(
     let pair = key.agree(&own, &other).unwrap();
     let chain = pair.chain(&descriptor, ephemeral(member, &other), &theirs);
     let (agreement, mut chain) = chain.unwrap();
-    (agreement, chain.pass(head).unwrap())
+    let place = EdgePlace::new(
+        *head,
+        (own.client, index(member)),
+        (other.client, index(peer)),
+    );
+    (agreement, chain.pass(&place).unwrap())
 }
 
 /// The members of a vector's net, whose descriptor has this hash.

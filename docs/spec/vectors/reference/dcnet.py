@@ -79,9 +79,15 @@ def chain_at(first, epoch):
     return step, _derived(block, CHAIN_BLOCK, number + 1)
 
 
-def edge_key(descriptor_hash, own, peer, head):
+def edge_place(own, peer, head, index):
+    """Section 3.5: the head and the indices of both ends; `index` tells that of a client."""
+    low, high = pair(own, peer)
+    return EpochHead.encode(head) + struct.pack(">II", index[low["client"]], index[high["client"]])
+
+
+def edge_key(descriptor_hash, own, peer, head, index):
     step, _ = chain_at(edge_chain(descriptor_hash, own, peer), head["epoch"])
-    return hkdf_expand(step, EDGE_KEY + b"\x00" + EpochHead.encode(head), 32)
+    return hkdf_expand(step, EDGE_KEY + b"\x00" + edge_place(own, peer, head, index), 32)
 
 
 def tunnel_key(descriptor_hash, secret, peer_public, sender, receiver):
@@ -164,10 +170,10 @@ def share_check(descriptor_hash, where, position, share):
     return sha256(SHARE_CHECK + b"\x00" + descriptor_hash + where + bytes([position]) + share)[:8]
 
 
-def share_key(descriptor_hash, own, peer, dealer, holder, head, round_number):
+def share_key(descriptor_hash, own, peer, dealer, holder, head, index, round_number):
     """`dealer` and `holder` are client ids; `own` and `peer` are the same two ends, either of them first."""
     step, _ = chain_at(edge_chain(descriptor_hash, own, peer), head["epoch"])
-    info = SHARE_KEY + b"\x00" + NAME.encode(dealer) + NAME.encode(holder) + EpochHead.encode(head)
+    info = SHARE_KEY + b"\x00" + NAME.encode(dealer) + NAME.encode(holder) + edge_place(own, peer, head, index)
     key = hkdf_expand(step, info, 32)
     return chacha20_keystream(key, b"\x00" * 4 + struct.pack("<Q", round_number), 16)
 

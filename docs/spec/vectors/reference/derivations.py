@@ -62,7 +62,7 @@ def _ephemerals(own, peer):
 
 def derived_edge_key(own, peer, epoch, descriptor=H):
     ends = world.edge_end(own, peer), world.edge_end(peer, own)
-    return edge_key(descriptor, *ends, world.epoch_head(epoch))
+    return edge_key(descriptor, *ends, world.epoch_head(epoch), world.INDEX)
 
 
 def edge_keys():
@@ -73,7 +73,7 @@ def edge_keys():
         "epoch, `block` is B of the block behind it.",
     )
 
-    def check(name, own="gw-1", peer="a", epoch=3, descriptor=H, ours=None, theirs=None, head=None, **package):
+    def check(name, own="gw-1", peer="a", epoch=3, descriptor=H, ours=None, theirs=None, head=None, index=None, **package):
         """`ours` and `theirs` are other ephemeral keys, `package` changes the peer's key package."""
         ends = [world.edge_end(own, peer), world.edge_end(peer, own, **package)]
         content = {**_ends(own, peer, **package), **_ephemerals(own, peer), "descriptor": descriptor.hex()}
@@ -87,6 +87,8 @@ def edge_keys():
             content["peer_ephemeral"] = m.Ephemeral.encode(theirs).hex()
         head = {**world.epoch_head(epoch), **(head or {})}
         content["head"] = m.EpochHead.encode(head).hex()
+        index = {**world.INDEX, **(index or {})}
+        content.update(own_index=index[own], peer_index=index[peer])
         try:
             step, block = chain_at(edge_chain(descriptor, *ends), epoch)
         except Refused as refusal:
@@ -98,7 +100,7 @@ def edge_keys():
             agreement=agreement(descriptor, *ends).hex(),
             step=step.hex(),
             block=block.hex(),
-            key=edge_key(descriptor, *ends, head).hex(),
+            key=edge_key(descriptor, *ends, head, index).hex(),
         )
         return g.vectors[-1]["key"]
 
@@ -116,6 +118,9 @@ def edge_keys():
     check("smallest and largest serial", ours=(0, secret), theirs=world.ephemeral("a", "gw-1", serial=2**64 - 1))
     for field, value in [("first_round", 2_000_002), ("members", 6), ("member_root", sha256(b"another tree"))]:
         check(f"another head: {field}", head={field: value})
+    for name, index in [("own", {"gw-1": 2}), ("peer's", {"a": 0}), ("largest", {"a": 2**32 - 1, "gw-1": 2**32 - 2})]:
+        check(f"another index: {name}", index=index)
+    check("indices exchanged", index={"a": world.INDEX["gw-1"], "gw-1": world.INDEX["a"]})
     keys = [v["key"] for v in g.vectors]
     # The last pair is the one that all others vary; both ends have one key.
     if len(set(keys)) != len(keys) - len(pairs):
@@ -260,6 +265,8 @@ def pads():
             **_ends(own, peer),
             **_ephemerals(own, peer),
             head=m.EpochHead.encode(world.epoch_head(epoch)).hex(),
+            own_index=world.INDEX[own],
+            peer_index=world.INDEX[peer],
             round=str(round_number),
             slots=slots,
             key=key.hex(),

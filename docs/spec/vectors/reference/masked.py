@@ -37,6 +37,7 @@ class Net:
     def __init__(self, name, count, silent=()):
         names = [*world.CLIENTS, *(f"gw-{n}" for n in range(3, 10))][:count]
         self.name, self.members = name, sorted(names, key=str.encode)
+        self.index = {client: number for number, client in enumerate(self.members)}
         drawn = range(1, to_be_drawn(world.MASKED, count, 0) + 1)
         ring = {c: [self.members[(i + step) % count] for step in drawn] for i, c in enumerate(self.members)}
         self.holders = {c: sorted(peers, key=str.encode) for c, peers in ring.items()}
@@ -48,7 +49,10 @@ class Net:
         self.leaves = [m.MemberLeaf.encode({"client": c, "package": party(c)[1]}) for c in self.members]
 
     def edge(self, own, peer):
-        return edge_key(H, edge_end(own, peer), edge_end(peer, own), self.head())
+        return edge_key(H, edge_end(own, peer), edge_end(peer, own), self.head(), self.index)
+
+    def dealt_key(self, dealer, holder, round_number=ROUND):
+        return dealt_key(dealer, holder, self.head(), round_number, self.index)
 
     def head(self):
         n, root = len(self.members), mth(self.leaves)
@@ -79,7 +83,7 @@ class Net:
     def transmit(self, client):
         edges = {peer: self.edge(client, peer) for peer in self.neighbours[client]}
         words = mask(client, edges, ROUND, SLOTS, self.readings[client])
-        keys = [dealt_key(client, holder, self.head(), ROUND) for holder in self.holders[client]]
+        keys = [self.dealt_key(client, holder, ROUND) for holder in self.holders[client]]
         at = place(client, EPOCH, ROUND)
         dealt = deal(H, at, self.seeds[client], self.coefficients[client], keys)
         body = {"words": add([words, self.self_mask(client)]), "mask": dealt}
@@ -103,7 +107,7 @@ class Net:
         """Section 7.17."""
         body = {"roster": m.hashed(m.ROSTER_HASH, m.Roster, roster)}
         if roster["reveal"]:
-            body["keys"] = [dealt_key(c, client, self.head(), ROUND) for c in self.dealers(client, present)]
+            body["keys"] = [self.dealt_key(c, client, ROUND) for c in self.dealers(client, present)]
             return self.frame(client, m.REVEAL, body)
         gone = [p for p in self.neighbours[client] if p in before and p not in present]
         return self.frame(client, m.PADS, {**body, "words": self.pads(client, gone)})
@@ -118,12 +122,12 @@ class Net:
             "client": client,
             "head": self.head(),
             "log_index": 1,
-            "index": self.members.index(client),
+            "index": self.index[client],
             "neighbours": [
                 {
                     "client": peer,
                     "agreement": agreement(H, edge_end(client, peer), edge_end(peer, client)),
-                    "index": self.members.index(peer),
+                    "index": self.index[peer],
                     "role": (peer in self.holders[client]) + 2 * (client in self.holders[peer]),
                 }
                 for peer in self.neighbours[client]
@@ -135,6 +139,7 @@ class Net:
         return [
             {
                 "client": c,
+                "index": self.index[c],
                 "secret": world.agreement_secret(c).hex(),
                 "package": m.KeyPackage.encode(package(c)).hex(),
                 "neighbours": self.neighbours[c],
@@ -309,7 +314,7 @@ def _other_order(round_):
 def _next_round(round_):
     for client in round_.present:
         dealers = round_.net.dealers(client, round_.present)
-        _reveal(round_, client)["keys"] = [dealt_key(c, client, round_.net.head(), ROUND + 1) for c in dealers]
+        _reveal(round_, client)["keys"] = [round_.net.dealt_key(c, client, ROUND + 1) for c in dealers]
 
 
 def _commitment(round_):
@@ -318,7 +323,7 @@ def _commitment(round_):
 
 def _shares(round_):
     net = round_.net
-    keys = [dealt_key("gw-1", holder, net.head(), ROUND) for holder in net.holders["gw-1"]]
+    keys = [net.dealt_key("gw-1", holder, ROUND) for holder in net.holders["gw-1"]]
     other = deal(H, place("gw-1", EPOCH, ROUND), net.seeds["a"], net.coefficients["gw-1"], keys)
     round_.frames["gw-1"]["body"]["mask"]["shares"] = other["shares"]
 

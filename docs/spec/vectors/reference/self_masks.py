@@ -36,12 +36,13 @@ def edge_end(client, peer):
     return world.edge_end(client, peer, descriptor=H)
 
 
-def dealt_key(dealer, holder, head, round_number):
+def dealt_key(dealer, holder, head, round_number, index=world.INDEX):
     """The key of the share of `dealer` that `holder` holds, derived at both ends. `head` may be the
     number of an epoch."""
     head = world.epoch_head(head) if isinstance(head, int) else head
     both = edge_end(dealer, holder), edge_end(holder, dealer)
-    ends = [share_key(H, own, peer, dealer, holder, head, round_number) for own, peer in (both, both[::-1])]
+    orders = both, both[::-1]
+    ends = [share_key(H, own, peer, dealer, holder, head, index, round_number) for own, peer in orders]
     if ends[0] != ends[1]:
         raise ValueError("dealer and holder must derive one key")
     return ends[0]
@@ -92,6 +93,7 @@ def _dealt(g):
             mask,
             **_where(client, epoch, round_number, slots),
             head=m.EpochHead.encode(world.epoch_head(epoch)).hex(),
+            index=world.INDEX[client],
             ephemerals=world.ephemerals(client, holders),
             secret=world.agreement_secret(client).hex(),
             package=m.KeyPackage.encode(package(client)).hex(),
@@ -101,6 +103,7 @@ def _dealt(g):
             holders=[
                 {
                     "client": holder,
+                    "index": world.INDEX[holder],
                     "secret": world.agreement_secret(holder).hex(),
                     "package": m.KeyPackage.encode(package(holder)).hex(),
                     "ephemerals": world.ephemerals(holder, [client]),

@@ -35,6 +35,7 @@ def _net(n, edges, epoch, round_number, slots, readings):
         "members": [
             {
                 "client": c,
+                "index": world.INDEX[c],
                 "secret": world.agreement_secret(c).hex(),
                 "package": m.KeyPackage.encode(world.package(c)).hex(),
                 "neighbours": sorted(_edges_of(c, edges, epoch), key=str.encode),

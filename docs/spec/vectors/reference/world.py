@@ -196,8 +196,12 @@ def edge_end(client, peer, **changes):
     }
 
 
+# Where a client stands in the member tree of `epoch_head`: a net of its own has indices of its own.
+INDEX = {client: number for number, client in enumerate([*CLIENTS, *(f"gw-{n}" for n in range(3, 10))])}
+
+
 def epoch_head(epoch):
-    return {"epoch": epoch, "first_round": 2_000_001, "members": 5, "member_root": seed("member root")}
+    return {"epoch": epoch, "first_round": 2_000_001, "members": len(INDEX), "member_root": seed("member root")}
 
 
 def ephemerals(client, peers):

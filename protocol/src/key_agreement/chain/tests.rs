@@ -39,13 +39,15 @@ fn chains() -> [Chain; 2] {
     [chain, other]
 }
 
-fn head(epoch: u64) -> EpochHead {
-    EpochHead {
+fn place(epoch: u64) -> EdgePlace {
+    let head = EpochHead {
         epoch: Epoch::new(epoch),
         first_round: Round::new(1),
         members: 4,
         member_root: MerkleRoot::empty(),
-    }
+    };
+    let ends = [("a", 1), ("b", 2)].map(|(client, index)| (client.parse().unwrap(), index));
+    EdgePlace::new(head, ends[0], ends[1])
 }
 
 fn key(secret: &EpochSecret) -> [u8; 32] {
@@ -65,7 +67,7 @@ fn both_ends_have_one_chain() {
 fn whoever_comes_late_has_the_same_keys() {
     let [mut steady, newcomer] = chains();
     for epoch in 0..=1_030 {
-        let secret = steady.pass(&head(epoch)).unwrap();
+        let secret = steady.pass(&place(epoch)).unwrap();
         if [
             0, 1, 2, 254, 255, 256, 257, 511, 512, 513, 1_023, 1_024, 1_030,
         ]
@@ -73,7 +75,7 @@ fn whoever_comes_late_has_the_same_keys() {
         {
             let mut late = newcomer.clone();
             assert_eq!(
-                key(&late.pass(&head(epoch)).unwrap()),
+                key(&late.pass(&place(epoch)).unwrap()),
                 key(&secret),
                 "{epoch}"
             );
@@ -81,7 +83,7 @@ fn whoever_comes_late_has_the_same_keys() {
             // By way of another epoch, too.
             let mut by_way = newcomer.clone();
             by_way.skip_to(Epoch::new(epoch / 2));
-            assert_eq!(key(&by_way.pass(&head(epoch)).unwrap()), key(&secret));
+            assert_eq!(key(&by_way.pass(&place(epoch)).unwrap()), key(&secret));
         }
     }
 }
@@ -91,7 +93,7 @@ fn every_epoch_has_other_keys() {
     let [mut chain, _] = chains();
     let mut seen = std::collections::BTreeSet::new();
     for epoch in 0..600 {
-        let secret = chain.pass(&head(epoch)).unwrap();
+        let secret = chain.pass(&place(epoch)).unwrap();
         let (step, block) = (*chain.step.bytes(), *chain.block.bytes());
         assert!(seen.insert(key(&secret)) && seen.insert(step), "{epoch}");
         assert!(
@@ -104,26 +106,45 @@ fn every_epoch_has_other_keys() {
     }
 }
 
-/// Two members that are told different heads of one epoch have pads that do not cancel.
+/// Two members that are told different heads of one epoch, or different indices of one of them, have pads
+/// that do not cancel.
 #[test]
-fn keys_are_bound_to_the_head() {
+fn keys_are_bound_to_the_place() {
     let [chain, _] = chains();
-    let other = EpochHead {
-        members: 5,
-        ..head(3)
-    };
-    let keys = [head(3), other].map(|head| key(&chain.clone().pass(&head).unwrap()));
-    assert_ne!(keys[0], keys[1]);
+    let own = place(3);
+    let mut other = own.head;
+    other.members = 5;
+    let other = EdgePlace { head: other, ..own };
+    let (low, high) = (own.low, own.high);
+    let places = [
+        own,
+        other,
+        EdgePlace { low: 3, ..own },
+        EdgePlace { high: 3, ..own },
+        EdgePlace {
+            low: high,
+            high: low,
+            ..own
+        },
+    ];
+    let keys = places.map(|place| {
+        let secret = chain.clone().pass(&place).unwrap();
+        let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+        (key(&secret), *secret.shares(a, b).into_secret().bytes())
+    });
+    let edge: std::collections::BTreeSet<_> = keys.iter().map(|keys| keys.0).collect();
+    let share: std::collections::BTreeSet<_> = keys.iter().map(|keys| keys.1).collect();
+    assert_eq!((edge.len(), share.len()), (places.len(), places.len()));
 }
 
 #[test]
 fn what_is_past_is_gone() {
     let [mut chain, _] = chains();
-    chain.pass(&head(7)).unwrap();
+    chain.pass(&place(7)).unwrap();
     assert_eq!(chain.next(), Epoch::new(8));
     let before = chain.clone();
     for epoch in 0..=7 {
-        assert!(chain.pass(&head(epoch)).is_none());
+        assert!(chain.pass(&place(epoch)).is_none());
     }
     chain.skip_to(Epoch::new(3));
     assert_eq!(chain, before);
@@ -133,14 +154,14 @@ fn what_is_past_is_gone() {
 fn chains_end_at_the_limit() {
     let [mut chain, _] = chains();
     for epoch in [EPOCH_LIMIT, EPOCH_LIMIT + 1, u64::MAX] {
-        assert!(chain.pass(&head(epoch)).is_none(), "{epoch}");
+        assert!(chain.pass(&place(epoch)).is_none(), "{epoch}");
     }
     assert_eq!(chain.next(), Epoch::new(0));
-    assert!(chain.pass(&head(EPOCH_LIMIT - 1)).is_some());
+    assert!(chain.pass(&place(EPOCH_LIMIT - 1)).is_some());
     assert_eq!(chain.next(), Epoch::new(EPOCH_LIMIT));
     chain.skip_to(Epoch::new(u64::MAX));
     assert_eq!(chain.next(), Epoch::new(EPOCH_LIMIT));
-    assert!(chain.pass(&head(EPOCH_LIMIT)).is_none());
+    assert!(chain.pass(&place(EPOCH_LIMIT)).is_none());
 }
 
 #[test]
