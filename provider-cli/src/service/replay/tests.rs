@@ -80,7 +80,7 @@ fn exited(number: u8, descriptor: &NetDescriptor) -> LogEntry {
         descriptor: descriptor.hash(),
         client: client(number),
         serial: 9,
-        neighbours: EdgeSet::default(),
+        neighbours: ClientSet::default(),
     }))
 }
 
