@@ -9,6 +9,7 @@ mod compare;
 mod double_mask;
 mod drawing;
 mod edges;
+mod in_force;
 mod joining;
 mod link;
 mod places;

@@ -278,7 +278,7 @@ async fn who_is_short_of_holders_is_left_out_and_named() {
     }
     for gateway in &gateways {
         let others = gateways.iter().filter(|other| other.id != gateway.id);
-        let edges: EdgeSet = others.map(|other| other.end()).collect();
+        let edges: EdgeSet = others.map(Gateway::end).collect();
         let mut holders = edges.clients();
         if gateway.id.as_str() == "gw-5" {
             let strangers: ClientSet = [gateway.id].into_iter().collect();

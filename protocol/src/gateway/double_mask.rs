@@ -1,6 +1,7 @@
 //! The double-mask correction at a gateway: asks for rosters, answers them, keeps evidence.
 
-use super::state::{AnswerBytes, InForce, Rosters, SeenRoster, index_of};
+use super::in_force::{InForce, index_of};
+use super::state::{AnswerBytes, Rosters, SeenRoster};
 use super::{Fault, Gateway, Output, Report, Request};
 use crate::codec::Wire as _;
 use crate::correction::double_mask::{self, Circumstances, Refusal, Verdict};

@@ -6,7 +6,8 @@
 
 use rand_core::CryptoRng;
 
-use super::state::{Draw, EdgePhase, InForce, Membership, Wanted};
+use super::in_force::InForce;
+use super::state::{Draw, EdgePhase, Membership, Wanted};
 use super::{Fault, Gateway, Output, Report, Request};
 use crate::descriptor::{CorrectionMode, MIN_DEGREE};
 use crate::envelope::{EdgeReason, EnvelopeKind};

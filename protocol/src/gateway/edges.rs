@@ -2,8 +2,9 @@
 
 use rand_core::CryptoRng;
 
+use super::in_force::InForce;
 use super::link::{Answer, Heard, Here, Link};
-use super::state::{EdgePhase, InForce, Membership, Neighbour, Wanted};
+use super::state::{EdgePhase, Membership, Neighbour, Wanted};
 use super::{Fault, Gateway, Output, Report, Request};
 use crate::envelope::{EdgeNotice, EdgeReason, Envelope, EnvelopeHeader, EnvelopeKind};
 #[cfg(feature = "exposed")]

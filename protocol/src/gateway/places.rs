@@ -5,7 +5,8 @@
 
 use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 
-use super::state::{Body, InForce, Membership};
+use super::in_force::InForce;
+use super::state::{Body, Membership};
 use super::{Gateway, Output, Report};
 use crate::names::{ClientId, ClientSet};
 use crate::round::UnixTime;

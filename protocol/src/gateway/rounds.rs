@@ -1,17 +1,16 @@
 //! Rounds: manifests, sealing, sending again, answering a correction.
 
-use std::collections::BTreeMap;
-
 use rand_core::CryptoRng;
 
-use super::state::{Answered, EdgeKeys, EdgePhase, InForce, Membership, Sealed};
+use super::in_force::InForce;
+use super::state::{Answered, EdgePhase, Membership, Sealed};
 use super::{Fault, Gateway, Outgoing, Output, Report, Request, RoundRefusal};
 use crate::codec::Wire as _;
 use crate::correction::resend::{self, Circumstances, Verdict};
 use crate::descriptor::{CorrectionMode, MIN_DEGREE};
 use crate::evidence::Evidence;
 use crate::frame::{ClearFrame, Frame};
-use crate::key_agreement::{EPOCH_LIMIT, EdgePlace};
+use crate::key_agreement::EPOCH_LIMIT;
 use crate::membership::checkpoint::LogFault;
 use crate::membership::epoch_head::EpochHead;
 use crate::membership::log::LogEntry;
@@ -136,56 +135,6 @@ impl Gateway {
         let mut outputs = vec![self.persist(None), Output::Report(report)];
         outputs.extend(self.show_checkpoint(rng));
         outputs
-    }
-
-    /// Takes the keys of an epoch out of the chains. All chains go past it, also those of edges that are
-    /// not in it: what is over can be derived from none of them.
-    fn pass_epoch(&mut self, signed: &Signed<Manifest>) -> InForce {
-        let manifest = signed.unverified();
-        let own = self.setup.client;
-        let mut secrets = BTreeMap::new();
-        for neighbour in &mut self.state.body.neighbours {
-            let Some(chain) = neighbour.link.chain_mut() else {
-                continue;
-            };
-            let client = neighbour.party.client;
-            let mut edges = manifest.neighbours.iter();
-            let Some(edge) = edges.find(|edge| edge.end.client == client) else {
-                chain.skip_to(manifest.head.epoch.next());
-                continue;
-            };
-            let (own, peer) = ((own, manifest.index), (client, edge.index));
-            let place = EdgePlace::new(manifest.head, own, peer);
-            if let Some(secret) = chain.pass(&place) {
-                secrets.insert(client, secret);
-            }
-        }
-        let keys = manifest.neighbours.iter().filter_map(|edge| {
-            let secret = secrets.get(&edge.end.client)?;
-            Some(EdgeKeys::new(secret, own, edge))
-        });
-        InForce::new(signed.clone(), keys.collect())
-    }
-
-    /// Erases epochs that are over, with their keys, on disk as well.
-    pub(super) fn forget_past_epochs(&mut self, now: UnixTime) -> Option<Output> {
-        self.drop_past_epochs(now).then(|| self.persist(None))
-    }
-
-    /// Keeps what is in force in the round that may still be corrected, and later. Whether anything was
-    /// dropped.
-    fn drop_past_epochs(&mut self, now: UnixTime) -> bool {
-        let schedule = self.setup.descriptor.schedule();
-        let needed = self
-            .correctable(now)
-            .unwrap_or_else(|| schedule.round_at(now));
-        let manifests = &mut self.state.body.manifests;
-        let in_force = manifests
-            .iter()
-            .rposition(|manifest| manifest.head().first_round <= needed)
-            .unwrap_or(0);
-        manifests.drain(..in_force);
-        in_force > 0
     }
 
     /// Seals the frame of `round` and sends it.

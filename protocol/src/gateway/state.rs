@@ -7,21 +7,19 @@ use super::places::Place;
 use rand_core::CryptoRng;
 use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerialize, TlsSize};
 
+use super::in_force::InForce;
 use super::link::Link;
 use crate::codec::{DecodeError, Wire as _};
 use crate::descriptor::DescriptorHash;
 use crate::envelope::{EdgeReason, Envelope, EnvelopeKind};
+use crate::key_agreement::{AgreementKey, Party, SecretBytes};
 #[cfg(feature = "exposed")]
-use crate::key_agreement::Chain;
-use crate::key_agreement::{
-    AgreementKey, EdgeKey, EpochSecret, Party, Secret, SecretBytes, ShareSecret,
-};
+use crate::key_agreement::{Chain, EdgeKey};
 use crate::membership::checkpoint::{Checkpoint, LogFollower};
 use crate::membership::edge::EdgeEnd;
 use crate::membership::entry::ExitStatement;
-use crate::membership::epoch_head::EpochHead;
 use crate::membership::log::DrawList;
-use crate::message::{Manifest, ManifestEdge, SignedReceipt};
+use crate::message::{Manifest, SignedReceipt};
 use crate::names::{ClientId, ClientSet};
 use crate::roster::Roster;
 use crate::round::{Epoch, Round, UnixTime};
@@ -105,119 +103,6 @@ pub(super) struct Compare {
     pub(super) large: Signed<Checkpoint>,
     /// Since when, in milliseconds.
     pub(super) since: u64,
-}
-
-/// Edges in force from a round on.
-#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
-pub(super) struct InForce {
-    /// As the provider signed it: evidence rests on it.
-    signed: Signed<Manifest>,
-    /// Keys of the active edges, in its order. They were derived when it was accepted: the chains are
-    /// past this epoch, and what is agreed anew does not change the pads of rounds under way.
-    #[tls_codec(with = "crate::codec::list32")]
-    keys: Vec<EdgeKeys>,
-}
-
-/// Keys of one edge in one epoch. Secret.
-#[derive(Debug, Clone, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
-pub(super) struct EdgeKeys {
-    edge: Secret,
-    /// Of shares of this gateway's seeds, if the neighbour holds them.
-    #[tls_codec(with = "crate::codec::option")]
-    dealt: Option<Secret>,
-    /// Of shares of the neighbour's seeds, if this gateway holds them.
-    #[tls_codec(with = "crate::codec::option")]
-    held: Option<Secret>,
-}
-
-impl EdgeKeys {
-    /// The keys of `own`'s edge.
-    pub(super) fn new(secret: &EpochSecret, own: ClientId, edge: &ManifestEdge) -> Self {
-        let (peer, role) = (edge.end.client, edge.role);
-        let shares = |dealer, holder| secret.shares(dealer, holder).into_secret();
-        Self {
-            edge: secret.edge_key(own, peer).into_secret(),
-            dealt: role.holder.then(|| shares(own, peer)),
-            held: role.dealer.then(|| shares(peer, own)),
-        }
-    }
-}
-
-impl InForce {
-    /// A manifest that was checked, with the keys of its edges.
-    pub(super) fn new(signed: Signed<Manifest>, keys: Vec<EdgeKeys>) -> Self {
-        Self { signed, keys }
-    }
-
-    pub(super) fn signed(&self) -> &Signed<Manifest> {
-        &self.signed
-    }
-
-    pub(super) fn manifest(&self) -> &Manifest {
-        self.signed.unverified()
-    }
-
-    pub(super) fn head(&self) -> &EpochHead {
-        &self.manifest().head
-    }
-
-    /// Active members of the epoch.
-    pub(super) fn members(&self) -> usize {
-        usize::try_from(self.head().members).unwrap_or(usize::MAX)
-    }
-
-    /// Whether this gateway is active in the epoch.
-    pub(super) fn is_active(&self) -> bool {
-        !self.manifest().neighbours.is_empty()
-    }
-
-    pub(super) fn neighbours(&self) -> ClientSet {
-        let edges = self.manifest().neighbours.iter();
-        edges.map(|edge| edge.end.client).collect()
-    }
-
-    fn edges(&self) -> impl Iterator<Item = (&ManifestEdge, &EdgeKeys)> {
-        self.manifest().neighbours.iter().zip(&self.keys)
-    }
-
-    /// Keys of the active edges, each with the neighbour's index in the member tree.
-    pub(super) fn edge_keys(&self) -> Vec<(usize, EdgeKey)> {
-        let own = self.manifest().client;
-        let key = |(edge, keys): (&ManifestEdge, &EdgeKeys)| {
-            let key = EdgeKey::new(keys.edge.clone(), own, edge.end.client);
-            (index_of(edge.index), key)
-        };
-        self.edges().map(key).collect()
-    }
-
-    /// What the keys of shares of this gateway's seeds come from, ascending by holder.
-    pub(super) fn dealt(&self) -> Vec<ShareSecret> {
-        let secrets = self.keys.iter().filter_map(|keys| keys.dealt.clone());
-        secrets.map(ShareSecret::new).collect()
-    }
-
-    /// The same of the shares that it holds, each with the dealer's index in the member tree.
-    pub(super) fn held(&self) -> Vec<(usize, ShareSecret)> {
-        let secret = |(edge, keys): (&ManifestEdge, &EdgeKeys)| {
-            let secret = ShareSecret::new(keys.held.clone()?);
-            Some((index_of(edge.index), secret))
-        };
-        self.edges().filter_map(secret).collect()
-    }
-
-    /// Indices of those who hold shares of this gateway's seeds.
-    pub(super) fn holders(&self) -> Vec<usize> {
-        let edges = self.manifest().neighbours.iter();
-        edges
-            .filter(|edge| edge.role.holder)
-            .map(|edge| index_of(edge.index))
-            .collect()
-    }
-}
-
-/// An index in the member tree.
-pub(super) fn index_of(index: u32) -> usize {
-    usize::try_from(index).unwrap_or(usize::MAX)
 }
 
 /// The frame sealed last.

@@ -156,7 +156,7 @@ fn exited(number: u8, signer: u8, serial: u64) -> LogEntry {
         descriptor: descriptor.hash(),
         client: client(number),
         serial,
-        neighbours: EdgeSet::default(),
+        neighbours: ClientSet::default(),
     }))
 }
 
