@@ -2,9 +2,8 @@
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::gateway::GatewayState;
-use dcnet_protocol::key_agreement::Chain;
+use dcnet_protocol::key_agreement::{Chain, EdgePlace};
 use dcnet_protocol::membership::edge::EdgeEnd;
-use dcnet_protocol::membership::epoch_head::EpochHead;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::provider::RoundStatus;
 use dcnet_protocol::round::{Epoch, Round};
@@ -51,17 +50,32 @@ fn expand(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// Where the edge of two members stands in an epoch.
+struct Edge {
+    epoch: Epoch,
+    place: EdgePlace,
+}
+
+fn edge(world: &World, epoch: Epoch, own: ClientId, peer: ClientId) -> Edge {
+    let manifest = world.recorder.manifest(own, epoch.number());
+    let mut edges = manifest.neighbours.iter();
+    let other = edges.find(|edge| edge.end.client == peer).unwrap();
+    let (own, peer) = ((own, manifest.index), (peer, other.index));
+    let place = EdgePlace::new(manifest.head, own, peer);
+    Edge { epoch, place }
+}
+
 /// Whether 32 bytes anywhere on the disk are the key of that epoch, or its C, or the C of an epoch
 /// before it, or B of the first block, from which it follows.
-fn derives(bytes: &[u8], head: &EpochHead, key: [u8; 32]) -> bool {
-    let (epoch, head) = (head.epoch.number(), head.encode());
+fn derives(bytes: &[u8], edge: &Edge, key: [u8; 32]) -> bool {
+    let (epoch, place) = (edge.epoch.number(), edge.place.encode());
     assert!(epoch < 256);
     let leads_there = |from: u64, start: [u8; 32]| {
         let steps = from + 1..=epoch;
         let step = steps.fold(start, |step, number| {
             expand(&step, &[b"dcnet/v1 chain step\0", &number.to_be_bytes()])
         });
-        expand(&step, &[b"dcnet/v1 edge key\0", &head]) == key
+        expand(&step, &[b"dcnet/v1 edge key\0", &place]) == key
     };
     let found = bytes.windows(32).position(|window| {
         let window: [u8; 32] = window.try_into().unwrap();
@@ -94,15 +108,15 @@ fn a_seized_gateway_does_not_give_away_epochs_that_are_over() {
     world.run_rounds(2);
     let first = world.last().clone();
     assert_eq!(first.members, 6);
-    let head = world.recorder.manifest(own, first.epoch.number()).head;
+    let place = edge(&world, first.epoch, own, peer);
     let during = disk(&world, 1);
     let known = key(&during, first.round, peer).unwrap();
     assert_eq!(key(&disk(&world, 4), first.round, own), Some(known));
     assert!(
-        derives(&before.unwrap(), &head, known),
+        derives(&before.unwrap(), &place, known),
         "it looks in the right way"
     );
-    assert!(derives(&during, &head, known), "rounds under way need it");
+    assert!(derives(&during, &place, known), "rounds under way need it");
 
     // Another epoch: somebody is missing, and comes back.
     world.kill(2);
@@ -114,7 +128,7 @@ fn a_seized_gateway_does_not_give_away_epochs_that_are_over() {
     assert!(last.epoch > first.epoch);
     for member in 0..6 {
         let after = disk(&world, member);
-        assert!(!derives(&after, &head, known), "gateway {member}");
+        assert!(!derives(&after, &place, known), "gateway {member}");
         for (end, chain) in chains(&after) {
             assert!(chain.next() > last.epoch, "{}", end.client);
         }
@@ -127,7 +141,7 @@ fn a_seized_gateway_does_not_give_away_epochs_that_are_over() {
 fn keys_of_an_epoch_are_erased_when_its_last_round_is_over() {
     let mut world = six(42);
     let epoch = world.last().epoch;
-    let head = world.recorder.manifest(world.id(1), epoch.number()).head;
+    let places = [1, 3, 5].map(|member| edge(&world, epoch, world.id(member), world.id(4)));
     let schedule = world.provider_setup.descriptor.schedule();
     let peers = [1, 3, 5].map(|member| (member, world.id(4)));
     let known = peers.map(|(member, peer)| key(&disk(&world, member), world.last().round, peer));
@@ -136,7 +150,11 @@ fn keys_of_an_epoch_are_erased_when_its_last_round_is_over() {
     for _ in 0..120 {
         world.step();
         for (gone, (member, _)) in erased.iter_mut().zip(peers) {
-            let here = derives(&disk(&world, member), &head, known[member / 2].unwrap());
+            let here = derives(
+                &disk(&world, member),
+                &places[member / 2],
+                known[member / 2].unwrap(),
+            );
             assert!(gone.is_none() || !here, "it is back");
             if gone.is_none() && !here {
                 *gone = Some(world.clock(member));
@@ -166,7 +184,7 @@ fn an_exit_erases_the_keys_at_both_ends() {
     let leaver = world.id(2);
     let before: Vec<_> = (0..6).map(|member| disk(&world, member)).collect();
     let round = world.last().round;
-    let epoch = world.last().epoch.number();
+    let epoch = world.last().epoch;
     world.leave(2);
     world.run_rounds(4);
     assert!(world.has_left(2));
@@ -177,7 +195,7 @@ fn an_exit_erases_the_keys_at_both_ends() {
         "the agreement key, too"
     );
     for member in [0, 1, 3, 4, 5] {
-        let head = world.recorder.manifest(world.id(member), epoch).head;
+        let place = edge(&world, epoch, world.id(member), leaver);
         let (old, new) = (&before[member], disk(&world, member));
         let known = key(old, round, leaver).unwrap();
         let (_, chain) = chains(old)
@@ -187,7 +205,7 @@ fn an_exit_erases_the_keys_at_both_ends() {
         let (step, block) = chain.expose_for_vectors();
         for disk in [&new, &disk(&world, 2)] {
             assert_eq!(agreed_with(disk, leaver), None);
-            assert!(!derives(disk, &head, known), "gateway {member}");
+            assert!(!derives(disk, &place, known), "gateway {member}");
             for secret in [step, block] {
                 assert!(!disk.windows(32).any(|window| window == secret));
             }
