@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all and are never overwritten.
+//! Files that appear whole or not at all; those of keys and certificates are never overwritten.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -60,6 +60,24 @@ pub(crate) fn create(path: &Path, contents: &[u8], access: Access) -> Result<(),
         let _ = fs::remove_file(&temporary);
     }
     result.map_err(fail)
+}
+
+/// Puts `contents` in the place of what is at `path`, or creates it: whoever reads sees the old or
+/// the new. It is on the disk when this returns; after a failure either may be there.
+pub(crate) fn replace(path: &Path, contents: &[u8], access: Access) -> Result<(), CreateFileError> {
+    let fail = |source| CreateFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(fail)?;
+    let temporary = temporary_name(path);
+    // Left behind by a process of the same number that was killed.
+    let _ = fs::remove_file(&temporary);
+    write_synced(&temporary, contents, access)
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| File::open(folder)?.sync_all())
+        .map_err(fail)
 }
 
 fn temporary_name(path: &Path) -> PathBuf {

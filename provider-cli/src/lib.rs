@@ -10,6 +10,7 @@ pub mod pki;
 pub mod server;
 mod service;
 mod store;
+pub mod witness;
 
 pub use cli::main_with_args;
 pub use files::CreateFileError;

@@ -345,6 +345,7 @@ impl Lab {
             tls_key: self.provider.tls_key.clone(),
             gateway_ca: self.ca.clone(),
             signing_key: self.provider.signing_key.clone(),
+            witnesses: Vec::new(),
             limits: Limits {
                 idle_seconds: 600,
                 ..Limits::default()

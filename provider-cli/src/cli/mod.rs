@@ -7,6 +7,7 @@ mod output;
 mod pki;
 mod round;
 mod serve;
+mod witness;
 
 use std::ffi::OsString;
 use std::io;
@@ -40,6 +41,10 @@ enum CliError {
     Serve(#[from] crate::server::ServeError),
     #[error(transparent)]
     Config(#[from] crate::server::ConfigError),
+    #[error(transparent)]
+    Folder(#[from] crate::witness::FolderError),
+    #[error(transparent)]
+    Witnesses(#[from] crate::witness::ListError),
     #[error(transparent)]
     Net(#[from] net::CreateError),
     #[error(transparent)]
@@ -120,6 +125,13 @@ enum Command {
     /// Write sums for other programs.
     #[command(subcommand)]
     Export(export::Export),
+    /// Be a witness: cosign the membership logs of others.
+    ///
+    /// A witness is run by somebody other than the provider. It cosigns only what extends all that it
+    /// cosigned before, so that a provider cannot show two histories to gateways that demand its
+    /// cosignature.
+    #[command(subcommand)]
+    Witness(witness::Witness),
     /// Check a file that is to prove that a provider lied.
     ///
     /// Gateways keep such files: two rosters of one round that contradict each other, a receipt for
@@ -181,7 +193,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
     let runtime = match &command {
         Command::Pki(pki) => return pki.run(),
         Command::VerifyEvidence(evidence) => return evidence.run(),
-        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread()
+        Command::Serve(_) | Command::Witness(_) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build(),
         _ => tokio::runtime::Builder::new_current_thread()
@@ -196,6 +208,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
             Command::Net(net) => net.run().await,
             Command::Round(round) => round.run().await,
             Command::Export(export) => export.run().await,
+            Command::Witness(witness) => witness.run().await,
         }
     })
 }

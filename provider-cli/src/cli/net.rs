@@ -7,6 +7,7 @@ use super::{CliError, JsonArg, NetArg, Outcome, StoreArg};
 use crate::service::{Admin, Audit, NetView, Strength};
 
 mod create;
+mod descriptor;
 mod log;
 mod sharing;
 
@@ -32,6 +33,8 @@ pub(super) enum Net {
     /// Warnings do not change the exit code.
     #[command(after_help = "Example:\n  dcnet net audit elbe-4 || echo 'look at elbe-4'")]
     Audit(One),
+    /// Write a net's descriptor to a file, for witnesses.
+    Descriptor(descriptor::Descriptor),
     /// Print the membership log: who was in the net when, as the provider signs it.
     Log(log::Log),
 }
@@ -61,6 +64,7 @@ impl Net {
             Self::List(list) => list.run().await,
             Self::Show(one) => one.show().await,
             Self::Audit(one) => one.audit().await,
+            Self::Descriptor(descriptor) => descriptor.run().await,
             Self::Log(log) => log.run().await,
         }
     }

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{CliError, Outcome, StoreArg};
-use crate::server::{self, Limits, Options};
+use crate::server::{self, Limits, Options, Running};
+use crate::witness::ListedWitness;
 
 const AFTER_HELP: &str = "\
 When the server is ready it prints one line on standard output:
@@ -30,6 +31,15 @@ A configuration file names limits that differ from the defaults, in YAML:
   header_fields: 64
   streams: 64              # per HTTP/2 connection
   shutdown_seconds: 30     # for requests in progress
+
+Witnesses cosign the membership log of every net; gateways may demand that some of them have. A list
+of them, in which ca is a file of root certificates beside the list, and key what
+`dcnet witness init` printed:
+  - name: w-1
+    url: https://witness.example:8444
+    key: 02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5
+    ca: w-1-ca.pem
+A witness that does not answer holds nothing up. It is asked again, and the log says so once.
 
 Example:
   dcnet serve --store dcnet.sqlite3 --tls-cert provider/provider-tls.pem \\
@@ -57,6 +67,9 @@ pub(super) struct Serve {
     /// The provider's key for statements, PKCS #8 PEM on P-256.
     #[arg(long, value_name = "FILE")]
     signing_key: PathBuf,
+    /// Witnesses that are asked to cosign the membership logs, YAML.
+    #[arg(long, value_name = "FILE")]
+    witnesses: Option<PathBuf>,
     /// Limits, YAML.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -66,7 +79,7 @@ pub(super) struct Serve {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
+pub(super) enum LogFormat {
     /// Lines for people.
     Text,
     /// One JSON object per line.
@@ -80,9 +93,12 @@ impl Serve {
             .config
             .as_deref()
             .map_or(Ok(Limits::default()), Limits::from_file)?;
+        let witnesses = self
+            .witnesses
+            .as_deref()
+            .map_or(Ok(Vec::new()), ListedWitness::from_file)?;
         // Before the server starts: a signal in between must not kill it.
-        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Runtime)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Runtime)?;
+        let signals = Signals::catch()?;
         let running = server::start(Options {
             store: self.store.store,
             listen: self.listen,
@@ -90,13 +106,35 @@ impl Serve {
             tls_key: self.tls_key,
             gateway_ca: self.gateway_ca,
             signing_key: self.signing_key,
+            witnesses,
             limits,
         })
         .await?;
+        signals.end(running).await
+    }
+}
+
+/// The signals that end a server.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they do not kill the process any more.
+    pub(super) fn catch() -> Result<Self, CliError> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(CliError::Runtime)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(CliError::Runtime)?,
+        })
+    }
+
+    /// Says where the server listens; returns when one of the signals has ended it.
+    pub(super) async fn end(mut self, running: Running) -> Result<Outcome, CliError> {
         announce(running.address())?;
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM"),
-            _ = interrupt.recv() => tracing::info!("SIGINT"),
+            _ = self.terminate.recv() => tracing::info!("SIGTERM"),
+            _ = self.interrupt.recv() => tracing::info!("SIGINT"),
         }
         running.stop().await;
         Ok(Outcome::Done)
@@ -110,7 +148,7 @@ fn announce(address: SocketAddr) -> io::Result<()> {
     out.flush()
 }
 
-fn start_log(format: LogFormat) {
+pub(super) fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("DCNET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

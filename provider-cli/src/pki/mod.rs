@@ -74,7 +74,7 @@ fn set_validity(params: &mut rcgen::CertificateParams, days: u32) -> Result<(), 
     Ok(())
 }
 
-fn new_key() -> Result<rcgen::KeyPair, PkiError> {
+pub(crate) fn new_key() -> Result<rcgen::KeyPair, PkiError> {
     Ok(rcgen::KeyPair::generate_for(
         &rcgen::PKCS_ECDSA_P256_SHA256,
     )?)

@@ -46,19 +46,19 @@ const PING: Duration = Duration::from_secs(20);
 /// What all connections share.
 pub(super) struct Connections {
     limits: Limits,
-    authorities: Authorities,
+    authorities: Option<Authorities>,
     acceptor: TlsAcceptor,
     router: Router,
     stopping: watch::Receiver<bool>,
 }
 
-/// Whom the client's certificate names.
-type Identity = Result<Client, Problem>;
+/// Whom the client's certificate names; nobody where certificates are not asked for.
+type Identity = Result<Option<Client>, Problem>;
 
 impl Connections {
     pub(super) fn new(
         limits: Limits,
-        authorities: Authorities,
+        authorities: Option<Authorities>,
         tls: Arc<ServerConfig>,
         router: Router,
         stopping: watch::Receiver<bool>,
@@ -94,19 +94,24 @@ impl Connections {
         };
         let identity = self.identity(&stream);
         match &identity {
-            Ok(client) => tracing::debug!(%peer, client = %client.id, "connected"),
+            Ok(Some(client)) => tracing::debug!(%peer, client = %client.id, "connected"),
+            Ok(None) => tracing::debug!(%peer, "connected"),
             Err(problem) => tracing::warn!(%peer, problem = problem.slug(), "unusable client"),
         }
         self.http(stream, peer, identity).await;
     }
 
     fn identity(&self, stream: &TlsStream<TcpStream>) -> Identity {
+        let Some(authorities) = &self.authorities else {
+            return Ok(None);
+        };
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         if chain.is_empty() {
             return Err(Problem::no_certificate());
         }
-        self.authorities
+        authorities
             .client(chain, now())
+            .map(Some)
             .map_err(|error| Problem::bad_certificate(error.to_string()))
     }
 
@@ -191,12 +196,14 @@ impl Requests {
             Err(problem) => return Ok(problem.into_response()),
         };
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(client);
+        if let Some(client) = client {
+            request.extensions_mut().insert(client);
+        }
         // A router is always ready.
         self.router.clone().call(request).await
     }
 
-    fn admit(&self, request: &Request<Incoming>) -> Result<Client, Problem> {
+    fn admit(&self, request: &Request<Incoming>) -> Identity {
         let headers = request.headers();
         if headers.len() > self.header_fields {
             return Err(Problem::headers_too_large(&format!(

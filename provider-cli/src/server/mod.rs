@@ -1,41 +1,38 @@
-//! HTTPS for gateways: `docs/spec/http-api.md`.
+//! HTTPS for gateways, and for whoever asks a witness: `docs/spec/http-api.md`.
 
 mod body;
 mod config;
 mod connection;
+mod listening;
 mod membership_log;
 mod plain;
 mod problem;
 mod routes;
 mod tls;
+mod witness;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
 use dcnet_protocol::signature::{KeyError, SigningKey};
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Duration, sleep, timeout};
 
 pub use config::{ConfigError, Limits};
 pub use problem::{MEDIA_TYPE as PROBLEM_MEDIA_TYPE, TYPE_PREFIX as PROBLEM_TYPE_PREFIX};
 pub use tls::TlsError;
+pub use witness::{WitnessOptions, start_witness};
 
 use crate::service::{Service, StartError};
-use config::length;
-use connection::Connections;
+use crate::witness::{ClientError, FolderError, ListedWitness, WitnessClient};
+use listening::Listening;
 use tls::Authorities;
 
 /// Media type of all bodies that are not problem details.
 pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
-
-/// After a failed `accept`, such as for want of file descriptors.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Everything that a server is started with.
 #[derive(Debug, Clone)]
@@ -52,6 +49,8 @@ pub struct Options {
     pub gateway_ca: PathBuf,
     /// The provider's key for statements, PKCS #8 PEM.
     pub signing_key: PathBuf,
+    /// Who is asked to cosign the nets' membership logs.
+    pub witnesses: Vec<ListedWitness>,
     /// Limits.
     pub limits: Limits,
 }
@@ -78,6 +77,12 @@ pub enum ServeError {
         /// What is wrong with it.
         source: KeyError,
     },
+    /// A witness.
+    #[error(transparent)]
+    Witness(#[from] ClientError),
+    /// The folder of a witness that is to be served.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// Store and nets.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -139,36 +144,39 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         tls_key,
         gateway_ca,
         signing_key,
+        witnesses,
         limits,
     } = options;
     let authorities = Authorities::from_file(&gateway_ca)?;
-    let tls = tls::config(&tls_certificate, &tls_key, &authorities)?;
+    let tls = tls::config(&tls_certificate, &tls_key, Some(&authorities))?;
     let key = read_signing_key(signing_key)?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|source| ServeError::Listen {
-            address: listen,
-            source,
-        })?;
-    let address = listener.local_addr().map_err(|source| ServeError::Listen {
-        address: listen,
-        source,
-    })?;
-    let service = Arc::new(Service::start(&store, key).await?);
+    let witnesses = witnesses
+        .iter()
+        .map(WitnessClient::new)
+        .collect::<Result<_, _>>()?;
+    let (listener, address) = listen_at(listen).await?;
+    let service = Arc::new(Service::start(&store, key, witnesses).await?);
     if plain_readings {
         service.create_plain_table().await?;
     }
     let router = routes::router(Arc::clone(&service), limits.clone(), plain_readings);
     let (stop, stopping) = watch::channel(false);
-    let server = Server {
+    let listening = Listening {
         limits,
-        authorities,
+        authorities: Some(authorities),
         tls: Arc::new(tls),
         router,
-        service,
         stopping,
     };
-    let accepting = tokio::spawn(server.run(listener));
+    let accepting = tokio::spawn(async move {
+        listening.run(listener, || service.stop_waiting()).await;
+        match Arc::try_unwrap(service) {
+            Ok(service) => service.stop().await,
+            // Connections that were cut off still hold it; the store is sound without a farewell.
+            Err(service) => service.stop_waiting(),
+        }
+        tracing::info!("stopped");
+    });
     Ok(Running {
         address,
         stop,
@@ -176,80 +184,20 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
     })
 }
 
+async fn listen_at(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen {
+        address: asked,
+        source,
+    };
+    let listener = TcpListener::bind(asked).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
 fn read_signing_key(path: PathBuf) -> Result<SigningKey, ServeError> {
     match std::fs::read_to_string(&path) {
         Ok(pem) => SigningKey::from_pkcs8_pem(&pem)
             .map_err(|source| ServeError::SigningKey { path, source }),
         Err(source) => Err(ServeError::ReadSigningKey { path, source }),
-    }
-}
-
-struct Server {
-    limits: Limits,
-    authorities: Authorities,
-    tls: Arc<ServerConfig>,
-    router: Router,
-    service: Arc<Service>,
-    stopping: watch::Receiver<bool>,
-}
-
-impl Server {
-    async fn run(self, listener: TcpListener) {
-        let Self {
-            limits,
-            authorities,
-            tls,
-            router,
-            service,
-            mut stopping,
-        } = self;
-        let slots = Arc::new(Semaphore::new(length(limits.connections)));
-        let grace = limits.shutdown();
-        // Closed when the last connection has dropped its sender.
-        let (alive, mut all_gone) = mpsc::channel::<()>(1);
-        let connections = Arc::new(Connections::new(
-            limits,
-            authorities,
-            tls,
-            router,
-            stopping.clone(),
-        ));
-        loop {
-            let accepted = async {
-                // The slot first: what cannot be served waits in the kernel's queue.
-                let slot = Arc::clone(&slots).acquire_owned().await;
-                (slot, listener.accept().await)
-            };
-            let (slot, accepted) = tokio::select! {
-                _ = stopping.wait_for(|stopping| *stopping) => break,
-                accepted = accepted => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    let (connections, alive) = (Arc::clone(&connections), alive.clone());
-                    tokio::spawn(async move {
-                        connections.serve(stream, peer).await;
-                        drop((slot, alive));
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    sleep(ACCEPT_AGAIN).await;
-                }
-            }
-        }
-        drop((listener, alive));
-        tracing::info!("shutting down: no new connections, requests in progress finish");
-        service.stop_waiting();
-        if timeout(grace, all_gone.recv()).await.is_err() {
-            tracing::warn!("some requests did not finish in time and are cut off");
-        }
-        drop(connections);
-        match Arc::try_unwrap(service) {
-            Ok(service) => service.stop().await,
-            // Connections that were cut off still hold it; the store is sound without a farewell.
-            Err(service) => service.stop_waiting(),
-        }
-        tracing::info!("stopped");
     }
 }

@@ -24,23 +24,31 @@ pub(crate) struct Problem {
     detail: String,
     /// Seconds after which the same request may succeed.
     retry_after: Option<u32>,
+    /// Entries that a witness cosigned last.
+    size: Option<u64>,
     /// The connection ends with this response.
     close: bool,
 }
 
 impl Problem {
-    fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
             slug,
             detail: detail.into(),
             retry_after: None,
+            size: None,
             close: false,
         }
     }
 
-    fn retry(mut self, seconds: u32) -> Self {
+    pub(super) fn retry(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    pub(super) fn with_size(mut self, size: u64) -> Self {
+        self.size = Some(size);
         self
     }
 
@@ -183,12 +191,15 @@ impl From<ServiceError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "type": format!("{TYPE_PREFIX}{}", self.slug),
             "title": title(self.slug),
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        if let (Some(size), Some(members)) = (self.size, body.as_object_mut()) {
+            members.insert("size".to_owned(), size.into());
+        }
         let mut response = Response::new(Bytes::from(body.to_string()).into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

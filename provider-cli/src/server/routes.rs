@@ -76,7 +76,7 @@ impl IntoResponse for ServiceError {
     }
 }
 
-async fn health() -> &'static str {
+pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
@@ -206,11 +206,11 @@ fn patience(seconds: u64) -> Result<Duration, Problem> {
     }
 }
 
-async fn unknown_path(uri: Uri) -> Problem {
+pub(super) async fn unknown_path(uri: Uri) -> Problem {
     Problem::not_found(uri.path())
 }
 
-async fn unknown_method(method: Method) -> Problem {
+pub(super) async fn unknown_method(method: Method) -> Problem {
     Problem::method(&method)
 }
 

@@ -98,7 +98,7 @@ impl Authorities {
 }
 
 /// The TLS configuration: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, client certificates of
-/// `authorities`.
+/// `authorities`; without any, no client is asked for one.
 ///
 /// A client without a certificate gets through the handshake and no further: under TLS 1.3 a
 /// refusal in the handshake reaches it as a broken connection, so the refusal that says what is
@@ -106,7 +106,7 @@ impl Authorities {
 pub(crate) fn config(
     certificate: &Path,
     key: &Path,
-    authorities: &Authorities,
+    authorities: Option<&Authorities>,
 ) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let chain = certificates("the server's certificate", certificate)?;
@@ -115,18 +115,21 @@ pub(crate) fn config(
         path: key.to_owned(),
         source,
     })?;
-    let mut roots = RootCertStore::empty();
-    for certificate in &authorities.certificates {
-        roots.add(certificate.clone())?;
-    }
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = if let Some(authorities) = authorities {
+        let mut roots = RootCertStore::empty();
+        for certificate in &authorities.certificates {
+            roots.add(certificate.clone())?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
             .allow_unauthenticated()
             .build()?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)?;
+        builder.with_client_cert_verifier(verifier)
+    } else {
+        builder.with_no_client_auth()
+    };
+    let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // A resumed session would carry a certificate that was checked long ago.
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});

@@ -196,6 +196,11 @@ impl Admin {
         self.view(&row).await
     }
 
+    /// A net's parameters.
+    pub(crate) async fn descriptor(&self, net: NetId) -> Result<NetDescriptor, AdminError> {
+        Ok(decode_descriptor(&self.row(net).await?)?)
+    }
+
     /// Looks at a net's members and its key graph.
     pub(crate) async fn audit(&self, net: NetId) -> Result<Audit, AdminError> {
         let row = self.row(net).await?;

@@ -15,6 +15,7 @@ mod rosters;
 mod showing;
 mod signer;
 mod strength;
+mod witnesses;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -39,6 +40,7 @@ pub(crate) use showing::{MOST_ENTRIES, Question};
 pub(crate) use strength::Strength;
 
 use crate::store::{Batch, NetRow, PlainRow, Store, StoreError};
+use crate::witness::WitnessClient;
 use committer::Committer;
 use net::Net;
 
@@ -99,6 +101,7 @@ enum NetError {
 pub(crate) struct Service {
     store: Store,
     key: SigningKey,
+    witnesses: Vec<WitnessClient>,
     nets: RwLock<HashMap<NetId, Arc<Net>>>,
     /// The nets' tasks. Held while a net is being started, so that it is started once.
     tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -112,14 +115,20 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Opens the store, keeps other servers away from it, and starts every net in it.
-    pub(crate) async fn start(path: &Path, key: SigningKey) -> Result<Self, StartError> {
+    /// Opens the store, keeps other servers away from it, and starts every net in it. All
+    /// `witnesses` are asked about each of them.
+    pub(crate) async fn start(
+        path: &Path,
+        key: SigningKey,
+        witnesses: Vec<WitnessClient>,
+    ) -> Result<Self, StartError> {
         let store = Store::create_or_open(path).await?;
         let lock = store.lock()?;
         let (committer, committing) = committer::start(store.writer().await?);
         let service = Self {
             store,
             key,
+            witnesses,
             nets: RwLock::default(),
             tasks: tokio::sync::Mutex::default(),
             committer,
@@ -334,6 +343,10 @@ impl Service {
         let incarnation = restored.ok_or(ServiceError::StoreUnavailable)?;
         let task = Arc::clone(&served).run(incarnation, self.closing.subscribe());
         tasks.push(tokio::spawn(task));
+        for client in self.witnesses.iter().cloned() {
+            let (net, closing) = (Arc::clone(&served), self.closing.subscribe());
+            tasks.push(tokio::spawn(witnesses::follow(net, client, closing)));
+        }
         self.nets
             .write()
             .unwrap_or_else(PoisonError::into_inner)

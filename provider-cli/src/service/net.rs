@@ -65,6 +65,8 @@ pub(super) struct Net {
     machine: Mutex<Option<Machine>>,
     /// Changes whenever the machine has been restored.
     restored: watch::Sender<()>,
+    /// Changes whenever the log has grown, or has lost its cosignatures with the machine.
+    pub(super) log_changed: watch::Sender<()>,
     waiting: AtomicUsize,
 }
 
@@ -90,8 +92,13 @@ impl Net {
             committer,
             machine: Mutex::new(None),
             restored: watch::Sender::new(()),
+            log_changed: watch::Sender::new(()),
             waiting: AtomicUsize::new(0),
         }
+    }
+
+    pub(super) fn id(&self) -> NetId {
+        self.id
     }
 
     /// Takes a frame; the receipt is given when the frame is durable.
@@ -248,7 +255,7 @@ impl Net {
 
     /// The machine, unless it is ahead of a store that failed. Waits for it to be restored, which
     /// takes some milliseconds if the store does not go on failing.
-    async fn alive(&self) -> Result<MutexGuard<'_, Option<Machine>>, ServiceError> {
+    pub(super) async fn alive(&self) -> Result<MutexGuard<'_, Option<Machine>>, ServiceError> {
         if let Some(machine) = self.try_alive().await {
             return Ok(machine);
         }
@@ -300,6 +307,9 @@ impl Net {
     fn keep(&self, machine: &mut Machine, records: Vec<Record>) -> (Batch, Option<Publish>) {
         let mut batch = Batch::default();
         for record in records {
+            if let Record::Log(_) = record {
+                self.log_changed.send_replace(());
+            }
             log::record(self.id, &record);
             convert::add(&mut batch, self.id, record, |to| {
                 let last = machine.heads.entry(to).or_default();
@@ -360,6 +370,7 @@ impl Net {
         };
         *self.lock().await = Some(machine);
         self.restored.send_replace(());
+        self.log_changed.send_replace(());
         tracing::info!(%net, members, frames, "net restored from the store");
         Some(incarnation)
     }

@@ -172,7 +172,8 @@ impl Lab {
     }
 
     pub fn serve_with(&self, ca: &Path, args: &[&str]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dcnet"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dcnet"));
+        command
             .arg("serve")
             .args(["--listen", "127.0.0.1:0"])
             .arg("--store")
@@ -185,30 +186,8 @@ impl Lab {
             .arg(ca)
             .arg("--signing-key")
             .arg(&self.provider.signing_key)
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut errors = child.stderr.take().unwrap();
-        let log = std::thread::spawn(move || {
-            let mut text = String::new();
-            errors.read_to_string(&mut text).unwrap();
-            text
-        });
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let Some(url) = line.trim_end().strip_prefix("listening on ") else {
-            child.wait().unwrap();
-            panic!("not ready: {}", log.join().unwrap());
-        };
-        Server {
-            url: url.to_owned(),
-            child: Some(child),
-            log: Some(log),
-        }
+            .args(args);
+        Server::spawn(&mut command)
     }
 
     pub fn gateway(&self, name: &str) -> Gateway {
@@ -256,6 +235,34 @@ pub struct Server {
 }
 
 impl Server {
+    /// Starts a command that says where it listens.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).unwrap();
+            text
+        });
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let Some(url) = line.trim_end().strip_prefix("listening on ") else {
+            child.wait().unwrap();
+            panic!("not ready: {}", log.join().unwrap());
+        };
+        Self {
+            url: url.to_owned(),
+            child: Some(child),
+            log: Some(log),
+        }
+    }
+
     pub fn signal(&self, name: &str) {
         let id = self.child.as_ref().unwrap().id().to_string();
         assert!(

@@ -1,5 +1,7 @@
 //! A net in one folder: certificates, provider, gateways.
 
+mod witnesses;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +12,14 @@ use serde::Deserialize;
 
 use super::process::tail;
 use super::{HarnessError, NetPlan, Process, Program, Published};
+use witnesses::Watcher;
 
 /// A net in one folder:
 ///
 /// ```text
 /// ca/               the gateway administrator's certification authority
 /// provider/         the provider's keys, its store, its log
+/// witnesses/NAME/   what `dcnet witness` keeps, its log
 /// gateways/NAME/    certificates, profile, meter (the port), state, log
 /// ```
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub struct Lab {
     provider: Option<Process>,
     address: Option<String>,
     json_logs: bool,
+    watchers: Vec<Watcher>,
     gateways: BTreeMap<String, Option<Process>>,
 }
 
@@ -84,6 +89,7 @@ impl Lab {
             provider: None,
             address: None,
             json_logs: false,
+            watchers: Vec::new(),
             gateways: gateways.iter().map(|name| (name.clone(), None)).collect(),
         };
         for name in gateways {
@@ -121,7 +127,8 @@ impl Lab {
         let files = &self.provider_files;
         let listen = self.address.as_deref().unwrap_or("127.0.0.1:0");
         let (store, ca) = (self.store(), self.ca());
-        let arguments: [&std::ffi::OsStr; 13] = [
+        let witnesses = self.witnesses();
+        let mut arguments: Vec<&std::ffi::OsStr> = vec![
             "serve".as_ref(),
             "--listen".as_ref(),
             listen.as_ref(),
@@ -136,6 +143,9 @@ impl Lab {
             "--signing-key".as_ref(),
             files.signing_key.as_ref(),
         ];
+        if let Some(list) = &witnesses {
+            arguments.extend(["--witnesses".as_ref(), list.as_os_str()]);
+        }
         let log = self.provider_log();
         let (process, line) = self.program.start_dcnet("provider", &arguments, &log)?;
         let Some(address) = line.strip_prefix("listening on https://") else {
@@ -188,6 +198,7 @@ impl Lab {
             &self.provider_files,
             &files,
         );
+        let profile = format!("{profile}{}state: state\n", self.demanded());
         let path = folder.join("gateway.yaml");
         fs::write(&path, profile).map_err(HarnessError::system("write", &path))
     }

@@ -117,7 +117,7 @@ impl NetPlan {
         words
     }
 
-    /// What the owner of the gateway `name` writes.
+    /// What the owner of the gateway `name` writes, up to the end of what is accepted.
     pub(super) fn profile(
         &self,
         name: &str,
@@ -145,7 +145,7 @@ impl NetPlan {
              \x20 provider_ca: {root}\n  gateway_ca: {ca}\n\
              \x20 tls: {{ certificate: {tls}, key: {tls_key} }}\n\
              \x20 signature: {{ certificate: {sig}, key: {sig_key} }}\n\
-             \x20 accept:\n    min_size: {min_size}\n    allow_resend: true\nstate: state\n",
+             \x20 accept:\n    min_size: {min_size}\n    allow_resend: true\n",
             port = port.display(),
             net = Self::NET,
             max_power = self.max_power,

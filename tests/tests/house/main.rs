@@ -11,3 +11,4 @@ mod crashes;
 mod demonstrator;
 mod meters;
 mod stage;
+mod witnesses;

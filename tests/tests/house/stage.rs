@@ -30,6 +30,12 @@ pub(crate) fn program() -> PathBuf {
 impl Stage {
     /// A net of `gateways` that all run, with rounds of `interval` seconds.
     pub(crate) fn new(gateways: u8, interval: u32) -> Self {
+        Self::watched(gateways, interval, &[], &[])
+    }
+
+    /// As [`Self::new`], with witnesses all of which the gateways demand, but of which those in `away`
+    /// do not run.
+    pub(crate) fn watched(gateways: u8, interval: u32, present: &[&str], away: &[&str]) -> Self {
         let plan = NetPlan {
             interval,
             slots: vec![Slot::IMPORT, Slot::EXPORT, Slot::POWER],
@@ -59,6 +65,12 @@ impl Stage {
                 (name.clone(), meter)
             })
             .collect();
+        for witness in present.iter().chain(away) {
+            lab.add_witness(witness).unwrap();
+        }
+        for witness in away {
+            lab.kill_witness(witness).unwrap();
+        }
         lab.start_provider().unwrap();
         for name in &names {
             lab.start_gateway(name).unwrap();
