@@ -220,16 +220,19 @@ impl Gateway {
             draw.need = draw.need.saturating_sub(1);
         }
         self.state.body.take_place(now, client);
+        // What is shown is looked at even if the edge is there: a lie is told to the owner.
+        let shown = match self.take_package(now, &member.package) {
+            // A newer package than the list names is the member's own word, too.
+            Ok(neighbour) if neighbour.party.client == client => Ok(neighbour),
+            Ok(_) => Err(Fault::PackageSwapped { client }),
+            Err(fault) => Err(fault),
+        };
         if has_edge {
             self.statement_is_due(now);
-            return Vec::new();
         }
-        match self.take_package(now, &member.package) {
-            // A newer package than the list names is the member's own word, too.
-            Ok(neighbour) if neighbour.party.client == client => {
-                self.use_package(now, neighbour, Some(reason), Vec::new(), rng)
-            }
-            Ok(_) => vec![Output::Report(Fault::PackageSwapped { client }.into())],
+        match shown {
+            Ok(_) if has_edge => Vec::new(),
+            Ok(neighbour) => self.use_package(now, neighbour, Some(reason), Vec::new(), rng),
             Err(fault) => vec![Output::Report(fault.into())],
         }
     }

@@ -3,19 +3,18 @@
 use rand_core::CryptoRng;
 
 use super::in_force::InForce;
-use super::state::{Draw, EdgePhase, Membership, Wanted};
+use super::state::{Draw, EdgePhase, Membership};
 use super::{Fault, Gateway, GatewayState, Output, Report, Request};
 use crate::descriptor::MIN_DEGREE;
 use crate::envelope::EdgeReason;
 use crate::frame::FrameBody;
 use crate::key_agreement::{AgreementKey, KeyPackage, Party, SignedKeyPackage};
 use crate::membership::edge::EdgeSet;
-use crate::membership::entry::{ExitStatement, Neighbourhood};
+use crate::membership::entry::Neighbourhood;
 use crate::message::SignedReceipt;
-use crate::names::{ClientId, ClientSet};
+use crate::names::ClientSet;
 use crate::notification::Notification;
 use crate::round::UnixTime;
-use crate::signature::{Signed, VerifyingKey};
 
 /// Intervals to wait for stragglers among those drawn before entering with enough of them.
 const PATIENCE: u64 = 2;
@@ -170,82 +169,6 @@ impl Gateway {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// The owner wants to leave.
-    pub(super) fn leave(&mut self, now: UnixTime, rng: &mut impl CryptoRng) -> Vec<Output> {
-        let body = &mut self.state.body;
-        match body.membership {
-            Membership::Left => return Vec::new(),
-            Membership::Leaving => {}
-            Membership::Joining | Membership::Entered => {
-                body.membership = Membership::Leaving;
-                body.wanted.clear();
-                self.stated = false;
-            }
-        }
-        let mut outputs = vec![self.persist(None)];
-        outputs.extend(self.poll(now, rng));
-        outputs
-    }
-
-    /// The exit is complete: nothing of the net's keys stays.
-    pub(super) fn left(&mut self, now: UnixTime, rng: &mut impl CryptoRng) -> Vec<Output> {
-        self.begin_anew(now, rng);
-        self.state.body.membership = Membership::Left;
-        vec![self.persist(None), Output::Report(Report::Left)]
-    }
-
-    /// A neighbour leaves: its former neighbours agree on keys along the ring of their names.
-    pub(super) fn neighbour_exits(
-        &mut self,
-        now: UnixTime,
-        statement: &Signed<ExitStatement>,
-    ) -> Vec<Output> {
-        let client = statement.unverified().client;
-        match self.check_exit(statement) {
-            Ok(()) => {}
-            // By a renewed certificate, perhaps: looked up once, then it is refused.
-            Err(Fault::Signature(_)) if self.state.body.exit_waiting.is_none() => {
-                self.state.body.exit_waiting = Some(statement.clone());
-                self.want(Wanted {
-                    client,
-                    offer: None,
-                });
-                return vec![self.persist(None), Output::Send(Request::Package(client))];
-            }
-            Err(fault) => return vec![Output::Report(fault.into())],
-        }
-        self.state.body.free_place(&client);
-        let phase = self.neighbour(&client).map(|neighbour| neighbour.phase);
-        if phase == Some(EdgePhase::Offered) {
-            // There was no edge: no key to discard and no gap to bridge.
-            let neighbours = &mut self.state.body.neighbours;
-            neighbours.retain(|neighbour| neighbour.party.client != client);
-            return vec![
-                self.persist(None),
-                Output::Report(Report::NeighbourLeaves { client }),
-            ];
-        }
-        for neighbour in &mut self.state.body.neighbours {
-            if neighbour.party.client == client {
-                neighbour.phase = EdgePhase::Leaving;
-                neighbour.owed = None;
-            }
-        }
-        if let Some(next) = self.successor(&statement.unverified().neighbours)
-            && self.neighbour(&next).is_none()
-        {
-            self.want(Wanted {
-                client: next,
-                offer: Some(EdgeReason::Bridge),
-            });
-        }
-        self.statement_is_due(now);
-        vec![
-            self.persist(None),
-            Output::Report(Report::NeighbourLeaves { client }),
-        ]
     }
 
     /// Something has changed that the next notification 2 has to say.
@@ -408,54 +331,11 @@ impl Gateway {
             .collect()
     }
 
-    fn state_exit(&mut self, now: UnixTime) -> Vec<Output> {
-        let serial = self.next_serial(now);
-        let statement = self.setup.key.sign(ExitStatement {
-            net: self.setup.descriptor.net(),
-            descriptor: self.setup.descriptor.hash(),
-            client: self.setup.client,
-            serial,
-            neighbours: self.neighbours(),
-        });
-        let frame = self.control_frame(now, FrameBody::Exiting(statement));
-        std::iter::once(self.persist(None)).chain(frame).collect()
-    }
-
     /// Above all serials before, also those of a ledger that was lost.
-    fn next_serial(&mut self, now: UnixTime) -> u64 {
+    pub(super) fn next_serial(&mut self, now: UnixTime) -> u64 {
         let serial = &mut self.state.body.statement_serial;
         *serial = now.millis().max(serial.saturating_add(1));
         *serial
-    }
-
-    fn check_exit(&self, statement: &Signed<ExitStatement>) -> Result<(), Fault> {
-        let client = statement.unverified().client;
-        let neighbour = self.neighbour(&client).ok_or(Fault::Exit { client })?;
-        let key = VerifyingKey::from_sec1(&neighbour.statement_key)
-            .map_err(|_| Fault::Exit { client })?;
-        let body = statement.verify(&key)?;
-        // An exit from before the member came back with a new key package is history.
-        let ours = body.net == self.setup.descriptor.net()
-            && body.descriptor == self.setup.descriptor.hash()
-            && body.serial > neighbour.package_serial;
-        if ours {
-            Ok(())
-        } else {
-            Err(Fault::Exit { client })
-        }
-    }
-
-    /// The member after this one on the ring of a leaver's neighbours.
-    fn successor(&self, ring: &ClientSet) -> Option<ClientId> {
-        let own = self.setup.client;
-        if !ring.contains(&own) {
-            return None;
-        }
-        let after = ring
-            .iter()
-            .find(|client| **client > own)
-            .or_else(|| ring.iter().next());
-        after.copied().filter(|client| *client != own)
     }
 
     pub(super) fn intervals_since(&self, then: u64, now: UnixTime) -> u64 {
@@ -470,7 +350,7 @@ impl Gateway {
     }
 
     /// A new key, no neighbours; the frame sealed last stays, so that no round is entered twice.
-    fn begin_anew(&mut self, now: UnixTime, rng: &mut impl CryptoRng) {
+    pub(super) fn begin_anew(&mut self, now: UnixTime, rng: &mut impl CryptoRng) {
         let old = &self.state.body;
         let serial = now.millis().max(old.package_serial.saturating_add(1));
         let mut state = GatewayState::with_key(AgreementKey::generate(rng), now);
