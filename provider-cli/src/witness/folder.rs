@@ -329,3 +329,6 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<NetDescriptor, FolderError> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests;
