@@ -263,8 +263,9 @@ impl Provider {
         let schedule = self.setup.descriptor.schedule();
         let drawable = self.members.values().filter(|member| {
             match member.status {
-                // Nobody is to wait for one who registered once and never came back.
-                MemberStatus::Registered => {
+                // Nobody is to wait for one who registered once and never came back. One who comes back
+                // without its memory has to find itself in the list.
+                MemberStatus::Registered | MemberStatus::Suspended => {
                     now.is_none_or(|now| self.presence.is_about(&member.client, now, &schedule))
                 }
                 status => matches!(status, MemberStatus::Entered | MemberStatus::Active),

@@ -276,6 +276,27 @@ fn a_gateway_restored_from_a_backup_agrees_anew() {
     world.check();
 }
 
+/// A backup from before the draw, of a member that the provider has suspended meanwhile: it has to be in
+/// a list to draw at all.
+#[test]
+fn a_suspended_gateway_restored_from_before_its_draw_comes_back() {
+    let mut world = World::new(6, 4, 62, 47);
+    world.start_all();
+    let backup = disk(&world, 2);
+    world.run_rounds(6);
+    assert_eq!(world.last().members, 6);
+    world.kill(2);
+    world.run_rounds(3);
+    assert_eq!(world.last().members, 5);
+    world.nodes[2].disk = Some(backup);
+    world.start(2);
+    world.run_rounds(16);
+    let last = world.last();
+    let found = (last.status, last.members);
+    assert_eq!(found, (RoundStatus::Complete, 6), "{}", world.describe());
+    world.check();
+}
+
 /// A backup with other agreements than the present ones.
 #[test]
 fn a_gateway_restored_twice_agrees_anew() {
