@@ -22,6 +22,19 @@ fn six(seed: u64) -> World {
     world
 }
 
+/// The same, with the disk of gateway 2 from before it had agreed on any edge.
+fn six_with_a_backup(seed: u64) -> (World, Vec<u8>) {
+    let mut world = World::new(6, 4, 62, seed);
+    world.start_all();
+    let mut backup = disk(&world, 2);
+    while chains(&disk(&world, 2)).is_empty() {
+        backup = disk(&world, 2);
+        world.step();
+    }
+    world.run_rounds(6);
+    (world, backup)
+}
+
 fn disk(world: &World, member: usize) -> Vec<u8> {
     world.nodes[member].disk.clone().unwrap()
 }
@@ -244,14 +257,7 @@ fn suspension_and_re_entry_keep_what_was_agreed() {
 /// A backup from before the edges were agreed, of the same key package: both ends agree anew.
 #[test]
 fn a_gateway_restored_from_a_backup_agrees_anew() {
-    let mut world = World::new(6, 4, 62, 45);
-    world.start_all();
-    let mut backup = disk(&world, 2);
-    while chains(&disk(&world, 2)).is_empty() {
-        backup = disk(&world, 2);
-        world.step();
-    }
-    world.run_rounds(6);
+    let (mut world, backup) = six_with_a_backup(45);
     assert_eq!(world.last().members, 6);
     let before = disk(&world, 2);
     assert_eq!(before[1..33], backup[1..33], "the same agreement key");
@@ -300,14 +306,7 @@ fn a_suspended_gateway_restored_from_before_its_draw_comes_back() {
 /// A backup with other agreements than the present ones.
 #[test]
 fn a_gateway_restored_twice_agrees_anew() {
-    let mut world = World::new(6, 4, 62, 46);
-    world.start_all();
-    let mut backup = disk(&world, 2);
-    while chains(&disk(&world, 2)).is_empty() {
-        backup = disk(&world, 2);
-        world.step();
-    }
-    world.run_rounds(6);
+    let (mut world, backup) = six_with_a_backup(46);
     let first = disk(&world, 2);
     world.nodes[2].disk = Some(backup);
     world.start(2);
