@@ -143,18 +143,30 @@ impl Config {
                 witnesses,
             });
         }
-        let device = &self.profile.meter.source.sml.device;
-        if !device.exists() {
-            warnings.push(Warning::NoDevice {
-                device: device.clone(),
-            });
-        }
-        if device::has_changing_name(device) {
-            let stable = device::stable_name(device);
-            warnings.push(Warning::ChangingName {
-                device: device.clone(),
-                stable,
-            });
+        for meter in &self.profile.meters {
+            for source in &meter.sources {
+                let Some(device) = source.device() else {
+                    continue;
+                };
+                let (meter, device) = (meter.name.clone(), device.clone());
+                let kind = source.key();
+                if !device.exists() {
+                    warnings.push(Warning::NoDevice {
+                        meter: meter.clone(),
+                        kind,
+                        device: device.clone(),
+                    });
+                }
+                if device::has_changing_name(&device) {
+                    let stable = device::stable_name(&device);
+                    warnings.push(Warning::ChangingName {
+                        meter,
+                        kind,
+                        device,
+                        stable,
+                    });
+                }
+            }
         }
         warnings
     }
@@ -190,14 +202,21 @@ pub enum Warning {
         witnesses: usize,
     },
     /// Nothing is plugged in.
-    #[error("meter.source.sml.device: {} is not there now; it will be waited for", device.display())]
+    #[error(
+        "meter {meter}: {kind}.device: {} is not there now; it will be waited for",
+        device.display()
+    )]
     NoDevice {
+        /// Name of the meter.
+        meter: String,
+        /// Kind of the source.
+        kind: &'static str,
         /// As configured.
         device: PathBuf,
     },
     /// A name that changes with the order of plugging in.
     #[error(
-        "meter.source.sml.device: {} may be another device after the next start{}",
+        "meter {meter}: {kind}.device: {} may be another device after the next start{}",
         device.display(),
         stable.as_ref().map_or_else(
             || "; use its name below /dev/serial/by-id/".to_owned(),
@@ -205,6 +224,10 @@ pub enum Warning {
         )
     )]
     ChangingName {
+        /// Name of the meter.
+        meter: String,
+        /// Kind of the source.
+        kind: &'static str,
         /// As configured.
         device: PathBuf,
         /// A name that stays.
