@@ -37,6 +37,7 @@
 //! meant, not those that it wrote.
 
 mod code;
+mod decimal;
 mod device;
 mod scaled;
 pub mod sml;
@@ -44,6 +45,7 @@ mod telegram;
 mod unit;
 
 pub use code::{ObisCode, ParseObisError};
+pub use decimal::ParseDecimalError;
 pub use device::{Device, Maker};
 pub use scaled::ScaledInteger;
 pub use telegram::{Entry, MeterTime, Telegram, Value};
