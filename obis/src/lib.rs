@@ -10,6 +10,7 @@
 //! - [`Telegram`]: a list of such values with the meter's id; [`Device`] reads the id.
 //! - [`sml`]: a push decoder for SML that survives what optical heads deliver, and an encoder for
 //!   simulated meters.
+//! - [`line`]: readings as lines of text, as `sml_server` of libsml prints them.
 //!
 //! ```
 //! use dcnet_obis::{ObisCode, sml};
@@ -39,6 +40,7 @@
 mod code;
 mod decimal;
 mod device;
+pub mod line;
 mod scaled;
 pub mod sml;
 mod telegram;
