@@ -235,6 +235,57 @@ pub enum Warning {
     },
 }
 
+/// Reads a password: the first line of a file that only its owner can read.
+///
+/// # Errors
+///
+/// Others can read it, or nobody can.
+pub fn password(file: &Path) -> Result<Zeroizing<String>, PasswordError> {
+    let unreadable = |source| PasswordError::Unreadable {
+        file: file.to_owned(),
+        source,
+    };
+    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(PasswordError::Exposed {
+            file: file.to_owned(),
+            mode,
+        });
+    }
+    let mut text = Zeroizing::new(String::new());
+    File::open(file)
+        .map_err(unreadable)?
+        .take(MAX_PEM)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    let first = text.lines().next().unwrap_or_default();
+    Ok(Zeroizing::new(first.to_owned()))
+}
+
+/// Why a password cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// It cannot be read.
+    #[error("the password file {}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others may read it.
+    #[error(
+        "the password file {} can be read by others (mode {mode:03o}); run: chmod 600",
+        file.display()
+    )]
+    Exposed {
+        /// The file.
+        file: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+}
+
 /// Largest certificate or key file in bytes.
 const MAX_PEM: u64 = 256 * 1024;
 

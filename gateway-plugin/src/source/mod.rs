@@ -7,10 +7,12 @@
 pub mod device;
 pub mod feed;
 pub mod gather;
+pub mod lines;
 mod pause;
 pub mod push;
 mod select;
 pub mod state;
+pub mod vzlogger;
 
 use std::sync::Arc;
 
@@ -105,9 +107,10 @@ impl Meters {
 pub async fn run(source: Source, feed: Feed) {
     match source {
         Source::Sml(line) => push::run::<push::Sml>(line, feed).await,
-        Source::D0(_) | Source::Vzlogger(_) | Source::Command(_) | Source::Input(_) => {
-            feed.gone().await;
-        }
+        Source::Command(command) => lines::run_command(command, feed).await,
+        Source::Input(input) => lines::run_input(input, feed).await,
+        Source::Vzlogger(vzlogger) => vzlogger::run(vzlogger, feed).await,
+        Source::D0(_) => feed.gone().await,
     }
 }
 
