@@ -10,6 +10,8 @@
 //! - [`Telegram`]: a list of such values with the meter's id; [`Device`] reads the id.
 //! - [`sml`]: a push decoder for SML that survives what optical heads deliver, and an encoder for
 //!   simulated meters.
+//! - [`d0`]: a push decoder for the text telegrams of IEC 62056-21 and P1 ports, and what is said
+//!   before them.
 //! - [`line`]: readings as lines of text, as `sml_server` of libsml prints them.
 //!
 //! ```
@@ -38,6 +40,7 @@
 //! meant, not those that it wrote.
 
 mod code;
+pub mod d0;
 mod decimal;
 mod device;
 pub mod line;
