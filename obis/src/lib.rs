@@ -36,8 +36,8 @@
 //! ```
 //!
 //! Meters deviate from the standard in ways that would give wrong readings. What is known of
-//! that stands as data in one table (`sml/quirk.rs`); a telegram has the values that its meter
-//! meant, not those that it wrote.
+//! that stands as data in a catalogue ([`sml::Catalog`]), which an owner can extend; a telegram has
+//! the values that its meter meant, not those that it wrote.
 
 mod code;
 pub mod d0;
