@@ -4,7 +4,8 @@
 //! or devices, asks no clock and draws no randomness, so everything in it can be tested with
 //! plain data.
 //!
-//! - [`ObisCode`]: what a reading is about, `1-0:1.8.0*255` or short `1.8.0`.
+//! - [`ObisCode`]: what a reading is about, `1-0:1.8.0*255` or short `1.8.0`; its name for people
+//!   in a [`Language`].
 //! - [`Unit`]: in what it is measured, by DLMS code.
 //! - [`ScaledInteger`]: how much, exactly as the meter sent it. Energy is never a float.
 //! - [`Telegram`]: a list of such values with the meter's id; [`Device`] reads the id.
@@ -44,6 +45,7 @@ pub mod d0;
 mod decimal;
 mod device;
 pub mod line;
+mod name;
 mod scaled;
 pub mod sml;
 mod telegram;
@@ -52,6 +54,7 @@ mod unit;
 pub use code::{ObisCode, ParseObisError};
 pub use decimal::ParseDecimalError;
 pub use device::{Device, Maker};
+pub use name::Language;
 pub use scaled::ScaledInteger;
 pub use telegram::{Entry, MeterTime, Telegram, Value};
 pub use unit::{ParseUnitError, Unit};
