@@ -9,11 +9,12 @@
 //! - [`Unit`]: in what it is measured, by DLMS code.
 //! - [`ScaledInteger`]: how much, exactly as the meter sent it. Energy is never a float.
 //! - [`Telegram`]: a list of such values with the meter's id; [`Device`] reads the id.
+//! - [`StatusWord`]: what a meter or a gateway says about its own state.
 //! - [`sml`]: a push decoder for SML that survives what optical heads deliver, and an encoder for
 //!   simulated meters.
 //! - [`d0`]: a push decoder for the text telegrams of IEC 62056-21 and P1 ports, and what is said
 //!   before them.
-//! - [`line`]: readings as lines of text, as `sml_server` of libsml prints them.
+//! - [`mod@line`]: readings as lines of text, as `sml_server` of libsml prints them.
 //!
 //! ```
 //! use dcnet_obis::{ObisCode, sml};
@@ -48,6 +49,7 @@ pub mod line;
 mod name;
 mod scaled;
 pub mod sml;
+mod status;
 mod telegram;
 mod unit;
 
@@ -56,5 +58,6 @@ pub use decimal::ParseDecimalError;
 pub use device::{Device, Maker};
 pub use name::Language;
 pub use scaled::ScaledInteger;
+pub use status::{PtbLevel, StatusBit, StatusKind, StatusWord};
 pub use telegram::{Entry, MeterTime, Telegram, Value};
 pub use unit::{ParseUnitError, Unit};

@@ -13,6 +13,7 @@
 )]
 
 mod damage;
+mod doubles;
 mod hostile;
 mod lines;
 mod oracle;
@@ -20,4 +21,5 @@ mod pieces;
 mod quirks;
 mod recordings;
 mod round_trip;
+mod statuses;
 mod support;
