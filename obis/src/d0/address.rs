@@ -2,7 +2,7 @@
 
 use crate::ObisCode;
 
-/// Reads `1-0:1.8.1*255` and its short forms `1.8.1`, `1.8.1*01`, `6.8`, `C.1`, `F.F`.
+/// Reads `1-0:1.8.1*255` and its short forms `1.8.1`, `1.8.1*01`, `6.8`, `C.1`, `F.F`, `F`.
 ///
 /// Letters stand for abstract quantities: C is 96, F is 97, L is 98, P is 99. A medium that is
 /// left out is 0 for C and F, which belong to no medium, and otherwise the one given; a group E
@@ -24,6 +24,8 @@ pub(super) fn parse(text: &str, medium: u8) -> Option<ObisCode> {
         None => (rest, 255),
         Some((quantity, period)) => (quantity, number(period)?),
     };
+    // Heat meters shorten F.F, the error register, further.
+    let quantity = if quantity == "F" { "F.F" } else { quantity };
     let mut groups = quantity.split('.');
     let (c, d) = (group(groups.next()?)?, group(groups.next()?)?);
     let e = groups.next().map_or(Some(0), group)?;
@@ -69,6 +71,7 @@ mod tests {
             ("C.1.0", [0, 0, 96, 1, 0, 255]),
             ("0-0:C.1.0*255", [0, 0, 96, 1, 0, 255]),
             ("C.13.21", [0, 0, 96, 13, 21, 255]),
+            ("F", [0, 0, 97, 97, 0, 255]),
             ("F.F", [0, 0, 97, 97, 0, 255]),
             ("0-0:F.F.0*255", [0, 0, 97, 97, 0, 255]),
             ("P.01", [1, 0, 99, 1, 0, 255]),
@@ -87,7 +90,7 @@ mod tests {
         for text in [
             "",
             "1",
-            "F",
+            "C",
             ".",
             "1.",
             "1.8.",

@@ -265,10 +265,10 @@ impl Decoder {
         let end = begin + data::end(self.data.get(begin..)?)?;
         let (before, behind) = self.data.split_at_checked(end)?;
         let checked = match behind.get(1..).unwrap_or_default().trim_ascii() {
+            [] if !blank => Err(DecodeError::Unchecked { length }),
             // A line break that was changed into a `!` must not cut off the rest unseen.
             _ if end != begin => Err(DecodeError::End { line: line(before) }),
-            [] if blank => Ok(()),
-            [] => Err(DecodeError::Unchecked { length }),
+            [] => Ok(()),
             told => match crc(told) {
                 None => Err(DecodeError::End { line: line(before) }),
                 Some(got) => {
