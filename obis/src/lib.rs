@@ -1,4 +1,4 @@
-//! From the bytes of a meter to readings: OBIS codes, units, exact decimals, SML.
+//! From the bytes of a meter to readings: OBIS codes, units, exact decimals, SML, D0.
 //!
 //! The leaf of the house on the meter's side. It takes bytes and gives values; it opens no files
 //! or devices, asks no clock and draws no randomness, so everything in it can be tested with

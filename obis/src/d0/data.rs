@@ -96,17 +96,23 @@ fn is_active_energy(code: ObisCode) -> bool {
 
 /// The id of the meter out of its values, in the order that the [module](super) explains.
 fn server_id(entries: &[Entry]) -> Vec<u8> {
-    let ranks: [fn(ObisCode) -> bool; 4] = [
-        |code| (code.c, code.d, code.e) == (0, 0, 9),
-        |code| (code.c, code.d, code.e) == (96, 1, 0),
-        |code| (code.c, code.d) == (96, 1),
-        |code| (code.c, code.d, code.e) == (0, 0, 0),
+    // In P1 telegrams of Belgium, 96.1.4 is the version of the standard.
+    let ranks = [
+        [0, 0, 9],
+        [96, 1, 0],
+        [96, 1, 1],
+        [96, 1, 2],
+        [96, 1, 3],
+        [96, 1, 255],
+        [0, 0, 0],
     ];
     ranks
         .iter()
-        .find_map(|fits| {
+        .find_map(|rank| {
             entries.iter().find_map(|entry| match &entry.value {
-                Value::Bytes(id) if entry.obis.b == 0 && fits(entry.obis) => {
+                Value::Bytes(id)
+                    if entry.obis.b == 0 && *rank == [entry.obis.c, entry.obis.d, entry.obis.e] =>
+                {
                     Some(id.trim_ascii()).filter(|id| !id.is_empty())
                 }
                 _ => None,
@@ -238,7 +244,8 @@ mod tests {
         assert_eq!(id("0.0.0(1)0-0:96.1.255*255(4)"), b"4");
         assert_eq!(id("0.0.0(1)1.8.0(5)"), b"1");
         assert_eq!(id("0.0.9()0.0.0( 1 )"), b"1");
-        assert_eq!(id("0-1:96.1.0(6)"), b"");
+        assert_eq!(id("0-0:96.1.4(50217)0-0:96.1.1(3153)"), b"3153");
+        assert_eq!(id("0-1:96.1.0(6)0-0:96.1.4(50217)"), b"");
     }
 
     #[test]

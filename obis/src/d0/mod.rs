@@ -44,9 +44,10 @@
 //! short or long, are left out.
 //!
 //! The server id is the first of these values that a telegram has: `0.0.9` (the id of DIN 43863-5,
-//! unique in the world), `C.1` and with it `96.1.0` (the maker's number), any other `96.1.x`, at
-//! last `0.0.0` (the grid operator's number, which may be given anew). Only channel 0 counts: the
-//! others are of other meters, such as the gas meter behind a P1 port.
+//! unique in the world), `C.1`, which is `96.1.0` (the maker's number), `96.1.1` to `96.1.3` and
+//! `96.1.255` (further numbers of the device), at last `0.0.0` (the grid operator's number, which
+//! may be given anew). Only channel 0 counts: the others are of other meters, such as the gas meter
+//! behind a P1 port. The id is the text as sent.
 //!
 //! # Bounds
 //!
