@@ -262,6 +262,8 @@ pub enum CatalogProblem {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -346,5 +348,19 @@ mod tests {
             problem,
         };
         assert_eq!(Catalog::parse(&many).err(), Some(error));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(
+            any in ".{0,80}",
+            maker in "[A-Z*]{0,4}",
+            serials in "[0-9,*-]{0,24}",
+            rule in "unsigned-if-short|sign-in-status|no-value-time",
+            parameters in "(code=[0-9.:*-]{0,8} ?|register=[0-9.]{0,8} ?|bit=[0-9]{0,3} ?|-){0,4}",
+        ) {
+            let _ = Catalog::parse(&any);
+            let _ = Catalog::parse(&format!("{maker}\t{serials}\t-\t{rule}\t{parameters}\tmine"));
+        }
     }
 }

@@ -8,9 +8,8 @@
 mod tlv;
 
 use self::tlv::Writer;
-use super::Catalog;
 use super::quirk::{self, Rule};
-use super::{Checksum, END, ESCAPE, MAX_FILE, START};
+use super::{Catalog, Checksum, END, ESCAPE, MAX_FILE, START};
 use crate::{Entry, MeterTime, Telegram, Value};
 
 /// The whole file for a telegram in standard form; shorthand for [`Encoder::encode`].
