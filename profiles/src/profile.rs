@@ -52,7 +52,10 @@ impl Profile {
     /// As for [`Self::load`].
     pub fn parse(text: &str, origin: &Path) -> Result<Self, ProfileError> {
         let profile: Self = yaml::parse(text, origin)?;
-        profile.evaluation.validate().map_err(|violation| {
+        let meters = [profile.meter.name.as_str()];
+        let checked = profile.evaluation.validate();
+        let checked = checked.and_then(|()| profile.evaluation.check_meters(&meters));
+        checked.map_err(|violation| {
             let mut key = vec![yaml::Step::Key("evaluation")];
             key.extend(violation.key);
             ProfileError::Content {

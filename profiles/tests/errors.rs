@@ -95,7 +95,72 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "taf: 7",
         "taf: 15",
-        "p.yaml:7:8: evaluation.taf: invalid value: integer `15`, expected 7 (a series of readings), the only use case evaluated for a net; correct the value",
+        "p.yaml:7:8: evaluation.taf: invalid value: integer `15`, expected 7 (a series of readings), 9 (feed-in), 10 (state of the grid) or 14 (high frequency), the use cases evaluated for a net; correct the value",
+    ),
+    (
+        "taf: 7",
+        "taf: 2",
+        "p.yaml:7:8: evaluation.taf: TAF-2 is for the bill and stays on the gateway: it belongs under `tariffs:`",
+    ),
+    (
+        "taf: 7",
+        "taf: 10",
+        "p.yaml:9:13: evaluation.slots[0].obis: `method: advance` does not belong to TAF-10; it has value, minimum, maximum, mean, count",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      method: mean\n",
+        "p.yaml:12:13: evaluation.slots[1].obis: `method: mean` does not belong to TAF-7; it has advance, value",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      meter: attic\n",
+        "p.yaml:12:7: evaluation.slots[1]: reads the meter attic, the profile has cellar; correct the name",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      meters: [cellar, cellar]\n",
+        "p.yaml:13:15: evaluation.slots[1].meters: names a meter twice; remove one",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      meters: [cellar]\n      meter: cellar\n",
+        "p.yaml:13:15: evaluation.slots[1].meters: stands beside `meter`; keep one of the two",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      clip: { min: 5, max: 4 }\n",
+        "p.yaml:13:13: evaluation.slots[1].clip: has a `min` above its `max`; turn them",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      clip: {}\n",
+        "p.yaml:13:13: evaluation.slots[1].clip: has neither `min` nor `max`; give one of them",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      above: 5\n",
+        "p.yaml:12:13: evaluation.slots[1].obis: `method: count` goes with `above` or `below`, and no other method does",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      status: ftz\n",
+        "p.yaml:13:15: evaluation.slots[1].status: unknown variant `ftz`, expected one of `none`, `fnn`, `edl`",
+    ),
+    (
+        "taf: 7\n  slots:\n",
+        "taf: 9\n  slots:\n    - { obis: 1.7.0, unit: W, scale: 0 }\n",
+        "p.yaml:9:15: evaluation.slots[0].obis: feed-in is read from 16.7.0 or 2.7.0; correct the code or the method",
+    ),
+    (
+        "taf: 7\n  slots:\n",
+        "taf: 14\n  slots:\n    - { obis: 32.7.0, unit: V, scale: 0, method: count, above: 253, below: 207 }\n",
+        "p.yaml:9:76: evaluation.slots[0].below: stands beside `above`; a count has one of the two, give the other a slot of its own",
+    ),
+    (
+        "taf: 7\n  slots:\n",
+        "taf: 14\n  slots:\n    - { obis: 32.7.0, unit: V, scale: 0, method: minimum, meters: [cellar, attic] }\n",
+        "p.yaml:9:67: evaluation.slots[0].meters: has several meters, whose extremes are not those of their sum; give each meter its own net, or take the mean",
     ),
     (
         "https://",

@@ -92,6 +92,11 @@ fn describe(slot: &Slot) -> String {
     let method = match slot.method {
         Method::Advance => "advance per round",
         Method::Value => "value at the round's end",
+        Method::Minimum => "minimum over the round",
+        Method::Maximum => "maximum over the round",
+        Method::Mean => "mean over the round",
+        Method::Count => "telegrams of the round beyond the limit",
+        Method::FeedIn => "power into the grid at the round's end",
     };
     let absent = match slot.absent {
         Absent::Missing => "",

@@ -70,7 +70,7 @@ pub(super) async fn start(
     let plausibility = Plausibility::new(ledger.last_seen()?);
     let machine = Machine::open(ledger, setup, clock.now(), &mut os_rng())?;
     let collector = Collector::new(
-        &config.profile.meter,
+        std::slice::from_ref(&config.profile.meter),
         &config.profile.evaluation,
         schedule.interval_millis(),
     );
