@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::communication::CommunicationProfile;
-use crate::error::{Place, ProfileError};
+use crate::error::ProfileError;
 use crate::evaluation::EvaluationProfile;
 use crate::meter::MeterProfile;
+use crate::tariff::{self, TariffProfile};
 use crate::yaml;
 
 /// Everything that a gateway is told by its owner, in one file.
 ///
 /// ```yaml
 /// meter: { … }          # which meter, and how it is read
-/// evaluation: { … }     # what is computed from its registers
+/// evaluation: { … }     # what is computed from its registers for a net
+/// tariffs: [ … ]        # what is kept of them for the bill; may be left out
 /// communication: { … }  # to whom it is submitted, and as whom
 /// state: /var/lib/dcnet-gateway
 /// ```
@@ -25,6 +27,9 @@ pub struct Profile {
     pub meter: MeterProfile,
     /// What is computed from its registers.
     pub evaluation: EvaluationProfile,
+    /// Registers for the bill, kept on the gateway.
+    #[serde(default)]
+    pub tariffs: Vec<TariffProfile>,
     /// To whom it is submitted, and as whom.
     pub communication: CommunicationProfile,
     /// Directory of the ledger. Belongs to this gateway alone.
@@ -53,20 +58,12 @@ impl Profile {
     pub fn parse(text: &str, origin: &Path) -> Result<Self, ProfileError> {
         let profile: Self = yaml::parse(text, origin)?;
         let meters = [profile.meter.name.as_str()];
-        let checked = profile.evaluation.validate();
-        let checked = checked.and_then(|()| profile.evaluation.check_meters(&meters));
-        checked.map_err(|violation| {
-            let mut key = vec![yaml::Step::Key("evaluation")];
-            key.extend(violation.key);
-            ProfileError::Content {
-                place: Place {
-                    file: origin.to_owned(),
-                    position: yaml::locate(text, &key),
-                },
-                key: yaml::path_text(&key),
-                problem: violation.problem,
-            }
-        })?;
+        let evaluation = profile.evaluation.validate();
+        evaluation
+            .and_then(|()| profile.evaluation.check_meters(&meters))
+            .map_err(|violation| violation.at("evaluation", text, origin))?;
+        tariff::validate(&profile.tariffs, &meters)
+            .map_err(|violation| violation.at("tariffs", text, origin))?;
         Ok(profile)
     }
 
@@ -103,22 +100,14 @@ pub fn load_evaluation(path: &Path) -> Result<EvaluationProfile, ProfileError> {
     struct EvaluationOnly {
         evaluation: EvaluationProfile,
         meter: Option<serde::de::IgnoredAny>,
+        tariffs: Option<serde::de::IgnoredAny>,
         communication: Option<serde::de::IgnoredAny>,
         state: Option<serde::de::IgnoredAny>,
     }
     let text = yaml::read(path)?;
     let file: EvaluationOnly = yaml::parse(&text, path)?;
-    file.evaluation.validate().map_err(|violation| {
-        let mut key = vec![yaml::Step::Key("evaluation")];
-        key.extend(violation.key);
-        ProfileError::Content {
-            place: Place {
-                file: path.to_owned(),
-                position: yaml::locate(&text, &key),
-            },
-            key: yaml::path_text(&key),
-            problem: violation.problem,
-        }
-    })?;
+    file.evaluation
+        .validate()
+        .map_err(|violation| violation.at("evaluation", &text, path))?;
     Ok(file.evaluation)
 }

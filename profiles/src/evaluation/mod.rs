@@ -19,6 +19,8 @@ mod status;
 mod use_case;
 mod watch;
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 pub use border::{BorderReading, BorderValue, Lack, MeterBorder};
@@ -29,8 +31,11 @@ pub use slot::{Absent, Clip, Method, Slot, Threshold};
 pub use status::StatusKind;
 pub use use_case::TariffUseCase;
 
+pub(crate) use slot::scale;
+
+use crate::error::{Place, ProfileError};
 use crate::text;
-use crate::yaml::Step;
+use crate::yaml::{self, Step};
 use slot::{Doubled, WrittenSlot};
 
 /// Evaluation profile (TR-03109-1: Auswertungsprofil).
@@ -233,6 +238,22 @@ pub(crate) struct Violation {
     pub(crate) key: Vec<Step>,
     /// What is wrong and what to do.
     pub(crate) problem: String,
+}
+
+impl Violation {
+    /// As an error of the profile `text` from `origin`, in whose section the part lies.
+    pub(crate) fn at(self, section: &'static str, text: &str, origin: &Path) -> ProfileError {
+        let mut key = vec![Step::Key(section)];
+        key.extend(self.key);
+        ProfileError::Content {
+            place: Place {
+                file: origin.to_owned(),
+                position: yaml::locate(text, &key),
+            },
+            key: yaml::path_text(&key),
+            problem: self.problem,
+        }
+    }
 }
 
 fn tolerance<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
