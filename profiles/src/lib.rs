@@ -12,6 +12,7 @@ pub mod advice;
 pub mod communication;
 pub mod error;
 pub mod evaluation;
+pub mod export;
 pub mod layout;
 pub mod meter;
 pub mod profile;

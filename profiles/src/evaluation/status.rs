@@ -31,21 +31,23 @@ const GATEWAY_WARNING: u64 = 0x1000;
 /// 1-0:96.5.0: the status of the whole telegram.
 const STATUS: ObisCode = ObisCode::electricity(96, 5, 0);
 
-/// The level of a status word: 0 good, 1 warning, 2 temporary error, 3 critical temporary error,
-/// 4 fatal. The only place that knows what the bits mean.
-fn word_level(kind: StatusKind, word: u64) -> u8 {
-    let (meter, gateway) = match kind {
-        StatusKind::None => return 0,
-        StatusKind::Fnn => (word >> 32, word & 0xffff_ffff),
-        StatusKind::Edl => (word, 0),
-    };
-    if meter & METER_FATAL != 0 || gateway & GATEWAY_FATAL != 0 {
-        return FATAL;
-    }
-    let temporary = GATEWAY_TEMPORARY.iter().find(|(bit, _)| gateway & bit != 0);
-    match temporary {
-        Some((_, level)) => *level,
-        None => u8::from(gateway & GATEWAY_WARNING != 0),
+impl StatusKind {
+    /// The level of a status word: 0 good, 1 warning, 2 temporary error, 3 critical temporary
+    /// error, 4 fatal. The only place that knows what the bits mean.
+    pub fn level(self, word: u64) -> u8 {
+        let (meter, gateway) = match self {
+            Self::None => return 0,
+            Self::Fnn => (word >> 32, word & 0xffff_ffff),
+            Self::Edl => (word, 0),
+        };
+        if meter & METER_FATAL != 0 || gateway & GATEWAY_FATAL != 0 {
+            return FATAL;
+        }
+        let temporary = GATEWAY_TEMPORARY.iter().find(|(bit, _)| gateway & bit != 0);
+        match temporary {
+            Some((_, level)) => *level,
+            None => u8::from(gateway & GATEWAY_WARNING != 0),
+        }
     }
 }
 
@@ -55,7 +57,7 @@ pub(super) fn ptb_level(kind: StatusKind, telegram: &Telegram, entry: Option<&En
     let whole = telegram.entry(STATUS).and_then(|entry| word(&entry.value));
     own.into_iter()
         .chain(whole)
-        .map(|word| word_level(kind, word))
+        .map(|word| kind.level(word))
         .max()
         .unwrap_or(0)
 }
@@ -91,7 +93,7 @@ mod tests {
             (StatusKind::Edl, 0x1182, 0), // a phase runs backwards: no fault
         ];
         for (kind, word, level) in levels {
-            assert_eq!(word_level(kind, word), level, "{kind:?} {word:x}");
+            assert_eq!(kind.level(word), level, "{kind:?} {word:x}");
         }
     }
 }
