@@ -62,10 +62,10 @@ fn every_sample_gives_a_reading() {
     const INTERVAL: u64 = 900_000;
     for sample in samples() {
         let profile = Profile::load(&sample).unwrap();
-        let meters = [profile.meter.clone()];
+        let meters = &profile.meters;
         let mut evaluation = profile.evaluation.clone();
         evaluation.tolerance = evaluation.tolerance.map(|seconds| seconds.max(15));
-        let mut collector = Collector::new(&meters, &evaluation, INTERVAL);
+        let mut collector = Collector::new(meters, &evaluation, INTERVAL);
         for quarter in 50..=120 {
             let time = UnixTime::from_millis(quarter * 15_000);
             let telegram = telegram(quarter);
@@ -84,7 +84,7 @@ fn every_sample_gives_a_reading() {
         };
         assert_eq!(result.values, expected, "{}", sample.display());
         for tariff in &profile.tariffs {
-            let mut collector = Collector::new(&meters, &tariff.evaluation(), INTERVAL);
+            let mut collector = Collector::new(meters, &tariff.evaluation(), INTERVAL);
             let time = UnixTime::from_millis(2_000_000 * INTERVAL);
             collector.observe(0, time, &telegram(120)).unwrap();
             let border = collector.take(time).unwrap();

@@ -321,8 +321,7 @@ fn six_weeks_of_midnights_are_kept() {
 fn the_register_is_read_like_a_slot() {
     let profile = catalogued("tariff-monthly.yaml");
     let tariff = &profile.tariffs[0];
-    let meters = [profile.meter.clone()];
-    let mut collector = Collector::new(&meters, &tariff.evaluation(), INTERVAL);
+    let mut collector = Collector::new(&profile.meters, &tariff.evaluation(), INTERVAL);
     let border = at("2026-10-31T23:00:00Z");
     let telegram = Telegram {
         server_id: vec![1],

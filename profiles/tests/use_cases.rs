@@ -26,7 +26,7 @@ fn evaluation(taf: u8, slots: &str) -> EvaluationProfile {
 
 fn meter(name: &str) -> MeterProfile {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog/household.yaml");
-    let mut meter = Profile::load(&file).unwrap().meter;
+    let mut meter = Profile::load(&file).unwrap().meters.remove(0);
     name.clone_into(&mut meter.name);
     meter
 }
