@@ -22,10 +22,10 @@ impl Collector {
     pub fn new(meters: &[MeterProfile], evaluation: &EvaluationProfile, interval: u64) -> Self {
         let bounds = (interval.max(1), evaluation.tolerance_millis(interval));
         let watch = |(number, meter): (usize, &MeterProfile)| {
-            let reads =
-                |names: &[String]| names.contains(&meter.name) || (names.is_empty() && number == 0);
             let slots = evaluation.slots.iter();
-            let slots = slots.filter(|slot| reads(&slot.meters)).cloned();
+            let slots = slots
+                .filter(|slot| slot.reads(&meter.name, number == 0))
+                .cloned();
             Watch::new(&meter.name, meter.device.clone(), slots, bounds)
         };
         let mut names = evaluation.slots.iter().flat_map(|slot| &slot.meters);

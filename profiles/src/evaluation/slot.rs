@@ -47,6 +47,14 @@ impl Slot {
         ObisCode { d, ..self.obis }
     }
 
+    /// Whether the slot reads the meter of that name; `first` says that it is the profile's first.
+    pub fn reads(&self, name: &str, first: bool) -> bool {
+        match self.meters.as_slice() {
+            [] => first,
+            meters => meters.iter().any(|meter| meter == name),
+        }
+    }
+
     /// Unit of the word.
     pub fn word_unit(&self) -> Unit {
         match self.method {

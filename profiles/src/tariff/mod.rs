@@ -270,6 +270,17 @@ pub enum BillingUseCase {
     Taf6,
 }
 
+impl BillingUseCase {
+    /// As in the TR.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Taf1 => 1,
+            Self::Taf2 => 2,
+            Self::Taf6 => 6,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for BillingUseCase {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Number;
