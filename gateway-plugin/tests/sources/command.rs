@@ -35,7 +35,6 @@ async fn a_program_that_goes_on_printing_is_a_meter() {
         sleep 60",
     );
     let mut source = start(&script.source(""));
-    assert_eq!(source.state().await, SourceState::Open);
     let (_, first) = source.telegram().await;
     assert_eq!(shown(&first, "1.8.0"), "17243675.6 Wh");
     assert_eq!(shown(&first, "16.7.0"), "-12 W");
@@ -74,7 +73,6 @@ async fn what_is_wrong_with_a_program_is_said() {
     let fault = source.fault().await;
     assert!(fault.contains("has printed no reading"), "{fault}");
     let mut source = start("command: { run: [sleep, '60'], silence: 1 }");
-    assert_eq!(source.state().await, SourceState::Open);
     assert_eq!(source.state().await, SourceState::Silent { seconds: 1 });
 }
 

@@ -126,12 +126,11 @@ async fn values_with_times_are_of_that_time() {
     let mut source = Running::start(&source, &clock_at(1_795_426_922_000));
     assert_eq!(source.state().await, SourceState::Open);
     tokio::time::sleep(Duration::from_millis(300)).await; // the subscription is on its way
-    tokio::task::spawn_blocking(move || {
+    let publishing = tokio::task::spawn_blocking(move || {
         broker.publish(&[], &borrowed(&messages));
         broker
-    })
-    .await
-    .unwrap();
+    });
+    let _broker = publishing.await.unwrap();
     let (time, first) = source.telegram().await;
     assert_eq!(time.millis(), 1_795_426_921_180);
     assert_eq!(shown(&first, "1.8.0"), "13232.9 Wh");
@@ -156,12 +155,11 @@ async fn plain_values_are_of_now_and_topics_may_be_the_owners() {
     assert_eq!(source.state().await, SourceState::Open);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let before = clock.now();
-    tokio::task::spawn_blocking(move || {
+    let publishing = tokio::task::spawn_blocking(move || {
         broker.publish(&[], &borrowed(&messages));
         broker
-    })
-    .await
-    .unwrap();
+    });
+    let _broker = publishing.await.unwrap();
     let (time, telegram) = source.telegram().await;
     assert!(time >= before && time <= clock.now());
     assert_eq!(shown(&telegram, "96.5.0"), "18352680");
