@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::communication::CommunicationProfile;
 use crate::error::ProfileError;
 use crate::evaluation::EvaluationProfile;
+use crate::home::HomeProfile;
 use crate::meter::{MeterProfile, Source};
 use crate::tariff::{self, TariffProfile};
 use crate::yaml;
@@ -18,6 +19,7 @@ use crate::yaml;
 /// evaluation: { … }     # what is computed from its registers for a net
 /// tariffs: [ … ]        # what is kept of them for the bill; may be left out
 /// communication: { … }  # to whom it is submitted, and as whom
+/// home: { … }           # what the household itself gets to see; may be left out
 /// state: /var/lib/dcnet-gateway
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -32,6 +34,8 @@ pub struct Profile {
     pub tariffs: Vec<TariffProfile>,
     /// To whom it is submitted, and as whom.
     pub communication: CommunicationProfile,
+    /// What the household itself gets to see.
+    pub home: HomeProfile,
     /// Directory of the ledger. Belongs to this gateway alone.
     pub state: PathBuf,
 }
@@ -50,6 +54,8 @@ struct Keys {
     #[serde(default)]
     tariffs: Vec<TariffProfile>,
     communication: CommunicationProfile,
+    #[serde(default)]
+    home: HomeProfile,
     #[serde(deserialize_with = "crate::text::path")]
     state: PathBuf,
 }
@@ -89,6 +95,7 @@ impl TryFrom<Keys> for Profile {
             evaluation: keys.evaluation,
             tariffs: keys.tariffs,
             communication: keys.communication,
+            home: keys.home,
             state: keys.state,
         })
     }
@@ -174,7 +181,9 @@ impl Profile {
         let sources = self.meters.iter_mut().flat_map(|meter| &mut meter.sources);
         let of_sources = sources.filter_map(Source::path_mut);
         let all = paths.into_iter().chain(communication.gateway_ca.as_mut());
-        for path in all.chain(of_sources) {
+        let home = self.home.mqtt.as_mut();
+        let of_home = home.and_then(|mqtt| mqtt.broker.password_file.as_mut());
+        for path in all.chain(of_sources).chain(of_home) {
             *path = base.join(&*path);
         }
     }
@@ -200,6 +209,7 @@ pub fn load_evaluation(path: &Path) -> Result<EvaluationProfile, ProfileError> {
         meters: Option<serde::de::IgnoredAny>,
         tariffs: Option<serde::de::IgnoredAny>,
         communication: Option<serde::de::IgnoredAny>,
+        home: Option<serde::de::IgnoredAny>,
         state: Option<serde::de::IgnoredAny>,
     }
     let text = yaml::read(path)?;

@@ -25,10 +25,13 @@ use rand_core::{Rng as _, UnwrapErr};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use status::Status;
+
 pub use machine::{Effect, Machine, OpenError};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::home;
 use crate::ledger::LedgerError;
 use crate::source::{MeterEvent, Meters};
 use crate::submit::TlsError;
@@ -60,9 +63,21 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<End, RunError> {
     let (meters, mut events) = Meters::start(&config.profile.meters, &clock);
+    let show = watch::Sender::new(Status::default());
+    let client = config.client.to_string();
+    let latest = meters.latest().to_vec();
+    let home = home::start(&config.profile, &client, latest, show.subscribe());
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
     let end = loop {
-        let error = match Box::pin(attempt(&config, &clock, &meters, &mut events, &mut stop)).await
+        let error = match Box::pin(attempt(
+            &config,
+            &clock,
+            &meters,
+            &show,
+            &mut events,
+            &mut stop,
+        ))
+        .await
         {
             Ok(end) => break Ok(end),
             Err(RunError::Open(OpenError::Ledger(error))) if error.may_pass() => error,
@@ -79,7 +94,8 @@ pub async fn run(
             _ = stop.wait_for(|stop| *stop) => break Ok(End::Stopped),
         }
     };
-    drop(meters);
+    drop((meters, show));
+    home.end().await;
     end
 }
 
@@ -87,10 +103,11 @@ async fn attempt(
     config: &Config,
     clock: &Clock,
     meters: &Meters,
+    show: &watch::Sender<Status>,
     events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<End, RunError> {
-    match start::start(config, clock, meters, events, stop).await? {
+    match start::start(config, clock, meters, show, events, stop).await? {
         Some(session) => Ok(session.run(events, stop).await?),
         None => Ok(End::Stopped),
     }

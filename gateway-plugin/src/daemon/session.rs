@@ -42,6 +42,8 @@ pub(super) struct Parts {
     pub(super) collector: Collector,
     /// What the sources of each meter count.
     pub(super) counters: Vec<Vec<Arc<Counters>>>,
+    /// Where the household looks for the status.
+    pub(super) show: watch::Sender<Status>,
     pub(super) plausibility: Plausibility,
     pub(super) outbox: Outbox,
     pub(super) results: mpsc::UnboundedReceiver<Done>,

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::machine::Machine;
 use super::outbox::Outbox;
 use super::session::{Parts, Session};
+use super::status::Status;
 use super::{RunError, hex, os_rng, random};
 use crate::clock::{Clock, Plausibility};
 use crate::config::Config;
@@ -24,6 +25,7 @@ pub(super) async fn start(
     config: &Config,
     clock: &Clock,
     meters: &Meters,
+    show: &watch::Sender<Status>,
     events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<Option<Session>, RunError> {
@@ -83,6 +85,7 @@ pub(super) async fn start(
         machine,
         collector,
         counters: meters.counters().to_vec(),
+        show: show.clone(),
         plausibility,
         outbox,
         results,

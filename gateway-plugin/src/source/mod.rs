@@ -19,10 +19,11 @@ use std::sync::Arc;
 use dcnet_obis::Telegram;
 use dcnet_profiles::meter::{Channel, D0Mode, MeterProfile, Source};
 use dcnet_protocol::round::UnixTime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use feed::{Counters, Feed, Gone};
+pub use select::Latest;
 pub use state::SourceState;
 
 use crate::clock::Clock;
@@ -59,6 +60,7 @@ const WAITING: usize = 16;
 #[derive(Debug)]
 pub struct Meters {
     counters: Vec<Vec<Arc<Counters>>>,
+    latest: Vec<watch::Receiver<Option<Latest>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -68,6 +70,7 @@ impl Meters {
         let (to_daemon, events) = mpsc::channel(WAITING);
         let mut tasks = JoinSet::new();
         let mut counters = Vec::new();
+        let mut latest = Vec::new();
         for (number, meter) in meters.iter().enumerate() {
             let (to_choice, from_sources) = mpsc::channel(WAITING);
             let mut of_meter = Vec::new();
@@ -87,14 +90,21 @@ impl Meters {
                 });
             }
             let choice = select::Choice::new(meter);
+            latest.push(choice.latest());
             tasks.spawn(choice.run(number, from_sources, to_daemon.clone()));
             counters.push(of_meter);
         }
         let meters = Self {
             counters,
+            latest,
             _tasks: tasks,
         };
         (meters, events)
+    }
+
+    /// The last telegram of each meter, as ordered in the profile.
+    pub fn latest(&self) -> &[watch::Receiver<Option<Latest>>] {
+        &self.latest
     }
 
     /// What the sources of the meters have counted, as ordered in the profile.
