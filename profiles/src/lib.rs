@@ -14,6 +14,7 @@ pub mod error;
 pub mod evaluation;
 pub mod layout;
 pub mod meter;
+pub mod modbus;
 pub mod profile;
 mod text;
 mod yaml;
