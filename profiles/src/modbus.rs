@@ -21,7 +21,9 @@ use crate::meter::Parity;
 use crate::text;
 
 pub use layout::{Layout, SunSpec, TemplateError};
-pub use template::{Function, Kind, NotAvailable, Register, Template, TemplateName, WordOrder};
+pub use template::{
+    Function, Kind, NotAvailable, Register, Serial, SerialKind, Template, TemplateName, WordOrder,
+};
 
 /// A meter that is asked over Modbus.
 #[derive(Debug, Clone, PartialEq, Eq)]

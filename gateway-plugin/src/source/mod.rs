@@ -1,6 +1,7 @@
 //! Where readings come from: one file for each way.
 
 pub mod device;
+pub mod modbus;
 pub mod sml_serial;
 pub mod state;
 

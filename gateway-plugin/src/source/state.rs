@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::device::OpenError;
+use super::modbus::Fault;
 
 /// The state of the line to the meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum SourceState {
         /// What was wrong with the last attempt at one.
         last: Option<dcnet_obis::sml::DecodeError>,
     },
+    /// A Modbus device does not answer as it should.
+    Modbus(Fault),
 }
 
 impl SourceState {
@@ -37,7 +40,7 @@ impl SourceState {
             // The last pair: a port's file vanishes a moment after the port, that is one event.
             (Self::Silent { .. }, Self::Silent { .. } | Self::Open)
             | (Self::Garbled { .. }, Self::Garbled { .. } | Self::Open)
-            | (Self::Receiving, Self::Open)
+            | (Self::Receiving | Self::Modbus(_), Self::Open)
             | (
                 Self::Unavailable(OpenError::Lost { .. }),
                 Self::Unavailable(OpenError::Missing { .. }),
@@ -58,6 +61,7 @@ impl fmt::Display for SourceState {
             Self::Open => f.write_str("the meter's port is open, waiting for a telegram"),
             Self::Receiving => f.write_str("the meter sends telegrams"),
             Self::Unavailable(error) => write!(f, "{error}; trying again until it is there"),
+            Self::Modbus(fault) => write!(f, "{fault}"),
             Self::Silent { seconds } => write!(
                 f,
                 "the meter has sent nothing for {seconds} s: check that the reading head sits on \

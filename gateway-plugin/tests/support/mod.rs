@@ -15,6 +15,7 @@ pub mod bench;
 pub mod disk;
 pub mod log;
 pub mod meter;
+pub mod modbus;
 pub mod net;
 pub mod pki;
 pub mod rng;

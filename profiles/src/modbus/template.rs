@@ -70,7 +70,7 @@ pub struct Register {
     pub unit: Unit,
 }
 
-/// Registers with the serial number, as one text of ASCII or as the bytes of a number.
+/// Registers with the serial number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Serial {
@@ -82,6 +82,19 @@ pub struct Serial {
     /// How many there are: at most 16, as a device id has at most 32 bytes.
     #[serde(deserialize_with = "serial_registers")]
     pub registers: u16,
+    /// What they hold.
+    #[serde(rename = "type")]
+    pub kind: SerialKind,
+}
+
+/// How a serial number is written in registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SerialKind {
+    /// ASCII, filled up with spaces or zeros.
+    Text,
+    /// A number, whose bytes are the device id.
+    Number,
 }
 
 /// The function that reads a register.
@@ -367,11 +380,15 @@ mod tests {
                 "t.yaml:6:13: registers[1].obis: 1.8.0 stands here twice",
             ),
             (
-                format!("{HEAD}serial: {{ address: 65530, registers: 16 }}\nregisters: []\n"),
+                format!(
+                    "{HEAD}serial: {{ address: 65530, registers: 16, type: text }}\nregisters: []\n"
+                ),
                 "t.yaml:4:20: serial.address: reaches beyond the last register",
             ),
             (
-                format!("{HEAD}serial: {{ address: 1, registers: 17 }}\nregisters: []\n"),
+                format!(
+                    "{HEAD}serial: {{ address: 1, registers: 17, type: text }}\nregisters: []\n"
+                ),
                 "t.yaml:4:34: serial.registers: invalid value: integer `17`",
             ),
         ] {
