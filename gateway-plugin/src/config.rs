@@ -143,18 +143,30 @@ impl Config {
                 witnesses,
             });
         }
-        let device = &self.profile.meter.source.sml.device;
-        if !device.exists() {
-            warnings.push(Warning::NoDevice {
-                device: device.clone(),
-            });
-        }
-        if device::has_changing_name(device) {
-            let stable = device::stable_name(device);
-            warnings.push(Warning::ChangingName {
-                device: device.clone(),
-                stable,
-            });
+        for meter in &self.profile.meters {
+            for source in &meter.sources {
+                let Some(device) = source.device() else {
+                    continue;
+                };
+                let (meter, device) = (meter.name.clone(), device.clone());
+                let kind = source.key();
+                if !device.exists() {
+                    warnings.push(Warning::NoDevice {
+                        meter: meter.clone(),
+                        kind,
+                        device: device.clone(),
+                    });
+                }
+                if device::has_changing_name(&device) {
+                    let stable = device::stable_name(&device);
+                    warnings.push(Warning::ChangingName {
+                        meter,
+                        kind,
+                        device,
+                        stable,
+                    });
+                }
+            }
         }
         warnings
     }
@@ -190,14 +202,21 @@ pub enum Warning {
         witnesses: usize,
     },
     /// Nothing is plugged in.
-    #[error("meter.source.sml.device: {} is not there now; it will be waited for", device.display())]
+    #[error(
+        "meter {meter}: {kind}.device: {} is not there now; it will be waited for",
+        device.display()
+    )]
     NoDevice {
+        /// Name of the meter.
+        meter: String,
+        /// Kind of the source.
+        kind: &'static str,
         /// As configured.
         device: PathBuf,
     },
     /// A name that changes with the order of plugging in.
     #[error(
-        "meter.source.sml.device: {} may be another device after the next start{}",
+        "meter {meter}: {kind}.device: {} may be another device after the next start{}",
         device.display(),
         stable.as_ref().map_or_else(
             || "; use its name below /dev/serial/by-id/".to_owned(),
@@ -205,10 +224,65 @@ pub enum Warning {
         )
     )]
     ChangingName {
+        /// Name of the meter.
+        meter: String,
+        /// Kind of the source.
+        kind: &'static str,
         /// As configured.
         device: PathBuf,
         /// A name that stays.
         stable: Option<PathBuf>,
+    },
+}
+
+/// Reads a password: the first line of a file that only its owner can read.
+///
+/// # Errors
+///
+/// Others can read it, or nobody can.
+pub fn password(file: &Path) -> Result<Zeroizing<String>, PasswordError> {
+    let unreadable = |source| PasswordError::Unreadable {
+        file: file.to_owned(),
+        source,
+    };
+    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(PasswordError::Exposed {
+            file: file.to_owned(),
+            mode,
+        });
+    }
+    let mut text = Zeroizing::new(String::new());
+    File::open(file)
+        .map_err(unreadable)?
+        .take(MAX_PEM)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    let first = text.lines().next().unwrap_or_default();
+    Ok(Zeroizing::new(first.to_owned()))
+}
+
+/// Why a password cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// It cannot be read.
+    #[error("the password file {}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others may read it.
+    #[error(
+        "the password file {} can be read by others (mode {mode:03o}); run: chmod 600",
+        file.display()
+    )]
+    Exposed {
+        /// The file.
+        file: PathBuf,
+        /// Its permissions.
+        mode: u32,
     },
 }
 

@@ -77,7 +77,7 @@ fn check_sums_a_sound_profile_up_and_warns_loudly() {
   net         bench at https://127.0.0.1:8443
   min. size   4
   corrections double-mask and resend
-  meter       test, /dev/serial/by-id/usb-none at 9600 8N1
+  meter       test, SML at /dev/serial/by-id/usb-none, mode of the line to be found out
   slot        1.8.0 in 10^-1 Wh, advance per round
   slot        16.7.0 in 10^0 W, value at the round's end
   state       [DIR]/state
@@ -90,8 +90,7 @@ warning: communication.accept.min_size is 4: in sums of fewer than 100 household
 be made out. This is for test benches
 warning: communication.accept.allow_resend is on: a provider that does not follow the protocol can \
 learn this household's readings. This is for test benches
-warning: meter.source.sml.device: /dev/serial/by-id/usb-none is not there now; it will be waited \
-for
+warning: meter test: sml.device: /dev/serial/by-id/usb-none is not there now; it will be waited for
 "
     );
     assert_eq!(code, Some(0));

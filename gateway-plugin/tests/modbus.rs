@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use dcnet_gateway::clock::Clock;
 use dcnet_gateway::source::modbus::{self, Fault};
-use dcnet_gateway::source::{SourceEvent, SourceState};
+use dcnet_gateway::source::{Feed, SourceEvent, SourceState};
 use dcnet_obis::{ObisCode, ScaledInteger, Telegram, Unit};
 use dcnet_profiles::meter::Parity;
 use dcnet_profiles::modbus::{Direction, Layout, ModbusLine, ModbusSerial, ModbusSource, Template};
@@ -29,6 +29,7 @@ fn over_tcp(address: &str, template: &str) -> ModbusSource {
         line: ModbusLine::Tcp(address.parse().unwrap()),
         unit: 1,
         template: template.parse().unwrap(),
+        templates: None,
         every: 1,
         timeout: 1000,
         positive: Direction::Import,
@@ -40,12 +41,13 @@ struct Source(mpsc::Receiver<SourceEvent>);
 impl Source {
     fn start(source: ModbusSource, layout: Layout) -> Self {
         let (sender, events) = mpsc::channel(64);
-        tokio::spawn(modbus::run(source, layout, Clock::system(), sender));
+        let feed = Feed::new("cellar", Clock::system(), sender);
+        tokio::spawn(modbus::run_with(source, layout, feed));
         Self(events)
     }
 
     fn catalogue(source: ModbusSource) -> Self {
-        let layout = source.layout(None).unwrap();
+        let layout = source.layout().unwrap();
         Self::start(source, layout)
     }
 

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dcnet_gateway::clock::Clock;
-use dcnet_gateway::source::{SourceEvent, modbus};
+use dcnet_gateway::source::{Feed, SourceEvent, modbus};
 use dcnet_obis::{ObisCode, ScaledInteger, Telegram, Unit};
 use dcnet_profiles::meter::Parity;
 use dcnet_profiles::modbus::{Direction, ModbusLine, ModbusSerial, ModbusSource};
@@ -71,13 +71,16 @@ async fn telegram(line: ModbusLine) -> Telegram {
         line,
         unit: 1,
         template: "eastron-sdm630".parse().unwrap(),
+        templates: None,
         every: 1,
         timeout: 1000,
         positive: Direction::Import,
     };
-    let layout = source.layout(None).unwrap();
     let (sender, mut events) = mpsc::channel(64);
-    let task = tokio::spawn(modbus::run(source, layout, Clock::system(), sender));
+    let task = tokio::spawn(modbus::run(
+        source,
+        Feed::new("cellar", Clock::system(), sender),
+    ));
     let wait = async {
         loop {
             match events.recv().await.unwrap() {

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use dcnet_gateway::clock::Clock;
-use dcnet_gateway::source::device::{self, OpenError};
-use dcnet_gateway::source::{SourceEvent, SourceState, sml_serial};
+use dcnet_gateway::source::device::{self, LineMode, OpenError};
+use dcnet_gateway::source::{Feed, SourceEvent, SourceState, push};
 use dcnet_obis::Telegram;
 use dcnet_obis::sml::encode;
 use dcnet_profiles::meter::{DataBits, Parity, SerialLine};
@@ -20,9 +20,9 @@ use tokio::time::timeout;
 fn line(device: &Path) -> SerialLine {
     SerialLine {
         device: device.to_owned(),
-        baud: 9600,
-        parity: Parity::None,
-        data_bits: DataBits::Eight,
+        baud: Some(9600),
+        parity: Some(Parity::None),
+        data_bits: Some(DataBits::Eight),
         silence: 1,
     }
 }
@@ -32,7 +32,8 @@ struct Source(mpsc::Receiver<SourceEvent>);
 impl Source {
     fn start(line: SerialLine) -> Self {
         let (sender, events) = mpsc::channel(64);
-        tokio::spawn(sml_serial::run(line, Clock::system(), sender));
+        let feed = Feed::new("cellar", Clock::system(), sender);
+        tokio::spawn(push::run::<push::Sml>(line, feed));
         Self(events)
     }
 
@@ -202,7 +203,7 @@ async fn the_parity_bit_of_seven_bit_lines_is_no_data() {
         .unwrap();
     let mut line_ends = Line::new();
     let mut settings = line(&line_ends.device());
-    (settings.data_bits, settings.parity) = (DataBits::Seven, Parity::Even);
+    (settings.data_bits, settings.parity) = (Some(DataBits::Seven), Some(Parity::Even));
     let mut source = Source::start(settings);
     assert_eq!(source.state().await, SourceState::Open);
     let with_parity: Vec<_> = bytes
@@ -215,15 +216,58 @@ async fn the_parity_bit_of_seven_bit_lines_is_no_data() {
 }
 
 #[tokio::test]
+async fn the_mode_of_the_line_is_found_out() {
+    let mut line_ends = Line::new();
+    let mut settings = line(&line_ends.device());
+    (settings.baud, settings.parity, settings.data_bits) = (None, None, None);
+    let mut source = Source::start(settings);
+    assert_eq!(source.state().await, SourceState::Open);
+    // A meter at 57,600 baud: at any other speed there is only noise.
+    let meter = std::thread::spawn(move || {
+        let begun = std::time::Instant::now();
+        let mut number = 0;
+        while begun.elapsed() < Duration::from_secs(15) {
+            number += 1;
+            let mut bytes = file(number);
+            if line_ends.baud() != 57_600 {
+                for byte in &mut bytes {
+                    *byte ^= 0x55;
+                }
+            }
+            if line_ends.far.write_all(&bytes).is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let mut tried = Vec::new();
+    let telegram = loop {
+        match source.next().await {
+            SourceEvent::State(SourceState::Trying { failed, .. }) => tried.push(failed.baud),
+            SourceEvent::State(_) => {}
+            SourceEvent::Telegram { telegram, .. } => break telegram,
+        }
+    };
+    assert_eq!(tried, [9_600, 115_200]);
+    assert!(
+        telegram
+            .number(dcnet_obis::ObisCode::ACTIVE_ENERGY_IMPORT)
+            .is_some()
+    );
+    drop(source);
+    meter.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_port_has_one_reader() {
     let line_ends = Line::new();
-    let settings = line(&line_ends.device());
-    let first = device::open(&settings).unwrap();
-    let error = device::open(&settings).unwrap_err();
+    let (path, mode) = (line_ends.device(), LineMode::default());
+    let first = device::open(&path, mode).unwrap();
+    let error = device::open(&path, mode).unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error:?}");
     assert!(error.to_string().contains("is in use"), "{error}");
     drop(first);
-    device::open(&settings).unwrap();
+    device::open(&path, mode).unwrap();
 }
 
 #[tokio::test]
@@ -231,7 +275,7 @@ async fn what_is_no_port_is_said_so() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "text").unwrap();
-    let error = device::open(&line(&file)).unwrap_err();
+    let error = device::open(&file, LineMode::default()).unwrap_err();
     assert!(matches!(error, OpenError::Other { .. }), "{error:?}");
 }
 

@@ -10,6 +10,7 @@
 //! - [`Telegram`]: a list of such values with the meter's id; [`Device`] reads the id.
 //! - [`sml`]: a push decoder for SML that survives what optical heads deliver, and an encoder for
 //!   simulated meters.
+//! - [`line`]: readings as lines of text, as `sml_server` of libsml prints them.
 //!
 //! ```
 //! use dcnet_obis::{ObisCode, sml};
@@ -37,13 +38,16 @@
 //! meant, not those that it wrote.
 
 mod code;
+mod decimal;
 mod device;
+pub mod line;
 mod scaled;
 pub mod sml;
 mod telegram;
 mod unit;
 
 pub use code::{ObisCode, ParseObisError};
+pub use decimal::ParseDecimalError;
 pub use device::{Device, Maker};
 pub use scaled::ScaledInteger;
 pub use telegram::{Entry, MeterTime, Telegram, Value};

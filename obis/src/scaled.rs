@@ -76,6 +76,14 @@ impl ScaledInteger {
         }
     }
 
+    /// The number times 10^exponent; `None` if the sum of both exponents does not fit.
+    pub const fn checked_shift(self, exponent: i8) -> Option<Self> {
+        match self.exponent.checked_add(exponent) {
+            Some(exponent) => Some(Self::new(self.mantissa, exponent)),
+            None => None,
+        }
+    }
+
     /// Quotient by 10^exponent, rounded towards minus infinity, and whether nothing remained.
     fn divide(self, exponent: i8) -> Option<(i128, bool)> {
         if self.mantissa == 0 {
@@ -247,6 +255,14 @@ mod tests {
         assert_eq!(ScaledInteger::new(21, -1).exact_to(0), None);
         assert_eq!(ScaledInteger::new(-21, -1).exact_to(-1), Some(-21));
         assert_eq!(ScaledInteger::new(1, -128).exact_to(127), None);
+    }
+
+    #[test]
+    fn shifts_the_point_only() {
+        let kilowatt_hours = ScaledInteger::new(2854, -1);
+        let watt_hours = kilowatt_hours.checked_shift(3).unwrap();
+        assert_eq!((watt_hours.mantissa(), watt_hours.exponent()), (2854, 2));
+        assert_eq!(ScaledInteger::new(1, 126).checked_shift(2), None);
     }
 
     #[test]

@@ -60,6 +60,30 @@ impl Unit {
         self.0
     }
 
+    /// Reads a symbol before which a prefix may stand; gives the unit and the power of ten for
+    /// which the prefix stands.
+    ///
+    /// Known are kilo, mega, giga and milli. Where the table has the whole text as a symbol, there
+    /// is no prefix in it (`min`, `m`).
+    ///
+    /// ```
+    /// use dcnet_obis::Unit;
+    ///
+    /// assert_eq!(Unit::with_prefix("kWh"), Some((Unit::WATT_HOUR, 3)));
+    /// assert_eq!(Unit::with_prefix("Wh"), Some((Unit::WATT_HOUR, 0)));
+    /// ```
+    pub fn with_prefix(text: &str) -> Option<(Self, i8)> {
+        if let Some(unit) = by_symbol(text) {
+            return Some((unit, 0));
+        }
+        [('k', 3), ('M', 6), ('G', 9), ('m', -3)]
+            .into_iter()
+            .find_map(|(prefix, scale)| {
+                let unit = text.strip_prefix(prefix).and_then(by_symbol)?;
+                Some((unit, scale))
+            })
+    }
+
     /// The symbol; empty for a count and for codes without an entry in the table.
     pub fn symbol(self) -> &'static str {
         SYMBOLS
@@ -163,17 +187,10 @@ impl FromStr for Unit {
         if let Some(unit) = by_symbol(text) {
             return Ok(unit);
         }
-        for (prefix, scale) in [('k', 3), ('M', 6), ('G', 9), ('m', -3)] {
-            if let Some(unit) = text.strip_prefix(prefix).and_then(by_symbol) {
-                return Err(ParseUnitError::Prefixed {
-                    unit,
-                    scale,
-                    got: text.to_owned(),
-                });
-            }
-        }
-        Err(ParseUnitError::Unknown {
-            got: text.to_owned(),
+        let got = text.to_owned();
+        Err(match Self::with_prefix(text) {
+            Some((unit, scale)) => ParseUnitError::Prefixed { unit, scale, got },
+            None => ParseUnitError::Unknown { got },
         })
     }
 }

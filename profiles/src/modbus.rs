@@ -10,7 +10,7 @@ pub mod layout;
 pub mod template;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::de::value::MapAccessDeserializer;
@@ -34,6 +34,8 @@ pub struct ModbusSource {
     pub unit: u8,
     /// What the registers mean: a template of the catalogue or of the owner, or `sunspec`.
     pub template: TemplateName,
+    /// The owner's folder of templates, which is looked at before the catalogue.
+    pub templates: Option<PathBuf>,
     /// Seconds between two readings.
     pub every: u64,
     /// Milliseconds within which an answer has to come.
@@ -43,14 +45,13 @@ pub struct ModbusSource {
 }
 
 impl ModbusSource {
-    /// The layout that [`Self::template`] names; `templates` is the owner's folder, which is looked
-    /// at before the catalogue.
+    /// The layout that [`Self::template`] names, out of [`Self::templates`] or the catalogue.
     ///
     /// # Errors
     ///
     /// There is no such template, or the owner's is none: with file, line, column and key.
-    pub fn layout(&self, templates: Option<&Path>) -> Result<Layout, TemplateError> {
-        Layout::find(&self.template, templates)
+    pub fn layout(&self) -> Result<Layout, TemplateError> {
+        Layout::find(&self.template, self.templates.as_deref())
     }
 }
 
@@ -159,6 +160,8 @@ struct Keys {
     unit: u8,
     #[serde(deserialize_with = "text::parsed")]
     template: TemplateName,
+    #[serde(default, deserialize_with = "text::path_option")]
+    templates: Option<PathBuf>,
     #[serde(
         default = "default_every",
         deserialize_with = "text::within::<_, 1, 3600>"
@@ -188,6 +191,7 @@ impl Keys {
             line,
             unit: self.unit,
             template: self.template,
+            templates: self.templates,
             every: self.every,
             timeout: self.timeout,
             positive: self.positive,
@@ -230,6 +234,7 @@ fn unit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
 mod tests {
     use super::*;
     use crate::yaml;
+    use std::path::Path;
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -254,7 +259,7 @@ mod tests {
         assert_eq!(address.as_str(), "192.168.1.5:502");
         assert_eq!((source.unit, source.every, source.timeout), (1, 10, 1000));
         assert_eq!(source.positive, Direction::Import);
-        assert!(source.layout(None).is_ok());
+        assert!(source.layout().is_ok());
     }
 
     #[test]
@@ -308,8 +313,8 @@ mod tests {
             (
                 "modbus: { tcp: \"a:1\", unit: 1, template: x, baud: 9600 }",
                 "p.yaml:1:45: modbus: unknown field `baud`, expected one of `tcp`, `serial`, \
-                 `unit`, `template`, `every`, `timeout`, `positive`; remove this key or correct \
-                 its spelling",
+                 `unit`, `template`, `templates`, `every`, `timeout`, `positive`; remove this \
+                 key or correct its spelling",
             ),
         ] {
             assert_eq!(parse(text).unwrap_err(), expected, "{text}");

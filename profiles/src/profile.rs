@@ -7,29 +7,111 @@ use serde::Deserialize;
 use crate::communication::CommunicationProfile;
 use crate::error::{Place, ProfileError};
 use crate::evaluation::EvaluationProfile;
-use crate::meter::MeterProfile;
+use crate::meter::{MeterProfile, Source};
+use crate::modbus::TemplateError;
 use crate::yaml;
 
 /// Everything that a gateway is told by its owner, in one file.
 ///
 /// ```yaml
-/// meter: { … }          # which meter, and how it is read
+/// meter: { … }          # which meter, and how it is read; several: `meters`, a list
 /// evaluation: { … }     # what is computed from its registers
 /// communication: { … }  # to whom it is submitted, and as whom
 /// state: /var/lib/dcnet-gateway
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Keys")]
 pub struct Profile {
-    /// Which meter, and how it is read.
-    pub meter: MeterProfile,
-    /// What is computed from its registers.
+    /// Which meters, and how they are read: 1 to [`MAX_METERS`] with different names. `meter` is
+    /// the short form for one.
+    pub meters: Vec<MeterProfile>,
+    /// What is computed from their registers.
     pub evaluation: EvaluationProfile,
     /// To whom it is submitted, and as whom.
     pub communication: CommunicationProfile,
     /// Directory of the ledger. Belongs to this gateway alone.
-    #[serde(deserialize_with = "crate::text::path")]
     pub state: PathBuf,
+}
+
+/// Most meters of one gateway.
+pub const MAX_METERS: usize = 8;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename = "profile")]
+struct Keys {
+    #[serde(default)]
+    meter: Option<MeterProfile>,
+    #[serde(default)]
+    meters: Vec<MeterProfile>,
+    evaluation: EvaluationProfile,
+    communication: CommunicationProfile,
+    #[serde(deserialize_with = "crate::text::path")]
+    state: PathBuf,
+}
+
+impl TryFrom<Keys> for Profile {
+    type Error = MetersError;
+    fn try_from(keys: Keys) -> Result<Self, MetersError> {
+        let meters = match (keys.meter, keys.meters) {
+            (Some(meter), more) if more.is_empty() => vec![meter],
+            (Some(_), _) => return Err(MetersError::Twice),
+            (None, meters) => meters,
+        };
+        if meters.is_empty() || meters.len() > MAX_METERS {
+            return Err(MetersError::Number { got: meters.len() });
+        }
+        for (number, meter) in meters.iter().enumerate() {
+            let earlier = meters.get(..number).unwrap_or_default();
+            if earlier.iter().any(|earlier| earlier.name == meter.name) {
+                return Err(MetersError::Name {
+                    name: meter.name.clone(),
+                });
+            }
+            for device in meter.sources.iter().filter_map(Source::device) {
+                let others = earlier.iter().flat_map(|earlier| &earlier.sources);
+                if others
+                    .filter_map(Source::device)
+                    .any(|other| other == device)
+                {
+                    return Err(MetersError::Port {
+                        device: device.clone(),
+                    });
+                }
+            }
+        }
+        Ok(Self {
+            meters,
+            evaluation: keys.evaluation,
+            communication: keys.communication,
+            state: keys.state,
+        })
+    }
+}
+
+/// Why the meters of a gateway do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MetersError {
+    /// Both keys.
+    #[error("has `meter` and `meters`; put all into `meters`, a list")]
+    Twice,
+    /// None or too many.
+    #[error("has {got} meters; a profile has `meter`, or 1 to {MAX_METERS} `meters`")]
+    Number {
+        /// Found.
+        got: usize,
+    },
+    /// Which of the two?
+    #[error("meters: the name {name:?} stands twice; each meter needs a name of its own")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A port has one reader.
+    #[error("meters: two meters are read at the port {}; a port belongs to one", device.display())]
+    Port {
+        /// The port.
+        device: PathBuf,
+    },
 }
 
 impl Profile {
@@ -42,7 +124,18 @@ impl Profile {
     pub fn load(path: &Path) -> Result<Self, ProfileError> {
         let mut profile = Self::parse(&yaml::read(path)?, path)?;
         profile.resolve(path.parent().unwrap_or(Path::new("")));
+        profile.check_templates(path)?;
         Ok(profile)
+    }
+
+    /// The first meter: that of slots which name none.
+    ///
+    /// # Panics
+    ///
+    /// Never for a profile that was read: it has a meter.
+    #[expect(clippy::indexing_slicing, reason = "the parser refuses an empty list")]
+    pub fn first_meter(&self) -> &MeterProfile {
+        &self.meters[0]
     }
 
     /// Reads a profile from `text`; `origin` is only named in errors. Paths stay as written.
@@ -67,6 +160,30 @@ impl Profile {
         Ok(profile)
     }
 
+    /// The owner's templates lie beside the profile, so they can be looked at only now.
+    fn check_templates(&self, path: &Path) -> Result<(), ProfileError> {
+        for source in self.meters.iter().flat_map(|meter| &meter.sources) {
+            let Source::Modbus(source) = source else {
+                continue;
+            };
+            match source.layout() {
+                Ok(_) => {}
+                Err(TemplateError::Refused(error)) => return Err(error),
+                Err(error @ TemplateError::Unknown { .. }) => {
+                    return Err(ProfileError::Content {
+                        place: Place {
+                            file: path.to_owned(),
+                            position: None,
+                        },
+                        key: "modbus.template".into(),
+                        problem: error.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn resolve(&mut self, base: &Path) {
         let communication = &mut self.communication;
         let paths = [
@@ -77,7 +194,10 @@ impl Profile {
             &mut communication.signature.certificate,
             &mut communication.signature.key,
         ];
-        for path in paths.into_iter().chain(communication.gateway_ca.as_mut()) {
+        let sources = self.meters.iter_mut().flat_map(|meter| &mut meter.sources);
+        let of_sources = sources.flat_map(Source::paths_mut);
+        let all = paths.into_iter().chain(communication.gateway_ca.as_mut());
+        for path in all.chain(of_sources) {
             *path = base.join(&*path);
         }
     }
@@ -100,6 +220,7 @@ pub fn load_evaluation(path: &Path) -> Result<EvaluationProfile, ProfileError> {
     struct EvaluationOnly {
         evaluation: EvaluationProfile,
         meter: Option<serde::de::IgnoredAny>,
+        meters: Option<serde::de::IgnoredAny>,
         communication: Option<serde::de::IgnoredAny>,
         state: Option<serde::de::IgnoredAny>,
     }

@@ -40,7 +40,7 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "  name: cellar\n",
         "  name: cellar\n  nmae: x\n",
-        "p.yaml:3:3: meter: unknown field `nmae`, expected one of `name`, `device`, `source`, `obis`; remove this key or correct its spelling",
+        "p.yaml:3:3: meter: unknown field `nmae`, expected one of `name`, `device`, `source`, `sources`, `obis`; remove this key or correct its spelling",
     ),
     (
         "  name: cellar\n",

@@ -15,7 +15,10 @@ const IMPORT: ObisCode = ObisCode::ACTIVE_ENERGY_IMPORT;
 fn profiles() -> (MeterProfile, EvaluationProfile) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog/household.yaml");
     let profile = Profile::load(&file).unwrap();
-    (profile.meter, profile.evaluation)
+    (
+        profile.meters.into_iter().next().unwrap(),
+        profile.evaluation,
+    )
 }
 
 fn collector() -> Collector {

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use dcnet_profiles::evaluation::{Absent, Method, Slot};
-use dcnet_profiles::meter::{DataBits, Parity, SerialLine};
 
 use super::{EXIT_CONFIG, fail};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::source;
 
 pub(super) fn check(file: &Path) -> ExitCode {
     let config = match Config::load(file, Clock::system().now()) {
@@ -25,7 +25,7 @@ pub(super) fn check(file: &Path) -> ExitCode {
 
 fn summary(config: &Config) -> String {
     let profile = &config.profile;
-    let (communication, line) = (&profile.communication, &profile.meter.source.sml);
+    let communication = &profile.communication;
     let mut text = format!("{}: can be run\n", config.origin.display());
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<12}{value}"); // writing to a string cannot fail
@@ -58,34 +58,21 @@ fn summary(config: &Config) -> String {
             ),
         );
     }
-    row(
-        "meter",
-        &format!(
-            "{}, {} at {}",
-            profile.meter.name,
-            line.device.display(),
-            mode(line)
-        ),
-    );
+    for meter in &profile.meters {
+        for (place, source) in meter.sources.iter().enumerate() {
+            let name = if place == 0 {
+                meter.name.as_str()
+            } else {
+                "  or"
+            };
+            row("meter", &format!("{name}, {}", source::describe(source)));
+        }
+    }
     for slot in &profile.evaluation.slots {
         row("slot", &describe(slot));
     }
     row("state", &profile.state.display().to_string());
     text
-}
-
-/// `9600 8N1`
-fn mode(line: &SerialLine) -> String {
-    let bits = match line.data_bits {
-        DataBits::Seven => 7,
-        DataBits::Eight => 8,
-    };
-    let parity = match line.parity {
-        Parity::None => 'N',
-        Parity::Even => 'E',
-        Parity::Odd => 'O',
-    };
-    format!("{} {bits}{parity}1", line.baud)
 }
 
 fn describe(slot: &Slot) -> String {

@@ -11,11 +11,10 @@ use dcnet_profiles::evaluation::Absent;
 use dcnet_profiles::meter::DeviceId;
 use dcnet_protocol::round::UnixTime;
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use super::{EXIT_CONFIG, fail, runtime};
 use crate::clock::Clock;
-use crate::source::{SourceEvent, sml_serial};
+use crate::source::{MeterEvent, Meters, SourceEvent};
 
 #[derive(Debug, Args)]
 pub(super) struct Read {
@@ -44,39 +43,45 @@ pub(super) fn read(options: &Read) -> ExitCode {
 }
 
 async fn show(profile: &Profile, options: &Read) -> io::Result<()> {
-    let (sender, mut events) = mpsc::channel(16);
-    let line = profile.meter.source.sml.clone();
-    let source = tokio::spawn(sml_serial::run(line, Clock::system(), sender));
-    while let Some(event) = events.recv().await {
+    let (meters, mut events) = Meters::start(&profile.meters, &Clock::system());
+    while let Some(MeterEvent { meter, event, .. }) = events.recv().await {
         // Changes of the line's state are in the log.
         let SourceEvent::Telegram { time, telegram } = event else {
             continue;
         };
+        let name = profile.meters.get(meter).map_or("", |meter| &meter.name);
         let mut out = io::stdout().lock();
         if options.json {
-            serde_json::to_writer(&mut out, &Line::of(time, &telegram))?;
+            serde_json::to_writer(&mut out, &Line::of(name, time, &telegram))?;
             writeln!(out)?;
         } else {
-            out.write_all(text(profile, &telegram).as_bytes())?;
+            out.write_all(text(profile, meter, &telegram).as_bytes())?;
         }
         out.flush()?;
         if options.once {
             break;
         }
     }
-    source.abort();
+    drop(meters);
     Ok(())
 }
 
 /// A telegram as a block of lines.
-fn text(profile: &Profile, telegram: &Telegram) -> String {
+fn text(profile: &Profile, meter: usize, telegram: &Telegram) -> String {
     use std::fmt::Write as _;
     let id = DeviceId::from(telegram.server_id.as_slice());
     let mut text = String::new();
     // Writing to a string cannot fail.
+    let name = match profile.meters.as_slice() {
+        [] | [_] => String::new(),
+        meters => meters
+            .get(meter)
+            .map_or_else(String::new, |meter| format!("{}: ", meter.name)),
+    };
     let _ = match telegram.device() {
-        Some(device) => writeln!(text, "meter {device} (device id {id})"),
-        None => writeln!(text, "meter with the device id {id}"),
+        Some(device) => writeln!(text, "{name}meter {device} (device id {id})"),
+        None if id.as_bytes().is_empty() => writeln!(text, "{name}meter that tells no device id"),
+        None => writeln!(text, "{name}meter with the device id {id}"),
     };
     for entry in &telegram.entries {
         let unit = entry.unit.map(|unit| unit.to_string()).unwrap_or_default();
@@ -107,6 +112,7 @@ fn text(profile: &Profile, telegram: &Telegram) -> String {
 /// A telegram as one line of JSON. Values are texts: exact decimals, never floats.
 #[derive(Serialize)]
 struct Line {
+    meter: String,
     time: u64,
     device: String,
     entries: Vec<Item>,
@@ -125,7 +131,7 @@ struct Item {
 }
 
 impl Line {
-    fn of(time: UnixTime, telegram: &Telegram) -> Self {
+    fn of(meter: &str, time: UnixTime, telegram: &Telegram) -> Self {
         let item = |entry: &dcnet_obis::Entry| Item {
             obis: entry.obis.to_string(),
             value: entry.value.to_string(),
@@ -133,6 +139,7 @@ impl Line {
             status: entry.status,
         };
         Self {
+            meter: meter.to_owned(),
             time: time.millis(),
             device: DeviceId::from(telegram.server_id.as_slice()).to_string(),
             entries: telegram.entries.iter().map(item).collect(),

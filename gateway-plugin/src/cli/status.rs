@@ -11,7 +11,7 @@ use clap::Args;
 use dcnet_profiles::Profile;
 
 use super::{EXIT_CONFIG, fail};
-use crate::daemon::status::{self, Status};
+use crate::daemon::status::{self, MeterStatus, Status};
 use crate::ledger::is_running;
 
 /// Exit code if there is evidence against the provider.
@@ -118,9 +118,7 @@ fn text(status: &Status, running: Option<u32>) -> String {
         };
         row("log", &format!("{} entries{open}", status.log_size));
     }
-    if !status.meter.is_empty() {
-        row("meter", &status.meter);
-    }
+    meters(&mut row, &status.meters);
     if let Some(round) = status.last_round {
         let reading = if status.last_round_had_reading {
             "with"
@@ -152,7 +150,6 @@ fn text(status: &Status, running: Option<u32>) -> String {
         row("refused", &refusals.join(", "));
     }
     let faults = [
-        ("advice", &status.advice),
         ("reading", &status.last_round_fault),
         ("provider", &status.provider_fault),
         ("clock", &status.clock_fault),
@@ -164,4 +161,38 @@ fn text(status: &Status, running: Option<u32>) -> String {
         }
     }
     text
+}
+
+/// How each meter is read, and what to do about it.
+fn meters(row: &mut impl FnMut(&str, &str), meters: &[MeterStatus]) {
+    for meter in meters {
+        for (place, source) in meter.sources.iter().enumerate() {
+            let in_use = if meter.sources.len() > 1 && meter.in_use == Some(place) {
+                ", in use"
+            } else {
+                ""
+            };
+            let state = if source.state.is_empty() {
+                "not heard of yet"
+            } else {
+                &source.state
+            };
+            row(
+                "meter",
+                &format!("{} ({}{in_use}): {state}", meter.name, source.kind),
+            );
+            if source.refused > 0 {
+                row(
+                    "",
+                    &format!(
+                        "{} telegrams, {} refused as damaged since the start",
+                        source.telegrams, source.refused
+                    ),
+                );
+            }
+        }
+        if let Some(advice) = &meter.advice {
+            row("advice", &format!("{}: {advice}", meter.name));
+        }
+    }
 }

@@ -8,26 +8,56 @@ use tokio::time::Instant;
 
 use super::session::Session;
 use crate::ledger::{Change, LedgerError};
-use crate::source::SourceEvent;
+use crate::source::{MeterEvent, SourceEvent};
 
 impl Session {
-    pub(super) fn observe(&mut self, event: SourceEvent) {
+    pub(super) fn observe(&mut self, event: MeterEvent) {
+        let MeterEvent {
+            meter,
+            source,
+            event,
+        } = event;
+        let Some(status) = self.status.meters.get_mut(meter) else {
+            return;
+        };
         match event {
-            SourceEvent::State(state) => self.status.meter = state.to_string(),
+            SourceEvent::State(state) => {
+                if let Some(source) = status.sources.get_mut(source) {
+                    source.state = state.to_string();
+                    source.fault = state.is_fault();
+                }
+            }
             SourceEvent::Telegram { time, telegram } => {
-                self.status.last_telegram = Some(time.millis() / 60_000 * 60_000);
-                let fault = self.parts.collector.observe(time, &telegram).err();
+                status.in_use = Some(source);
+                status.last_telegram = Some(time.millis() / 60_000 * 60_000);
+                // The net's slots are read from the first meter.
+                let fault = if meter == 0 {
+                    self.parts.collector.observe(time, &telegram).err()
+                } else {
+                    None
+                };
                 let advice = advice(&telegram)
                     .map(|advice| advice.to_string())
                     .or_else(|| fault.map(|fault| fault.to_string()));
-                if advice != self.status.advice {
+                if advice != status.advice {
+                    let meter = status.name.as_str();
                     if let Some(advice) = &advice {
-                        tracing::warn!(event = "meter.advice", "{advice}");
+                        tracing::warn!(event = "meter.advice", meter, "{advice}");
                     } else {
-                        tracing::info!(event = "meter.ready", "the meter shows all slots");
+                        tracing::info!(event = "meter.ready", meter, "the meter shows all slots");
                     }
-                    self.status.advice = advice;
+                    status.advice = advice;
                 }
+            }
+        }
+    }
+
+    /// Takes over what the sources have counted.
+    pub(super) fn count_telegrams(&mut self) {
+        for (meter, counters) in self.status.meters.iter_mut().zip(&self.parts.counters) {
+            for (source, counters) in meter.sources.iter_mut().zip(counters) {
+                source.telegrams = counters.telegrams();
+                source.refused = counters.refused();
             }
         }
     }

@@ -14,7 +14,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::status::Status;
+use super::status::{MeterStatus, Status};
 
 /// The metrics of one moment, with net and gateway as labels.
 ///
@@ -76,11 +76,6 @@ impl Collector for Snapshot {
                 status.last_round,
             ),
             (
-                "last_telegram_timestamp_seconds",
-                "When the meter was heard of last",
-                status.last_telegram.map(|millis| millis / 1000),
-            ),
-            (
                 "start_timestamp_seconds",
                 "When the daemon was started",
                 Some(status.started / 1000),
@@ -113,6 +108,7 @@ impl Collector for Snapshot {
             let metric = ConstCounter::new(value);
             metric.encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
+        meters(&mut to, &status.meters)?;
         let help = "Corrections and rosters that were refused";
         let reasons = by_reason(&status.refusals);
         labelled(&mut to, "requests_refused", help, "reason", reasons)?;
@@ -120,6 +116,47 @@ impl Collector for Snapshot {
         let reasons = by_reason(&status.rounds_refused);
         labelled(&mut to, "rounds_refused", help, "reason", reasons)
     }
+}
+
+/// One value for each meter, or for each of its sources.
+fn meters(to: &mut DescriptorEncoder<'_>, meters: &[MeterStatus]) -> fmt::Result {
+    let heard = meters
+        .iter()
+        .filter_map(|meter| Some((meter.name.as_str(), gauge(meter.last_telegram? / 1000))));
+    let help = "When the meter was heard of last";
+    labelled(to, "last_telegram_timestamp_seconds", help, "meter", heard)?;
+    let advised = meters
+        .iter()
+        .map(|meter| (meter.name.as_str(), gauge(meter.advice.is_some().into())));
+    let help = "1 if the owner has something to do about the meter";
+    labelled(to, "meter_needs_attention", help, "meter", advised)?;
+    let counters = [
+        ("telegrams", "Telegrams read"),
+        (
+            "telegrams_refused",
+            "Telegrams that were damaged or not understood",
+        ),
+    ];
+    for (number, (name, help)) in counters.into_iter().enumerate() {
+        let mut metric = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for meter in meters {
+            for (place, source) in meter.sources.iter().enumerate() {
+                let place = (place + 1).to_string();
+                let labels = [
+                    ("meter", meter.name.as_str()),
+                    ("source", place.as_str()),
+                    ("kind", source.kind.as_str()),
+                ];
+                let value = if number == 0 {
+                    source.telegrams
+                } else {
+                    source.refused
+                };
+                ConstCounter::new(value).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn gauge(value: u64) -> ConstGauge<i64> {
@@ -157,6 +194,7 @@ fn count<T>(list: &[T]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::status::SourceStatus;
     use super::*;
 
     #[test]
@@ -166,20 +204,35 @@ mod tests {
             client: "gw-1".to_owned(),
             phase: "active".to_owned(),
             rounds_acknowledged: 7,
-            last_telegram: Some(1_700_000_000_999),
+            meters: vec![MeterStatus {
+                name: "cellar".to_owned(),
+                last_telegram: Some(1_700_000_000_999),
+                sources: vec![SourceStatus {
+                    kind: "sml".to_owned(),
+                    telegrams: 9,
+                    refused: 2,
+                    ..SourceStatus::default()
+                }],
+                ..MeterStatus::default()
+            }],
             refusals: [("two-rosters".to_owned(), 1), ("not-current".to_owned(), 2)].into(),
             rounds_refused: [("unproved".to_owned(), 3)].into(),
             ..Status::default()
         };
         let text = text(&status).unwrap();
         let own = r#"net="zwinger",client="gw-1""#;
+        let source = r#"meter="cellar",source="1",kind="sml""#;
         for line in [
             format!("dcnet_gateway_phase{{{own},phase=\"active\"}} 1"),
             format!("dcnet_gateway_rounds_acknowledged_total{{{own}}} 7"),
             format!("dcnet_gateway_requests_refused_total{{{own},reason=\"two-rosters\"}} 1"),
             format!("dcnet_gateway_requests_refused_total{{{own},reason=\"not-current\"}} 2"),
             format!("dcnet_gateway_rounds_refused_total{{{own},reason=\"unproved\"}} 3"),
-            format!("dcnet_gateway_last_telegram_timestamp_seconds{{{own}}} 1700000000"),
+            format!(
+                "dcnet_gateway_last_telegram_timestamp_seconds{{{own},meter=\"cellar\"}} 1700000000"
+            ),
+            format!("dcnet_gateway_telegrams_total{{{own},{source}}} 9"),
+            format!("dcnet_gateway_telegrams_refused_total{{{own},{source}}} 2"),
         ] {
             assert!(
                 text.lines().any(|printed| printed == line),

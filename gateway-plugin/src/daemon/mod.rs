@@ -30,15 +30,12 @@ pub use machine::{Effect, Machine, OpenError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ledger::LedgerError;
-use crate::source::{SourceEvent, sml_serial};
+use crate::source::{MeterEvent, Meters};
 use crate::submit::TlsError;
 use crate::submit::retry::Backoff;
 
 /// Name of the file in the state directory by which the owner asks the daemon to leave the net.
 pub const LEAVE_REQUEST: &str = "leave-requested";
-
-/// Telegrams that may wait while the daemon is busy.
-const WAITING_TELEGRAMS: usize = 16;
 
 /// Why the daemon ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +59,11 @@ pub async fn run(
     clock: Clock,
     mut stop: watch::Receiver<bool>,
 ) -> Result<End, RunError> {
-    let line = config.profile.meter.source.sml.clone();
-    let (sender, mut meter) = mpsc::channel(WAITING_TELEGRAMS);
-    let source = tokio::spawn(sml_serial::run(line, clock.clone(), sender));
+    let (meters, mut events) = Meters::start(&config.profile.meters, &clock);
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
     let end = loop {
-        let error = match Box::pin(attempt(&config, &clock, &mut meter, &mut stop)).await {
+        let error = match Box::pin(attempt(&config, &clock, &meters, &mut events, &mut stop)).await
+        {
             Ok(end) => break Ok(end),
             Err(RunError::Open(OpenError::Ledger(error))) if error.may_pass() => error,
             Err(error) => break Err(error),
@@ -83,18 +79,19 @@ pub async fn run(
             _ = stop.wait_for(|stop| *stop) => break Ok(End::Stopped),
         }
     };
-    source.abort();
+    drop(meters);
     end
 }
 
 async fn attempt(
     config: &Config,
     clock: &Clock,
-    meter: &mut mpsc::Receiver<SourceEvent>,
+    meters: &Meters,
+    events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<End, RunError> {
-    match start::start(config, clock, meter, stop).await? {
-        Some(session) => Ok(session.run(meter, stop).await?),
+    match start::start(config, clock, meters, events, stop).await? {
+        Some(session) => Ok(session.run(events, stop).await?),
         None => Ok(End::Stopped),
     }
 }

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dcnet_profiles::Profile;
@@ -18,11 +19,11 @@ use super::machine::{Effect, Machine};
 use super::outbox::{Done, LONGEST_WAIT, Outbox};
 use super::plan::Plan;
 use super::reports::mode_name;
-use super::status::{Status, StatusFile};
+use super::status::{MeterStatus, Status, StatusFile};
 use super::{End, LEAVE_REQUEST, os_rng, random};
 use crate::clock::{Clock, ImplausibleClock, Plausibility};
 use crate::ledger::LedgerError;
-use crate::source::SourceEvent;
+use crate::source::{Counters, MeterEvent};
 use crate::submit::retry::Backoff;
 use crate::submit::{Answer, Client, SubmitError};
 
@@ -39,6 +40,8 @@ pub(super) struct Parts {
     pub(super) client: Client,
     pub(super) machine: Machine,
     pub(super) collector: Collector,
+    /// What the sources of each meter count.
+    pub(super) counters: Vec<Vec<Arc<Counters>>>,
     pub(super) plausibility: Plausibility,
     pub(super) outbox: Outbox,
     pub(super) results: mpsc::UnboundedReceiver<Done>,
@@ -104,6 +107,7 @@ impl Session {
             started: now.millis(),
             net: descriptor.net().to_string(),
             client: client.unwrap_or_default(),
+            meters: parts.profile.meters.iter().map(MeterStatus::of).collect(),
             correction_mode: mode_name(descriptor.correction_mode()).to_owned(),
             ..Status::default()
         };
@@ -141,14 +145,14 @@ impl Session {
 
     pub(super) async fn run(
         mut self,
-        meter: &mut mpsc::Receiver<SourceEvent>,
+        events: &mut mpsc::Receiver<MeterEvent>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<End, LedgerError> {
         self.keep_evidence()?;
         self.remind_of_evidence();
         self.step(Input::Join)?;
         loop {
-            self.tick(meter)?;
+            self.tick(events)?;
             if self.phase == Some(Phase::Left) {
                 return Ok(End::Left);
             }
@@ -158,7 +162,7 @@ impl Session {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(done) = self.parts.results.recv() => self.finished(done)?,
-                Some(event) = meter.recv() => self.observe(event),
+                Some(event) = events.recv() => self.observe(event),
                 outcome = fetched(&mut self.inbox), if inbox_is_under_way => {
                     self.inbox = None;
                     self.received(outcome)?;
@@ -177,10 +181,10 @@ impl Session {
     }
 
     /// Whatever is due now.
-    fn tick(&mut self, meter: &mut mpsc::Receiver<SourceEvent>) -> Result<(), LedgerError> {
+    fn tick(&mut self, events: &mut mpsc::Receiver<MeterEvent>) -> Result<(), LedgerError> {
         let now = self.now();
         if let Some(round) = self.plan.ended(now) {
-            while let Ok(event) = meter.try_recv() {
+            while let Ok(event) = events.try_recv() {
                 self.observe(event);
             }
             self.close(round)?;
@@ -208,6 +212,7 @@ impl Session {
         }
         if instant >= self.poll_at {
             self.poll_at = instant + self.poll_pause();
+            self.count_telegrams();
             self.look_for_leave_request()?;
             if !self.parts.descriptor_confirmed {
                 self.parts.outbox.ask_descriptor();

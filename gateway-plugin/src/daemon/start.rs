@@ -15,7 +15,7 @@ use super::{RunError, hex, os_rng, random};
 use crate::clock::{Clock, Plausibility};
 use crate::config::Config;
 use crate::ledger::{Ledger, LedgerError, StateDirectory};
-use crate::source::SourceEvent;
+use crate::source::{MeterEvent, Meters};
 use crate::submit::retry::Backoff;
 use crate::submit::{Client, SubmitError, client_config};
 
@@ -23,7 +23,8 @@ use crate::submit::{Client, SubmitError, client_config};
 pub(super) async fn start(
     config: &Config,
     clock: &Clock,
-    meter: &mut mpsc::Receiver<SourceEvent>,
+    meters: &Meters,
+    events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<Option<Session>, RunError> {
     let communication = &config.profile.communication;
@@ -48,7 +49,7 @@ pub(super) async fn start(
     // Known from earlier: the daemon runs without the provider, and compares when it is there.
     let (descriptor, confirmed) = match known {
         Some(known) => (known, false),
-        None => match first_contact(&client, meter, stop).await {
+        None => match first_contact(&client, events, stop).await {
             Some(descriptor) => (descriptor, true),
             None => return Ok(None),
         },
@@ -70,7 +71,7 @@ pub(super) async fn start(
     let plausibility = Plausibility::new(ledger.last_seen()?);
     let machine = Machine::open(ledger, setup, clock.now(), &mut os_rng())?;
     let collector = Collector::new(
-        &config.profile.meter,
+        config.profile.first_meter(),
         &config.profile.evaluation,
         schedule.interval_millis(),
     );
@@ -81,6 +82,7 @@ pub(super) async fn start(
         client,
         machine,
         collector,
+        counters: meters.counters().to_vec(),
         plausibility,
         outbox,
         results,
@@ -91,7 +93,7 @@ pub(super) async fn start(
 /// Asks for the net's parameters until they are there.
 async fn first_contact(
     client: &Client,
-    meter: &mut mpsc::Receiver<SourceEvent>,
+    events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
 ) -> Option<NetDescriptor> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
@@ -115,7 +117,7 @@ async fn first_contact(
                     Err(()) => break,
                 },
                 // Without the interval there is no border that a telegram could belong to.
-                Some(_) = meter.recv() => {}
+                Some(_) = events.recv() => {}
                 _ = stop.wait_for(|stop| *stop) => return None,
             }
         }

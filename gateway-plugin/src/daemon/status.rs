@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use dcnet_profiles::meter::MeterProfile;
 use serde::{Deserialize, Serialize};
 
 use super::metrics;
@@ -41,12 +42,8 @@ pub struct Status {
     pub log_size: u64,
     /// The provider still has to show that a neighbour sees the same membership log.
     pub comparing: bool,
-    /// State of the line to the meter.
-    pub meter: String,
-    /// When the last telegram came.
-    pub last_telegram: Option<u64>,
-    /// What the owner should do about the meter.
-    pub advice: Option<String>,
+    /// The meters, as ordered in the profile.
+    pub meters: Vec<MeterStatus>,
     /// Last trouble with the provider, if it lasts.
     pub provider_fault: Option<String>,
     /// Why the clock is not believed, if it is not.
@@ -72,6 +69,53 @@ pub struct Status {
     pub faults: u64,
     /// See there.
     pub last_fault: Option<String>,
+}
+
+/// How a meter is read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MeterStatus {
+    /// The owner's name for it.
+    pub name: String,
+    /// The ways to it, the preferred one first.
+    pub sources: Vec<SourceStatus>,
+    /// The source, counted from 0, that the last telegram came from.
+    pub in_use: Option<usize>,
+    /// When the last telegram came, to the minute.
+    pub last_telegram: Option<u64>,
+    /// What the owner should do about the meter.
+    pub advice: Option<String>,
+}
+
+/// A way to a meter.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceStatus {
+    /// The key of its kind in the profile: sml, d0, …
+    pub kind: String,
+    /// Its state, in words.
+    pub state: String,
+    /// Whether that is a fault.
+    pub fault: bool,
+    /// Telegrams read since the start.
+    pub telegrams: u64,
+    /// What was refused since the start: damaged on the way, or not understood.
+    pub refused: u64,
+}
+
+impl MeterStatus {
+    /// Before anything was heard of the meter.
+    pub(super) fn of(meter: &MeterProfile) -> Self {
+        let sources = meter.sources.iter().map(|source| SourceStatus {
+            kind: source.key().to_owned(),
+            ..SourceStatus::default()
+        });
+        Self {
+            name: meter.name.clone(),
+            sources: sources.collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Writes the status when it has changed, for people and as metrics.

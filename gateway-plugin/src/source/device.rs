@@ -1,26 +1,71 @@
 //! Opening serial devices, and what to tell the owner when that fails.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use dcnet_profiles::meter::{DataBits, Parity, SerialLine};
+use dcnet_profiles::meter::{DataBits, Parity};
 use dcnet_profiles::modbus::ModbusSerial;
 use tokio_serial::{SerialPortBuilderExt as _, SerialStream};
+
+/// How characters go over a line. Displayed as `9600 8N1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineMode {
+    /// Symbols per second.
+    pub baud: u32,
+    /// Data bits per character.
+    pub data_bits: DataBits,
+    /// Parity bit.
+    pub parity: Parity,
+}
+
+impl LineMode {
+    /// One stop bit, as all meters have it.
+    pub const fn new(baud: u32, data_bits: DataBits, parity: Parity) -> Self {
+        Self {
+            baud,
+            data_bits,
+            parity,
+        }
+    }
+
+    /// Takes out of what was read what is no data: pseudo-terminals and some adapters hand the parity
+    /// bit through.
+    pub fn strip(self, bytes: &mut [u8]) {
+        if self.data_bits == DataBits::Seven {
+            for byte in bytes {
+                *byte &= 0x7f;
+            }
+        }
+    }
+}
+
+impl Default for LineMode {
+    fn default() -> Self {
+        Self::new(9_600, DataBits::Eight, Parity::None)
+    }
+}
+
+impl fmt::Display for LineMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}1", self.baud, self.data_bits, self.parity)
+    }
+}
 
 /// Opens the line for this process alone.
 ///
 /// # Errors
 ///
 /// Why the port cannot be opened.
-pub fn open(line: &SerialLine) -> Result<SerialStream, OpenError> {
-    let device = line.device.clone();
-    let data_bits = match line.data_bits {
+pub fn open(device: &Path, mode: LineMode) -> Result<SerialStream, OpenError> {
+    let device = device.to_owned();
+    let data_bits = match mode.data_bits {
         DataBits::Seven => tokio_serial::DataBits::Seven,
         DataBits::Eight => tokio_serial::DataBits::Eight,
     };
-    tokio_serial::new(device.to_string_lossy(), line.baud)
-        .parity(parity(line.parity))
+    tokio_serial::new(device.to_string_lossy(), mode.baud)
+        .parity(parity(mode.parity))
         .data_bits(data_bits)
         .stop_bits(tokio_serial::StopBits::One)
         .flow_control(tokio_serial::FlowControl::None)

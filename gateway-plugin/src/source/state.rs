@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::device::OpenError;
+use super::device::{LineMode, OpenError};
 use super::modbus::Fault;
 
 /// The state of the line to the meter.
@@ -21,10 +21,24 @@ pub enum SourceState {
     },
     /// Bytes come in, but no telegram.
     Garbled {
+        /// What is expected: SML, D0.
+        protocol: &'static str,
         /// For how long, in seconds.
         seconds: u64,
         /// What was wrong with the last attempt at one.
-        last: Option<dcnet_obis::sml::DecodeError>,
+        last: Option<String>,
+    },
+    /// The mode of the line is being found out.
+    Trying {
+        /// The one that gave no telegram.
+        failed: LineMode,
+        /// The one that is tried now.
+        next: LineMode,
+    },
+    /// Something other than a serial port that the source needs does not work.
+    Broken {
+        /// What, in words for the owner, and what to do.
+        what: String,
     },
     /// A Modbus device does not answer as it should.
     Modbus(Fault),
@@ -39,8 +53,11 @@ impl SourceState {
         match (self, next) {
             // The last pair: a port's file vanishes a moment after the port, that is one event.
             (Self::Silent { .. }, Self::Silent { .. } | Self::Open)
-            | (Self::Garbled { .. }, Self::Garbled { .. } | Self::Open)
-            | (Self::Receiving | Self::Modbus(_), Self::Open)
+            | (Self::Garbled { .. }, Self::Garbled { .. } | Self::Open | Self::Trying { .. })
+            | (
+                Self::Receiving | Self::Trying { .. } | Self::Broken { .. } | Self::Modbus(_),
+                Self::Open,
+            )
             | (
                 Self::Unavailable(OpenError::Lost { .. }),
                 Self::Unavailable(OpenError::Missing { .. }),
@@ -51,7 +68,12 @@ impl SourceState {
 
     /// Whether the meter can be read.
     pub fn is_fault(&self) -> bool {
-        !matches!(self, Self::Open | Self::Receiving)
+        !matches!(self, Self::Open | Self::Receiving | Self::Trying { .. })
+    }
+
+    /// Whether the port is open, but what comes in makes no telegram, or nothing comes.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Garbled { .. } | Self::Silent { .. })
     }
 }
 
@@ -67,8 +89,15 @@ impl fmt::Display for SourceState {
                 "the meter has sent nothing for {seconds} s: check that the reading head sits on \
                  the meter's infrared window, its cable below"
             ),
-            Self::Garbled { seconds, last } => {
-                write!(f, "bytes come in, but no SML telegram for {seconds} s")?;
+            Self::Garbled {
+                protocol,
+                seconds,
+                last,
+            } => {
+                write!(
+                    f,
+                    "bytes come in, but no {protocol} telegram for {seconds} s"
+                )?;
                 if let Some(error) = last {
                     write!(f, " (last: {error})")?;
                 }
@@ -77,6 +106,10 @@ impl fmt::Display for SourceState {
                      head sits straight",
                 )
             }
+            Self::Trying { failed, next } => {
+                write!(f, "no telegram at {failed}, trying {next}")
+            }
+            Self::Broken { what } => write!(f, "{what}; trying again"),
         }
     }
 }

@@ -70,6 +70,11 @@ impl Line {
         self.device.clone()
     }
 
+    /// The speed at which the near end was opened, in symbols per second.
+    pub fn baud(&self) -> u32 {
+        tcgetattr(&self.near).unwrap().output_speed()
+    }
+
     /// Lets `link` point to the near end, as udev does.
     pub fn link(&self, link: &Path) {
         let _ = std::fs::remove_file(link);

@@ -14,6 +14,7 @@
 
 mod damage;
 mod hostile;
+mod lines;
 mod oracle;
 mod pieces;
 mod quirks;

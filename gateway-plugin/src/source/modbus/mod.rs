@@ -7,76 +7,74 @@ mod plan;
 mod sunspec;
 mod value;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use dcnet_profiles::modbus::{Layout, ModbusSource};
-use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::device::Device;
 use self::link::Link;
 use self::sunspec::Search;
-use super::{SourceEvent, SourceState};
-use crate::clock::Clock;
+use super::feed::{Feed, Gone};
+use super::{SourceState, pause};
 
 pub use self::fault::Fault;
 pub use self::plan::{Span, plan};
 
-/// First pause before a lost line is tried again; it doubles up to [`LONGEST_PAUSE`].
-const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// Asks the device every `every` seconds until the receiver of `events` is gone; after any error the
-/// line is closed and opened again and again.
+/// Asks the device every `every` seconds until nobody listens; after any error the line is closed
+/// and opened again and again.
 ///
 /// A telegram's `server_id` is the serial number that the device tells; it is empty if the device
 /// does not tell. Quantities that the device does not have are left out.
-pub async fn run(
-    source: ModbusSource,
-    layout: Layout,
-    clock: Clock,
-    events: mpsc::Sender<SourceEvent>,
-) {
+pub async fn run(source: ModbusSource, feed: Feed) {
+    match source.layout() {
+        Ok(layout) => run_with(source, layout, feed).await,
+        // A profile with such a template is refused, so the file has changed since.
+        Err(error) => {
+            let mut feed = feed;
+            let what = error.to_string();
+            if feed.state(SourceState::Broken { what }).await.is_ok() {
+                feed.gone().await;
+            }
+        }
+    }
+}
+
+/// As [`run`], with a layout that is at hand.
+pub async fn run_with(source: ModbusSource, layout: Layout, feed: Feed) {
     let mut reader = Reader {
         source,
         layout,
-        clock,
-        events,
-        state: None,
+        feed,
         search: Search::default(),
     };
-    let mut pause = SHORTEST_PAUSE;
+    let mut wait = pause::SHORTEST;
     loop {
-        let mut read_something = false;
-        let end = match reader.session(&mut read_something).await {
+        let before = reader.feed.counters().telegrams();
+        let fault = match reader.session().await {
             Ok(never) => match never {},
-            Err(end) => end,
+            Err(End::Gone) => return,
+            Err(End::Fault(fault)) => fault,
         };
-        if read_something {
-            pause = SHORTEST_PAUSE;
+        if reader.feed.counters().telegrams() > before {
+            wait = pause::SHORTEST;
         }
-        let state = match end {
-            End::Gone => return,
-            End::Fault(fault) => fault.into(),
-        };
-        if reader.announce(state).await.is_err() {
+        if reader.feed.state(fault.into()).await.is_err() {
             return;
         }
         tokio::select! {
-            () = sleep(pause) => {}
-            () = reader.events.closed() => return,
+            () = sleep(wait) => {}
+            () = reader.feed.gone() => return,
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        wait = pause::longer(wait);
     }
 }
 
 struct Reader {
     source: ModbusSource,
     layout: Layout,
-    clock: Clock,
-    events: mpsc::Sender<SourceEvent>,
-    state: Option<SourceState>,
+    feed: Feed,
     search: Search,
 }
 
@@ -93,14 +91,17 @@ impl From<Fault> for End {
     }
 }
 
-/// Without values: a session ends only with an error.
-enum Never {}
+impl From<Gone> for End {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
 
 impl Reader {
-    /// One opening of the line, to its end.
-    async fn session(&mut self, read_something: &mut bool) -> Result<Never, End> {
+    /// One opening of the line, to its end, which is always an error.
+    async fn session(&mut self) -> Result<Infallible, End> {
         let mut link = Link::open(&self.source).await?;
-        self.announce(SourceState::Open).await?;
+        self.feed.state(SourceState::Open).await?;
         let positive = self.source.positive;
         let mut device = match &self.layout {
             Layout::Template(template) => Device::ask(&mut link, template, positive).await?,
@@ -112,44 +113,18 @@ impl Reader {
         loop {
             tokio::select! {
                 _ = times.tick() => {}
-                () = self.events.closed() => return Err(End::Gone),
+                () = self.feed.gone() => return Err(End::Gone),
             }
             if confirmed {
                 link.begin().await?;
             }
             let telegram = device.read(&mut link).await?;
-            let time = self.clock.now();
+            let time = self.feed.now();
             if !confirmed {
                 link.confirm().await?;
                 confirmed = true;
             }
-            *read_something = true;
-            self.announce(SourceState::Receiving).await?;
-            self.events
-                .send(SourceEvent::Telegram { time, telegram })
-                .await
-                .map_err(|_| End::Gone)?;
+            self.feed.telegram_of(time, telegram).await?;
         }
-    }
-
-    /// One log line and one event for each change of the state.
-    async fn announce(&mut self, next: SourceState) -> Result<(), End> {
-        if self
-            .state
-            .as_ref()
-            .is_some_and(|state| !state.is_news(&next))
-        {
-            return Ok(());
-        }
-        if next.is_fault() {
-            tracing::warn!(event = "meter.fault", "{next}");
-        } else {
-            tracing::info!(event = "meter.state", "{next}");
-        }
-        self.state = Some(next.clone());
-        self.events
-            .send(SourceEvent::State(next))
-            .await
-            .map_err(|_| End::Gone)
     }
 }

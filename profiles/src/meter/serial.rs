@@ -1,0 +1,156 @@
+//! Serial lines: reading heads and the wires of a meter.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::text;
+
+/// A serial line over which a meter sends on its own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SerialLine {
+    /// Device file, best one below `/dev/serial/by-id/`.
+    #[serde(deserialize_with = "text::path")]
+    pub device: PathBuf,
+    /// Symbols per second. Left out: found out, beginning with what most meters have.
+    #[serde(default, deserialize_with = "baud")]
+    pub baud: Option<u32>,
+    /// Parity bit. Left out: none, or found out if `baud` is left out, too.
+    #[serde(default)]
+    pub parity: Option<Parity>,
+    /// Data bits per character: 7 or 8. Left out: 8, or found out if `baud` is left out, too.
+    #[serde(default)]
+    pub data_bits: Option<DataBits>,
+    /// Seconds without any byte after which the line counts as silent and is opened anew.
+    #[serde(
+        default = "default_silence",
+        deserialize_with = "text::within::<_, 1, 86_400>"
+    )]
+    pub silence: u64,
+}
+
+/// A serial line to a meter of IEC 62056-21 (D0).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct D0Line {
+    /// Device file, best one below `/dev/serial/by-id/`.
+    #[serde(deserialize_with = "text::path")]
+    pub device: PathBuf,
+    /// Whether the meter is asked.
+    #[serde(default)]
+    pub mode: D0Mode,
+    /// Symbols per second at which the conversation begins. Left out: 300 for a meter that is asked;
+    /// found out for one that sends on its own.
+    #[serde(default, deserialize_with = "baud")]
+    pub baud: Option<u32>,
+    /// The meter's address on a bus with several, up to 32 characters. Left out: whoever is there.
+    #[serde(default, deserialize_with = "address")]
+    pub address: String,
+    /// Most symbols per second that the reading head carries: a meter that offers more is read at
+    /// the speed at which the conversation began.
+    #[serde(default, deserialize_with = "baud")]
+    pub fastest: Option<u32>,
+    /// Seconds between two readouts of a meter that is asked.
+    #[serde(
+        default = "default_every",
+        deserialize_with = "text::within::<_, 1, 86_400>"
+    )]
+    pub every: u64,
+    /// Seconds without any byte after which the line counts as silent and is opened anew.
+    #[serde(
+        default = "default_silence",
+        deserialize_with = "text::within::<_, 1, 86_400>"
+    )]
+    pub silence: u64,
+}
+
+/// Whether a meter of IEC 62056-21 is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum D0Mode {
+    /// It answers a request (modes A, B, C and E of the standard).
+    #[default]
+    Request,
+    /// It sends on its own (mode D).
+    Push,
+}
+
+/// Parity bit of a serial line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parity {
+    /// No parity bit.
+    #[default]
+    None,
+    /// Even number of ones.
+    Even,
+    /// Odd number of ones.
+    Odd,
+}
+
+/// Data bits per character of a serial line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DataBits {
+    /// Seven: bit 7 of each byte read is no data.
+    Seven,
+    /// Eight.
+    #[default]
+    Eight,
+}
+
+impl<'de> Deserialize<'de> for DataBits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::within::<D, 7, 8>(deserializer)
+            .map(|bits| if bits == 7 { Self::Seven } else { Self::Eight })
+    }
+}
+
+/// As it is printed: `N`, `E`, `O`.
+impl fmt::Display for Parity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "N",
+            Self::Even => "E",
+            Self::Odd => "O",
+        })
+    }
+}
+
+/// As it is printed: `7`, `8`.
+impl fmt::Display for DataBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Seven => "7",
+            Self::Eight => "8",
+        })
+    }
+}
+
+fn default_silence() -> u64 {
+    30
+}
+
+fn default_every() -> u64 {
+    60
+}
+
+fn baud<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let baud = text::within::<D, 300, 921_600>(deserializer)?;
+    u32::try_from(baud)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let address = String::deserialize(deserializer)?;
+    // IEC 62056-21, 6.3.1: digits, letters, blanks.
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == ' ';
+    if address.len() > 32 || !address.chars().all(legal) {
+        return Err(serde::de::Error::custom(format!(
+            "{address:?} is no address of a meter: up to 32 letters, digits and blanks"
+        )));
+    }
+    Ok(address)
+}
