@@ -14,9 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dcnet_gateway::clock::Clock;
-use dcnet_gateway::source::{Feed, SourceEvent, modbus};
+use dcnet_gateway::source::{self, Feed, SourceEvent};
 use dcnet_obis::{ObisCode, ScaledInteger, Telegram, Unit};
-use dcnet_profiles::meter::Parity;
+use dcnet_profiles::meter::{Parity, Source};
 use dcnet_profiles::modbus::{Direction, ModbusLine, ModbusSerial, ModbusSource};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -77,8 +77,8 @@ async fn telegram(line: ModbusLine) -> Telegram {
         positive: Direction::Import,
     };
     let (sender, mut events) = mpsc::channel(64);
-    let task = tokio::spawn(modbus::run(
-        source,
+    let task = tokio::spawn(source::run(
+        Source::Modbus(source),
         Feed::new("cellar", Clock::system(), sender),
     ));
     let wait = async {

@@ -1,4 +1,4 @@
-//! Simulated Modbus devices: a TCP server over a table of registers, and a device on a
+//! A Modbus source to listen to, and simulated devices: a TCP server over a table of registers, and a device on a
 //! pseudo-terminal that answers when it likes.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,10 +9,72 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use dcnet_gateway::clock::Clock;
+use dcnet_gateway::source::{Feed, SourceEvent, SourceState, modbus};
+use dcnet_obis::{ObisCode, Telegram};
+use dcnet_profiles::modbus::{Direction, Layout, ModbusLine, ModbusSource};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::meter::Line;
+
+pub fn over_tcp(address: &str, template: &str) -> ModbusSource {
+    ModbusSource {
+        line: ModbusLine::Tcp(address.parse().unwrap()),
+        unit: 1,
+        template: template.parse().unwrap(),
+        templates: None,
+        every: 1,
+        timeout: 1000,
+        positive: Direction::Import,
+    }
+}
+
+/// The events of a running source.
+pub struct Source(pub mpsc::Receiver<SourceEvent>);
+
+impl Source {
+    pub fn start(source: ModbusSource, layout: Layout) -> Self {
+        let (sender, events) = mpsc::channel(64);
+        let feed = Feed::new("cellar", Clock::system(), sender);
+        tokio::spawn(modbus::run_with(source, layout, feed));
+        Self(events)
+    }
+
+    pub fn catalogue(source: ModbusSource) -> Self {
+        let layout = source.layout().unwrap();
+        Self::start(source, layout)
+    }
+
+    pub async fn next(&mut self) -> SourceEvent {
+        timeout(Duration::from_secs(20), self.0.recv())
+            .await
+            .unwrap_or_else(|_| panic!("no event came"))
+            .unwrap()
+    }
+
+    pub async fn state(&mut self) -> SourceState {
+        loop {
+            if let SourceEvent::State(state) = self.next().await {
+                return state;
+            }
+        }
+    }
+
+    pub async fn telegram(&mut self) -> Telegram {
+        loop {
+            if let SourceEvent::Telegram { telegram, .. } = self.next().await {
+                return telegram;
+            }
+        }
+    }
+}
+
+pub fn obis(text: &str) -> ObisCode {
+    text.parse().unwrap()
+}
 
 /// Registers by function code and address.
 #[derive(Debug, Clone, Default)]
