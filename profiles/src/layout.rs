@@ -6,7 +6,8 @@ use dcnet_protocol::descriptor::SlotSpec;
 use crate::evaluation::{EvaluationProfile, Slot};
 
 impl EvaluationProfile {
-    /// The layout for a net descriptor.
+    /// The layout for a net descriptor. The code of a word tells how it came about
+    /// ([`Slot::code`]): a net of means is no net of momentary values.
     pub fn layout(&self) -> Vec<SlotSpec> {
         self.slots.iter().map(spec).collect()
     }
@@ -42,9 +43,9 @@ impl EvaluationProfile {
 
 fn spec(slot: &Slot) -> SlotSpec {
     SlotSpec {
-        obis: slot.obis.to_bytes(),
-        unit: slot.unit.code(),
-        scale: slot.scale,
+        obis: slot.code().to_bytes(),
+        unit: slot.word_unit().code(),
+        scale: slot.word_scale(),
     }
 }
 

@@ -9,13 +9,15 @@ use crate::error::{Place, ProfileError};
 use crate::evaluation::EvaluationProfile;
 use crate::meter::{MeterProfile, Source};
 use crate::modbus::TemplateError;
+use crate::tariff::{self, TariffProfile};
 use crate::yaml;
 
 /// Everything that a gateway is told by its owner, in one file.
 ///
 /// ```yaml
 /// meter: { … }          # which meter, and how it is read; several: `meters`, a list
-/// evaluation: { … }     # what is computed from its registers
+/// evaluation: { … }     # what is computed from its registers for a net
+/// tariffs: [ … ]        # what is kept of them for the bill; may be left out
 /// communication: { … }  # to whom it is submitted, and as whom
 /// state: /var/lib/dcnet-gateway
 /// ```
@@ -27,6 +29,8 @@ pub struct Profile {
     pub meters: Vec<MeterProfile>,
     /// What is computed from their registers.
     pub evaluation: EvaluationProfile,
+    /// Registers for the bill, kept on the gateway.
+    pub tariffs: Vec<TariffProfile>,
     /// To whom it is submitted, and as whom.
     pub communication: CommunicationProfile,
     /// Directory of the ledger. Belongs to this gateway alone.
@@ -44,6 +48,8 @@ struct Keys {
     #[serde(default)]
     meters: Vec<MeterProfile>,
     evaluation: EvaluationProfile,
+    #[serde(default)]
+    tariffs: Vec<TariffProfile>,
     communication: CommunicationProfile,
     #[serde(deserialize_with = "crate::text::path")]
     state: PathBuf,
@@ -82,6 +88,7 @@ impl TryFrom<Keys> for Profile {
         Ok(Self {
             meters,
             evaluation: keys.evaluation,
+            tariffs: keys.tariffs,
             communication: keys.communication,
             state: keys.state,
         })
@@ -145,18 +152,14 @@ impl Profile {
     /// As for [`Self::load`].
     pub fn parse(text: &str, origin: &Path) -> Result<Self, ProfileError> {
         let profile: Self = yaml::parse(text, origin)?;
-        profile.evaluation.validate().map_err(|violation| {
-            let mut key = vec![yaml::Step::Key("evaluation")];
-            key.extend(violation.key);
-            ProfileError::Content {
-                place: Place {
-                    file: origin.to_owned(),
-                    position: yaml::locate(text, &key),
-                },
-                key: yaml::path_text(&key),
-                problem: violation.problem,
-            }
-        })?;
+        let meters = profile.meters.iter().map(|meter| meter.name.as_str());
+        let meters: Vec<_> = meters.collect();
+        let evaluation = profile.evaluation.validate();
+        evaluation
+            .and_then(|()| profile.evaluation.check_meters(&meters))
+            .map_err(|violation| violation.at("evaluation", text, origin))?;
+        tariff::validate(&profile.tariffs, &meters)
+            .map_err(|violation| violation.at("tariffs", text, origin))?;
         Ok(profile)
     }
 
@@ -221,22 +224,14 @@ pub fn load_evaluation(path: &Path) -> Result<EvaluationProfile, ProfileError> {
         evaluation: EvaluationProfile,
         meter: Option<serde::de::IgnoredAny>,
         meters: Option<serde::de::IgnoredAny>,
+        tariffs: Option<serde::de::IgnoredAny>,
         communication: Option<serde::de::IgnoredAny>,
         state: Option<serde::de::IgnoredAny>,
     }
     let text = yaml::read(path)?;
     let file: EvaluationOnly = yaml::parse(&text, path)?;
-    file.evaluation.validate().map_err(|violation| {
-        let mut key = vec![yaml::Step::Key("evaluation")];
-        key.extend(violation.key);
-        ProfileError::Content {
-            place: Place {
-                file: path.to_owned(),
-                position: yaml::locate(&text, &key),
-            },
-            key: yaml::path_text(&key),
-            problem: violation.problem,
-        }
-    })?;
+    file.evaluation
+        .validate()
+        .map_err(|violation| violation.at("evaluation", &text, path))?;
     Ok(file.evaluation)
 }

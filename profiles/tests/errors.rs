@@ -95,7 +95,72 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "taf: 7",
         "taf: 15",
-        "p.yaml:7:8: evaluation.taf: invalid value: integer `15`, expected 7 (a series of readings), the only use case evaluated for a net; correct the value",
+        "p.yaml:7:8: evaluation.taf: invalid value: integer `15`, expected 7 (a series of readings), 9 (feed-in), 10 (state of the grid) or 14 (high frequency), the use cases evaluated for a net; correct the value",
+    ),
+    (
+        "taf: 7",
+        "taf: 2",
+        "p.yaml:7:8: evaluation.taf: TAF-2 is for the bill and stays on the gateway: it belongs under `tariffs:`",
+    ),
+    (
+        "taf: 7",
+        "taf: 10",
+        "p.yaml:9:13: evaluation.slots[0].obis: `method: advance` does not belong to TAF-10; it has value, minimum, maximum, mean, count",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      method: mean\n",
+        "p.yaml:12:13: evaluation.slots[1].obis: `method: mean` does not belong to TAF-7; it has advance, value",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      meter: attic\n",
+        "p.yaml:12:7: evaluation.slots[1]: reads the meter attic, the profile has cellar; correct the name",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      meters: [cellar, cellar]\n",
+        "p.yaml:13:15: evaluation.slots[1].meters: names a meter twice; remove one",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      meters: [cellar]\n      meter: cellar\n",
+        "p.yaml:13:15: evaluation.slots[1].meters: stands beside `meter`; keep one of the two",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      clip: { min: 5, max: 4 }\n",
+        "p.yaml:13:13: evaluation.slots[1].clip: has a `min` above its `max`; turn them",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      clip: {}\n",
+        "p.yaml:13:13: evaluation.slots[1].clip: has neither `min` nor `max`; give one of them",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      above: 5\n",
+        "p.yaml:12:13: evaluation.slots[1].obis: `method: count` goes with `above` or `below`, and no other method does",
+    ),
+    (
+        "    - obis: 2.8.0\n",
+        "    - obis: 2.8.0\n      status: ftz\n",
+        "p.yaml:13:15: evaluation.slots[1].status: unknown variant `ftz`, expected one of `none`, `fnn`, `edl`",
+    ),
+    (
+        "taf: 7\n  slots:\n",
+        "taf: 9\n  slots:\n    - { obis: 1.7.0, unit: W, scale: 0 }\n",
+        "p.yaml:9:15: evaluation.slots[0].obis: feed-in is read from 16.7.0 or 2.7.0; correct the code or the method",
+    ),
+    (
+        "taf: 7\n  slots:\n",
+        "taf: 14\n  slots:\n    - { obis: 32.7.0, unit: V, scale: 0, method: count, above: 253, below: 207 }\n",
+        "p.yaml:9:76: evaluation.slots[0].below: stands beside `above`; a count has one of the two, give the other a slot of its own",
+    ),
+    (
+        "taf: 7\n  slots:\n",
+        "taf: 14\n  slots:\n    - { obis: 32.7.0, unit: V, scale: 0, method: minimum, meters: [cellar, attic] }\n",
+        "p.yaml:9:67: evaluation.slots[0].meters: has several meters, whose extremes are not those of their sum; give each meter its own net, or take the mean",
     ),
     (
         "https://",
@@ -186,10 +251,14 @@ fn the_sound_profile_is_read() {
 
 #[test]
 fn errors_name_the_place_and_the_remedy() {
+    wrong_as_expected(GOOD, CASES);
+}
+
+fn wrong_as_expected(good: &str, cases: &[(&str, &str, &str)]) {
     let mut wrong = Vec::new();
-    for (from, to, expected) in CASES {
-        assert!(GOOD.contains(from), "{from:?}");
-        let text = GOOD.replacen(from, to, 1);
+    for (from, to, expected) in cases {
+        assert!(good.contains(from), "{from:?}");
+        let text = good.replacen(from, to, 1);
         match Profile::parse(&text, Path::new("p.yaml")) {
             Ok(_) => wrong.push(format!("{to:?} was accepted")),
             Err(error) => {
@@ -227,6 +296,118 @@ fn witnesses_are_read_and_none_is_the_default() {
     let names = accept.witnesses.witnesses().iter();
     let names: Vec<&str> = names.map(|witness| witness.name.as_str()).collect();
     assert_eq!(names, ["w-1", "w-2"]);
+}
+
+/// A tariff of TAF-2, from line 14 of the profile on.
+const TARIFF: &str = "\
+tariffs:
+  - name: day-night
+    taf: 2
+    obis: 1.8.0
+    unit: Wh
+    scale: -1
+    stages: [high, low]
+    days:
+      - name: all
+        switches:
+          - { at: \"00:00\", stage: low }
+          - { at: \"06:00\", stage: high }
+    seasons:
+      - from: \"01-01\"
+        week: [all, all, all, all, all, all, all]
+    special_days:
+      - { date: \"12-25\", day: all }
+communication:";
+
+/// (text replaced in the tariff, by what, message)
+const TARIFF_CASES: &[(&str, &str, &str)] = &[
+    (
+        "taf: 2",
+        "taf: 7",
+        "p.yaml:17:10: tariffs[0].taf: TAF-7 is evaluated for a net: it belongs under `evaluation:`",
+    ),
+    (
+        "taf: 2",
+        "taf: 3",
+        "p.yaml:17:10: tariffs[0].taf: invalid value: integer `3`, expected 1 (a value per period), 2 (stages by time) or 6 (daily values), the use cases kept for the bill; correct the value",
+    ),
+    (
+        "taf: 2",
+        "taf: 1",
+        "p.yaml:21:13: tariffs[0].stages: belongs to TAF-2, which has stages; remove it or set taf: 2",
+    ),
+    (
+        "taf: 2\n",
+        "taf: 2\n    zone: Europe/Bonn\n",
+        "p.yaml:18:11: tariffs[0].zone: \"Europe/Bonn\" is no time zone of the IANA database; write one as Europe/Berlin",
+    ),
+    (
+        "taf: 2\n",
+        "taf: 2\n    months: 5\n",
+        "p.yaml:18:13: tariffs[0].months: has to divide the year: 1, 2, 3, 4, 6 or 12",
+    ),
+    (
+        "taf: 2\n",
+        "taf: 2\n    meter: attic\n",
+        "p.yaml:18:12: tariffs[0].meter: the profile has cellar; correct the name",
+    ),
+    (
+        "stages: [high, low]",
+        "stages: [high, high]",
+        "p.yaml:17:10: tariffs[0].taf: TAF-2 has 1 to 48 `stages`, each with its own name of 1 to 64 bytes",
+    ),
+    (
+        "06:00",
+        "06:10",
+        "p.yaml:26:19: tariffs[0].days[0].switches[1].at: \"06:10\" is not a quarter of an hour as 06:00 or 21:45, from 00:00 to 23:45",
+    ),
+    (
+        "00:00",
+        "07:00",
+        "p.yaml:25:11: tariffs[0].days[0].switches: begins at \"00:00\" and ascends; correct the order",
+    ),
+    (
+        "stage: high",
+        "stage: middle",
+        "p.yaml:25:11: tariffs[0].days[0].switches: there is no stage middle; add it to `stages`",
+    ),
+    (
+        "01-01",
+        "02-30",
+        "p.yaml:28:15: tariffs[0].seasons[0].from: \"02-30\" is not a day of the year as 12-25 (month, day)",
+    ),
+    (
+        "[all, all, all, all, all, all, all]",
+        "[all, all, all, all, all, all, sunday]",
+        "p.yaml:29:15: tariffs[0].seasons[0].week: there is no day profile sunday; add it to `days`",
+    ),
+    (
+        "all, all]\n",
+        "all]\n",
+        "p.yaml:29:15: tariffs[0].seasons[0].week: invalid length 6, expected an array of length 7",
+    ),
+    (
+        "12-25",
+        "25.12.",
+        "p.yaml:31:17: tariffs[0].special_days[0].date: \"25.12.\" is not a day as 2026-04-03, or as 12-25 for every year",
+    ),
+    (
+        "day: all",
+        "day: feast",
+        "p.yaml:31:31: tariffs[0].special_days[0].day: there is no day profile feast; add it to `days`",
+    ),
+    (
+        "communication:",
+        "  - { name: day-night, taf: 1, obis: 1.8.0, unit: Wh, scale: 0 }\ncommunication:",
+        "p.yaml:32:13: tariffs[1].name: stands twice; every tariff has its own name",
+    ),
+];
+
+#[test]
+fn errors_in_tariffs_name_the_place_and_the_remedy() {
+    let good = GOOD.replacen("communication:", TARIFF, 1);
+    Profile::parse(&good, Path::new("p.yaml")).unwrap();
+    wrong_as_expected(&good, TARIFF_CASES);
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn profiles() -> (MeterProfile, EvaluationProfile) {
 
 fn collector() -> Collector {
     let (meter, evaluation) = profiles();
-    Collector::new(&meter, &evaluation, INTERVAL)
+    Collector::new(&[meter], &evaluation, INTERVAL)
 }
 
 fn at(millis: u64) -> UnixTime {
@@ -49,13 +49,17 @@ fn telegram(device: u8, import: i128, power: i128) -> Telegram {
 fn border(number: u64, device: u8, import: i128) -> BorderReading {
     let mut collector = collector();
     collector
-        .observe(at(number * INTERVAL - 1000), &telegram(device, import, 500))
+        .observe(
+            0,
+            at(number * INTERVAL - 1000),
+            &telegram(device, import, 500),
+        )
         .unwrap();
     collector.take(at(number * INTERVAL)).unwrap()
 }
 
 fn evaluate(start: Option<&BorderReading>, end: &BorderReading) -> Result<Vec<i64>, Missing> {
-    reading(&profiles().1, start, end)
+    reading(&profiles().1, start, end).map(|evaluated| evaluated.values)
 }
 
 #[test]
@@ -69,25 +73,30 @@ fn the_latest_telegram_not_after_the_border_counts() {
         (900_001, 5_000),
     ] {
         collector
-            .observe(at(time), &telegram(1, import * 1_000, 1))
+            .observe(0, at(time), &telegram(1, import * 1_000, 1))
             .unwrap();
     }
     let border = collector.take(at(INTERVAL)).unwrap();
-    assert_eq!((border.time, border.border), (at(900_000), at(900_000)));
-    assert_eq!(border.values[0].value, 4_000);
+    assert_eq!(border.border, at(900_000));
+    assert_eq!(border.meters[0].time, at(900_000));
+    assert_eq!(border.meters[0].values[0].value, 4_000);
 }
 
 #[test]
 fn a_telegram_older_than_the_tolerance_does_not_count() {
     let mut collector = collector();
-    collector.observe(at(870_000), &telegram(1, 0, 1)).unwrap();
+    collector
+        .observe(0, at(870_000), &telegram(1, 0, 1))
+        .unwrap();
     assert_eq!(
         collector.take(at(INTERVAL)),
         Err(Missing::Silent {
             tolerance_millis: 30_000
         })
     );
-    collector.observe(at(870_001), &telegram(1, 0, 1)).unwrap();
+    collector
+        .observe(0, at(870_001), &telegram(1, 0, 1))
+        .unwrap();
     assert!(collector.take(at(INTERVAL)).is_ok());
     assert!(collector.take(at(INTERVAL)).is_err(), "taken once");
 }
@@ -153,9 +162,9 @@ fn a_locked_meter_counts_in_coarse_steps() {
         let mut telegram = telegram(1, 0, 1);
         telegram.entries[0] = Entry::number(IMPORT, ScaledInteger::new(import, 3), Unit::WATT_HOUR);
         // an interval of 10 s: 43 kW are 120 Wh, one step of the meter is 1000 Wh
-        let mut collector = Collector::new(&profiles().0, &profiles().1, 10_000);
+        let mut collector = Collector::new(&[profiles().0], &profiles().1, 10_000);
         collector
-            .observe(at(number * 10_000 - 100), &telegram)
+            .observe(0, at(number * 10_000 - 100), &telegram)
             .unwrap();
         collector.take(at(number * 10_000)).unwrap()
     };
@@ -173,7 +182,7 @@ fn a_locked_meter_counts_in_coarse_steps() {
 fn an_implausible_power_is_no_reading() {
     let mut collector = collector();
     collector
-        .observe(at(2 * INTERVAL), &telegram(1, 0, 43_001))
+        .observe(0, at(2 * INTERVAL), &telegram(1, 0, 43_001))
         .unwrap();
     let end = collector.take(at(2 * INTERVAL)).unwrap();
     assert!(matches!(
@@ -191,19 +200,25 @@ fn incomplete_telegrams_do_not_take_the_place_of_complete_ones() {
     short.entries.remove(0);
     let mut collector = collector();
     let absent = Missing::Absent { obis: IMPORT };
-    assert_eq!(collector.observe(at(890_000), &short), Err(absent.clone()));
+    assert_eq!(
+        collector.observe(0, at(890_000), &short),
+        Err(absent.clone())
+    );
     assert_eq!(collector.clone().take(at(INTERVAL)), Err(absent));
     collector
-        .observe(at(891_000), &telegram(1, 10_000, 1))
+        .observe(0, at(891_000), &telegram(1, 10_000, 1))
         .unwrap();
-    collector.observe(at(892_000), &short).unwrap_err();
-    assert_eq!(collector.take(at(INTERVAL)).unwrap().time, at(891_000));
+    collector.observe(0, at(892_000), &short).unwrap_err();
+    assert_eq!(
+        collector.take(at(INTERVAL)).unwrap().meters[0].time,
+        at(891_000)
+    );
 }
 
 #[test]
 fn an_absent_register_is_zero_only_where_the_owner_said_so() {
     let start = border(1, 1, 0);
-    assert_eq!(start.values[1].value, 0); // 2.8.0, absent: zero
+    assert_eq!(start.meters[0].values[1].value, 0); // 2.8.0, absent: zero
     let mut export = telegram(1, 0, 1);
     export.entries.push(Entry::number(
         ObisCode::ACTIVE_ENERGY_EXPORT,
@@ -211,7 +226,7 @@ fn an_absent_register_is_zero_only_where_the_owner_said_so() {
         Unit::WATT_HOUR,
     ));
     let mut collector = collector();
-    collector.observe(at(2 * INTERVAL), &export).unwrap();
+    collector.observe(0, at(2 * INTERVAL), &export).unwrap();
     let end = collector.take(at(2 * INTERVAL)).unwrap();
     assert_eq!(evaluate(Some(&start), &end), Ok(vec![0, 77, 1]));
 }
@@ -221,7 +236,7 @@ fn another_unit_is_no_reading() {
     let mut telegram = telegram(1, 0, 1);
     telegram.entries[0].unit = Some(Unit::VAR_HOUR);
     assert_eq!(
-        collector().observe(at(1), &telegram),
+        collector().observe(0, at(1), &telegram),
         Err(Missing::Unit {
             obis: IMPORT,
             expected: Unit::WATT_HOUR,
@@ -234,15 +249,16 @@ fn another_unit_is_no_reading() {
 fn another_device_than_the_profile_names_is_ignored() {
     let (mut meter, evaluation) = profiles();
     meter.device = Some("0a01445a470000000001".parse().unwrap());
-    let mut collector = Collector::new(&meter, &evaluation, INTERVAL);
+    let mut collector = Collector::new(&[meter], &evaluation, INTERVAL);
     collector
-        .observe(at(899_000), &telegram(1, 10_000, 1))
+        .observe(0, at(899_000), &telegram(1, 10_000, 1))
         .unwrap();
     assert!(matches!(
-        collector.observe(at(899_500), &telegram(2, 20_000, 1)),
+        collector.observe(0, at(899_500), &telegram(2, 20_000, 1)),
         Err(Missing::OtherDevice { .. })
     ));
-    assert_eq!(collector.take(at(INTERVAL)).unwrap().values[0].value, 10);
+    let border = collector.take(at(INTERVAL)).unwrap();
+    assert_eq!(border.meters[0].values[0].value, 10);
 }
 
 #[test]
@@ -250,7 +266,7 @@ fn a_changed_profile_begins_a_new_series() {
     let (_, mut evaluation) = profiles();
     let start = border(1, 1, 0);
     let end = border(2, 1, 10);
-    evaluation.slots.swap(0, 1);
+    evaluation.slots[0].scale = 0;
     assert_eq!(
         reading(&evaluation, Some(&start), &end),
         Err(Missing::NoStart)

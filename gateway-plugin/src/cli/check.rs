@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use dcnet_profiles::evaluation::{Absent, Method, Slot};
+use dcnet_profiles::evaluation::{Absent, Method, Slot, Threshold};
 
 use super::{EXIT_CONFIG, fail};
 use crate::clock::Clock;
@@ -71,6 +71,13 @@ fn summary(config: &Config) -> String {
     for slot in &profile.evaluation.slots {
         row("slot", &describe(slot));
     }
+    for tariff in &profile.tariffs {
+        let (name, taf) = (&tariff.name, tariff.taf.number());
+        row(
+            "tariff",
+            &format!("{name}, TAF-{taf}, {}", tariff.obis.short()),
+        );
+    }
     row("state", &profile.state.display().to_string());
     text
 }
@@ -79,11 +86,30 @@ fn describe(slot: &Slot) -> String {
     let method = match slot.method {
         Method::Advance => "advance per round",
         Method::Value => "value at the round's end",
+        Method::Minimum => "minimum over the round",
+        Method::Maximum => "maximum over the round",
+        Method::Mean => "mean over the round",
+        Method::Count => match slot.threshold {
+            Some(Threshold::Below(limit)) => &format!("telegrams of the round below {limit}"),
+            Some(Threshold::Above(limit)) => &format!("telegrams of the round above {limit}"),
+            None => "telegrams of the round beyond a limit", // refused by the parser
+        },
+        Method::FeedIn => "power into the grid at the round's end",
     };
     let absent = match slot.absent {
         Absent::Missing => "",
         Absent::Zero => ", 0 if the meter does not show it",
     };
+    let clip = match slot.clip.map(|clip| (clip.min, clip.max)) {
+        None | Some((None, None)) => String::new(),
+        Some((Some(min), None)) => format!(", at least {min}"),
+        Some((None, Some(max))) => format!(", at most {max}"),
+        Some((Some(min), Some(max))) => format!(", from {min} to {max}"),
+    };
+    let meters = match slot.meters.as_slice() {
+        [] => String::new(),
+        meters => format!(" of {}", meters.join(" + ")),
+    };
     let (obis, unit, scale) = (slot.obis.short(), slot.unit, slot.scale);
-    format!("{obis} in 10^{scale} {unit}, {method}{absent}")
+    format!("{obis}{meters} in 10^{scale} {unit}, {method}{clip}{absent}")
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use dcnet_obis::{Telegram, Value};
 use dcnet_profiles::Profile;
 use dcnet_profiles::advice::advice;
-use dcnet_profiles::evaluation::Absent;
+use dcnet_profiles::evaluation::{Absent, Slot};
 use dcnet_profiles::meter::DeviceId;
 use dcnet_protocol::round::UnixTime;
 use serde::Serialize;
@@ -33,7 +33,12 @@ pub(super) fn read(options: &Read) -> ExitCode {
         Ok(profile) => profile,
         Err(error) => return fail(&error, EXIT_CONFIG),
     };
-    let shown = runtime().and_then(|runtime| runtime.block_on(show(&profile, options)));
+    let shown = runtime().and_then(|runtime| {
+        let shown = runtime.block_on(show(&profile, options));
+        // A read of standard input that is under way cannot be broken off.
+        runtime.shutdown_background();
+        shown
+    });
     match shown {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read along has seen enough.
@@ -93,7 +98,11 @@ fn text(profile: &Profile, meter: usize, telegram: &Telegram) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    for slot in &profile.evaluation.slots {
+    let of_meter = |slot: &&Slot| {
+        let read = profile.meters.get(meter);
+        read.is_some_and(|read| slot.reads(&read.name, meter == 0))
+    };
+    for slot in profile.evaluation.slots.iter().filter(of_meter) {
         if slot.absent == Absent::Missing && telegram.number(slot.obis).is_none() {
             let _ = writeln!(
                 text,

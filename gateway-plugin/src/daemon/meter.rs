@@ -1,7 +1,7 @@
 //! What comes from the meter: telegrams, borders, readings.
 
 use dcnet_profiles::advice::advice;
-use dcnet_profiles::evaluation::{BorderReading, Missing, Reading, reading};
+use dcnet_profiles::evaluation::{BorderReading, Clipped, Missing, Reading, reading};
 use dcnet_protocol::gateway::Phase;
 use dcnet_protocol::round::{Round, UnixTime};
 use tokio::time::Instant;
@@ -30,12 +30,7 @@ impl Session {
             SourceEvent::Telegram { time, telegram } => {
                 status.in_use = Some(source);
                 status.last_telegram = Some(time.millis() / 60_000 * 60_000);
-                // The net's slots are read from the first meter.
-                let fault = if meter == 0 {
-                    self.parts.collector.observe(time, &telegram).err()
-                } else {
-                    None
-                };
+                let fault = self.parts.collector.observe(meter, time, &telegram).err();
                 let advice = advice(&telegram)
                     .map(|advice| advice.to_string())
                     .or_else(|| fault.map(|fault| fault.to_string()));
@@ -74,7 +69,11 @@ impl Session {
         let reading = end
             .as_ref()
             .map_err(Clone::clone)
-            .and_then(|end| reading(&self.parts.profile.evaluation, start.as_ref(), end));
+            .and_then(|end| reading(&self.parts.profile.evaluation, start.as_ref(), end))
+            .map(|evaluated| {
+                note_clipped(round, &evaluated.clipped);
+                evaluated.values
+            });
         self.last_border = end.ok();
         // While nothing is sent anyway, a missing reading is no trouble.
         let counts = in_time && self.phase == Some(Phase::Active);
@@ -121,5 +120,17 @@ impl Session {
     pub(super) fn note_reading(&mut self, reading: &Result<Reading, Missing>) {
         self.status.last_round_had_reading = reading.is_ok();
         self.status.last_round_fault = reading.as_ref().err().map(ToString::to_string);
+    }
+}
+
+/// Says which slots were clipped, but not what they were.
+fn note_clipped(round: Round, clipped: &[Clipped]) {
+    for one in clipped {
+        tracing::warn!(
+            event = "reading.clipped",
+            round = round.number(),
+            slot = %one.obis,
+            "the value lay beyond evaluation.slots.clip and was set to the bound"
+        );
     }
 }

@@ -71,7 +71,7 @@ pub(super) async fn start(
     let plausibility = Plausibility::new(ledger.last_seen()?);
     let machine = Machine::open(ledger, setup, clock.now(), &mut os_rng())?;
     let collector = Collector::new(
-        config.profile.first_meter(),
+        &config.profile.meters,
         &config.profile.evaluation,
         schedule.interval_millis(),
     );

@@ -4,38 +4,89 @@
 //! round's border; the reading of a round is the difference of two of these. Registers are floored
 //! to the slot's scale first and subtracted then, so that the readings of consecutive rounds add up
 //! to exactly the difference of the outer registers.
+//!
+//! TAF-9 is what is fed in at the border, TAF-10 the state of the grid over a round or how often it
+//! passed a limit, TAF-14 any of these for services that want it often. All of it is integer
+//! arithmetic.
 
 mod border;
+mod collector;
+mod missing;
 mod reading;
+mod round;
+mod slot;
+mod status;
+mod use_case;
+mod watch;
 
-use dcnet_obis::{ObisCode, Unit};
-use serde::{Deserialize, Deserializer};
+use std::path::Path;
 
-pub use border::{BorderReading, BorderValue, Collector};
-pub use reading::{Missing, Reading, reading};
+use serde::Deserialize;
 
+pub use border::{BorderReading, BorderValue, Lack, MeterBorder};
+pub use collector::Collector;
+pub use missing::Missing;
+pub use reading::{Clipped, Evaluated, Reading, reading};
+pub use slot::{Absent, Clip, Method, Slot, Threshold};
+pub use status::StatusKind;
+pub use use_case::TariffUseCase;
+
+pub(crate) use slot::scale;
+
+use crate::error::{Place, ProfileError};
 use crate::text;
-use crate::yaml::Step;
+use crate::yaml::{self, Step};
+use slot::{Doubled, WrittenSlot};
 
 /// Evaluation profile (TR-03109-1: Auswertungsprofil).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Written")]
 pub struct EvaluationProfile {
     /// Tariff use case.
     pub taf: TariffUseCase,
-    /// How long before a border its reading may have been taken, in seconds. Left out: 30, but no
-    /// more than a third of the interval.
-    #[serde(default, deserialize_with = "tolerance")]
+    /// How long before a border its reading may have been taken, and how long a meter may be silent
+    /// within a round that has to be observed as a whole; in seconds. Left out: 30, but no more
+    /// than a third of the interval.
     pub tolerance: Option<u64>,
-    /// Largest plausible power in W. Readings beyond it are no readings: they come from a defect or
-    /// from another meter.
+    /// Largest plausible power of a meter in W. Readings beyond it are no readings: they come from
+    /// a defect or from another meter.
+    pub max_power: u64,
+    /// One for each word of the frame, in the order of the net descriptor.
+    pub slots: Vec<Slot>,
+    /// Slots in which keys that exclude each other were both written.
+    doubled: Vec<(usize, Doubled)>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename = "evaluation")]
+struct Written {
+    taf: TariffUseCase,
+    #[serde(default, deserialize_with = "tolerance")]
+    tolerance: Option<u64>,
     #[serde(
         default = "default_max_power",
         deserialize_with = "text::within::<_, 1, 1_000_000_000>"
     )]
-    pub max_power: u64,
-    /// One for each word of the frame, in the order of the net descriptor.
-    pub slots: Vec<Slot>,
+    max_power: u64,
+    slots: Vec<WrittenSlot>,
+}
+
+impl From<Written> for EvaluationProfile {
+    fn from(written: Written) -> Self {
+        let mut profile = Self::new(written.taf, Vec::with_capacity(written.slots.len()));
+        for (number, slot) in written.slots.into_iter().enumerate() {
+            let (slot, doubled) = slot.slot(written.taf);
+            profile.slots.push(slot);
+            profile
+                .doubled
+                .extend(doubled.map(|doubled| (number, doubled)));
+        }
+        Self {
+            tolerance: written.tolerance,
+            max_power: written.max_power,
+            ..profile
+        }
+    }
 }
 
 /// Largest plausible power by default, in W: more than the fuses of a house let through.
@@ -45,11 +96,22 @@ pub const DEFAULT_MAX_POWER: u64 = 100_000;
 const DEFAULT_TOLERANCE: u64 = 30_000;
 
 impl EvaluationProfile {
+    /// A profile with the defaults and these slots.
+    pub fn new(taf: TariffUseCase, slots: Vec<Slot>) -> Self {
+        Self {
+            taf,
+            tolerance: None,
+            max_power: DEFAULT_MAX_POWER,
+            slots,
+            doubled: Vec::new(),
+        }
+    }
+
     /// How long before a border its reading may have been taken, in milliseconds; shorter than
     /// `interval` (milliseconds).
     pub fn tolerance_millis(&self, interval: u64) -> u64 {
         match self.tolerance {
-            Some(seconds) => (seconds * 1000).min(interval),
+            Some(seconds) => seconds.saturating_mul(1000).min(interval),
             None => DEFAULT_TOLERANCE.min(interval / 3),
         }
     }
@@ -66,161 +128,135 @@ impl EvaluationProfile {
                 ),
             });
         }
+        let at = |number, key| vec![Step::Key("slots"), Step::Item(number), Step::Key(key)];
+        if let Some((number, doubled)) = self.doubled.first() {
+            let (key, problem) = match doubled {
+                Doubled::Meters => ("meters", "stands beside `meter`; keep one of the two"),
+                Doubled::Thresholds => (
+                    "below",
+                    "stands beside `above`; a count has one of the two, give the other a slot of \
+                     its own",
+                ),
+            };
+            return Err(Violation {
+                key: at(*number, key),
+                problem: problem.to_owned(),
+            });
+        }
         for (number, slot) in self.slots.iter().enumerate() {
-            if self
-                .slots
-                .iter()
-                .take(number)
-                .any(|earlier| earlier.obis == slot.obis)
-            {
+            self.check(slot).map_err(|(key, problem)| Violation {
+                key: at(number, key),
+                problem,
+            })?;
+            let mut earlier = self.slots.iter().take(number);
+            if earlier.any(|earlier| earlier.code() == slot.code()) {
                 return Err(Violation {
-                    key: vec![Step::Key("slots"), Step::Item(number), Step::Key("obis")],
+                    key: at(number, "obis"),
                     problem: format!(
                         "{} stands twice; a code has one slot, remove one",
-                        slot.obis
+                        slot.code()
                     ),
                 });
             }
         }
         Ok(())
     }
+
+    /// Checks that the meters of the slots are among `names`.
+    pub(crate) fn check_meters(&self, names: &[&str]) -> Result<(), Violation> {
+        for (number, slot) in self.slots.iter().enumerate() {
+            let unknown = slot
+                .meters
+                .iter()
+                .find(|name| !names.contains(&name.as_str()));
+            if let Some(name) = unknown {
+                return Err(Violation {
+                    key: vec![Step::Key("slots"), Step::Item(number)],
+                    problem: format!(
+                        "reads the meter {name}, the profile has {}; correct the name",
+                        names.join(", ")
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A contradiction inside one slot: key and problem.
+    fn check(&self, slot: &Slot) -> Result<(), (&'static str, String)> {
+        let method = slot.method;
+        if !self.taf.allows(method) {
+            return Err((
+                // Where the method is left out there is no such key; the obis code is always there.
+                "obis",
+                format!(
+                    "`method: {}` does not belong to TAF-{}; it has {}",
+                    method.name(),
+                    self.taf.number(),
+                    self.taf.methods()
+                ),
+            ));
+        }
+        let power = slot.obis.d == 7 && matches!(slot.obis.c, 2 | 16);
+        if method == Method::FeedIn && !power {
+            let problem = "feed-in is read from 16.7.0 or 2.7.0; correct the code or the method";
+            return Err(("obis", problem.to_owned()));
+        }
+        if (method == Method::Count) != slot.threshold.is_some() {
+            let problem = "`method: count` goes with `above` or `below`, and no other method does";
+            return Err(("obis", problem.to_owned()));
+        }
+        if let Some(Clip { min, max }) = slot.clip {
+            let problem = match (min, max) {
+                (None, None) => "has neither `min` nor `max`; give one of them",
+                (Some(min), Some(max)) if min > max => "has a `min` above its `max`; turn them",
+                _ => "",
+            };
+            if !problem.is_empty() {
+                return Err(("clip", problem.to_owned()));
+            }
+        }
+        let repeated = |(number, name): (usize, &String)| {
+            slot.meters.iter().take(number).any(|other| other == name)
+        };
+        if slot.meters.iter().enumerate().any(repeated) {
+            return Err(("meters", "names a meter twice; remove one".to_owned()));
+        }
+        if slot.meters.len() > 1 && matches!(method, Method::Minimum | Method::Maximum) {
+            let problem = "has several meters, whose extremes are not those of their sum; give each \
+                           meter its own net, or take the mean";
+            return Err(("meters", problem.to_owned()));
+        }
+        Ok(())
+    }
 }
 
-/// A contradiction inside the evaluation profile.
+/// A contradiction inside a part of the profile.
+#[derive(Debug)]
 pub(crate) struct Violation {
-    /// Key below `evaluation`.
+    /// Key below that part.
     pub(crate) key: Vec<Step>,
     /// What is wrong and what to do.
     pub(crate) problem: String,
 }
 
-/// Tariff use case (Tarifanwendungsfall) that this version evaluates for a net.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TariffUseCase {
-    /// Series of meter readings, one per interval.
-    Taf7,
-}
-
-impl<'de> Deserialize<'de> for TariffUseCase {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number;
-        impl serde::de::Visitor<'_> for Number {
-            type Value = TariffUseCase;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("7 (a series of readings), the only use case evaluated for a net")
-            }
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<TariffUseCase, E> {
-                match number {
-                    7 => Ok(TariffUseCase::Taf7),
-                    _ => Err(E::invalid_value(
-                        serde::de::Unexpected::Unsigned(number),
-                        &self,
-                    )),
-                }
-            }
-        }
-        deserializer.deserialize_u64(Number)
-    }
-}
-
-/// One word of the frame: which entry of the meter, in which unit and scale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
-    /// Which entry of the telegram.
-    pub obis: ObisCode,
-    /// Unit of entry and word.
-    pub unit: Unit,
-    /// The word counts 10^scale units.
-    pub scale: i8,
-    /// How a reading comes from it.
-    pub method: Method,
-    /// What to do if the meter does not show the entry.
-    pub absent: Absent,
-}
-
-/// How the reading of a round comes from an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// Register at the end of the round less register at its start. The default for registers
-    /// (value group D is 8).
-    Advance,
-    /// The value at the end of the round. The default for everything else.
-    Value,
-}
-
-/// What to do if the meter does not show an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Absent {
-    /// There is no reading then.
-    #[default]
-    Missing,
-    /// The owner states that the entry is 0 for this meter: a consumer has no export register.
-    Zero,
-}
-
-impl<'de> Deserialize<'de> for Slot {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields, rename = "slot")]
-        struct Written {
-            #[serde(deserialize_with = "text::parsed")]
-            obis: ObisCode,
-            #[serde(deserialize_with = "text::parsed")]
-            unit: Unit,
-            #[serde(deserialize_with = "scale")]
-            scale: i8,
-            method: Option<Method>,
-            #[serde(default)]
-            absent: Absent,
-        }
-        let Written {
-            obis,
-            unit,
-            scale,
-            method,
-            absent,
-        } = Written::deserialize(deserializer)?;
-        let by_code = if obis.is_energy_register() {
-            Method::Advance
-        } else {
-            Method::Value
-        };
-        Ok(Self {
-            obis,
-            unit,
-            scale,
-            method: method.unwrap_or(by_code),
-            absent,
-        })
-    }
-}
-
-fn scale<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i8, D::Error> {
-    struct Scale;
-    impl serde::de::Visitor<'_> for Scale {
-        type Value = i8;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a power of ten from -9 to 9 (-1 counts tenths, 3 thousands of the unit)")
-        }
-        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<i8, E> {
-            i8::try_from(number)
-                .ok()
-                .filter(|scale| (-9..=9).contains(scale))
-                .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
-        }
-        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<i8, E> {
-            i8::try_from(number)
-                .ok()
-                .filter(|scale| *scale <= 9)
-                .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
+impl Violation {
+    /// As an error of the profile `text` from `origin`, in whose section the part lies.
+    pub(crate) fn at(self, section: &'static str, text: &str, origin: &Path) -> ProfileError {
+        let mut key = vec![Step::Key(section)];
+        key.extend(self.key);
+        ProfileError::Content {
+            place: Place {
+                file: origin.to_owned(),
+                position: yaml::locate(text, &key),
+            },
+            key: yaml::path_text(&key),
+            problem: self.problem,
         }
     }
-    deserializer.deserialize_i8(Scale)
 }
 
-fn tolerance<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+fn tolerance<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     text::within::<D, 1, 900>(deserializer).map(Some)
 }
 

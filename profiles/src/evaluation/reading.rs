@@ -2,60 +2,141 @@
 
 use dcnet_obis::{ObisCode, Unit};
 
-use super::border::{BorderReading, BorderValue};
-use super::{EvaluationProfile, Method, Slot};
-use crate::meter::DeviceId;
+use super::border::{BorderReading, BorderValue, Lack, MeterBorder};
+use super::{EvaluationProfile, Method, Missing, Slot};
 
 /// One signed value for each slot, in the slot's scale.
 pub type Reading = Vec<i64>;
+
+/// A reading, and what of it had to be clipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluated {
+    /// One value for each slot.
+    pub values: Reading,
+    /// The slots whose value lay beyond the bounds of the profile.
+    pub clipped: Vec<Clipped>,
+}
+
+/// A value that lay beyond the bounds of its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clipped {
+    /// The slot's code in the net.
+    pub obis: ObisCode,
+    /// What it was: a reading, not for logs.
+    pub got: i64,
+    /// What it became.
+    pub limit: i64,
+}
 
 /// The reading of the round between two consecutive borders.
 ///
 /// # Errors
 ///
-/// Why there is no reading: a round without one is a round in which the meter gave nothing, never
+/// Why there is no reading: a round without one is a round in which a meter gave nothing, never
 /// a round with 0.
 pub fn reading(
     evaluation: &EvaluationProfile,
     start: Option<&BorderReading>,
     end: &BorderReading,
-) -> Result<Reading, Missing> {
+) -> Result<Evaluated, Missing> {
     let registers = evaluation
         .slots
         .iter()
         .any(|slot| slot.method == Method::Advance);
-    let start = match start {
-        Some(start) if start.device != end.device => {
-            return Err(Missing::Replaced {
-                was: start.device.clone(),
-                is: end.device.clone(),
+    if registers && start.is_none() {
+        return Err(Missing::NoStart);
+    }
+    let mut clipped = Vec::new();
+    let mut values = Vec::with_capacity(evaluation.slots.len());
+    for slot in &evaluation.slots {
+        let mut value = slot_value(evaluation, slot, start, end)?;
+        if slot.method == Method::FeedIn {
+            value = value.max(0);
+        }
+        if let Some(limit) = slot.clip.and_then(|clip| clip.passed(value)) {
+            clipped.push(Clipped {
+                obis: slot.code(),
+                got: value,
+                limit,
+            });
+            value = limit;
+        }
+        values.push(value);
+    }
+    Ok(Evaluated { values, clipped })
+}
+
+/// The sum over the slot's meters.
+fn slot_value(
+    evaluation: &EvaluationProfile,
+    slot: &Slot,
+    start: Option<&BorderReading>,
+    end: &BorderReading,
+) -> Result<i64, Missing> {
+    let names: Vec<_> = slot.meters.iter().map(|name| Some(name.as_str())).collect();
+    let names = if names.is_empty() { vec![None] } else { names };
+    names.into_iter().try_fold(0_i64, |sum, name| {
+        let value = meter_value(evaluation, slot, name, (start, end))?;
+        sum.checked_add(value).ok_or(Missing::TooLarge {
+            obis: slot.obis,
+            scale: slot.word_scale(),
+        })
+    })
+}
+
+fn meter_value(
+    evaluation: &EvaluationProfile,
+    slot: &Slot,
+    name: Option<&str>,
+    (start, end): (Option<&BorderReading>, &BorderReading),
+) -> Result<i64, Missing> {
+    // Nothing of this slot was kept: the profile was changed in between.
+    let after = end.meter(name).ok_or(Missing::NoStart)?;
+    let before = start.and_then(|start| Some((start, start.meter(name)?)));
+    if let Some((_, before)) = before
+        && !before.device.as_bytes().is_empty()
+        && !after.device.as_bytes().is_empty()
+        && before.device != after.device
+    {
+        return Err(Missing::Replaced {
+            was: before.device.clone(),
+            is: after.device.clone(),
+        });
+    }
+    let value = find(after, slot)?;
+    match slot.method {
+        Method::Advance => {
+            let (start, before) = before.ok_or(Missing::NoStart)?;
+            // The registers may lie a tolerance further apart than the borders do.
+            let millis =
+                end.border.millis_since(start.border) + start.border.millis_since(before.time);
+            advance(evaluation, slot, find(before, slot)?, value, millis)
+        }
+        Method::Count => Ok(value.value),
+        _ => momentary(evaluation, slot, value),
+    }
+}
+
+fn find(border: &MeterBorder, slot: &Slot) -> Result<BorderValue, Missing> {
+    let obis = slot.code();
+    let lack = border.lacking.iter().find(|(lacking, _)| *lacking == obis);
+    match lack {
+        Some((_, Lack::Partial)) => return Err(Missing::Partial { obis }),
+        Some((_, Lack::FatalStatus)) => return Err(Missing::FatalStatus { obis: slot.obis }),
+        Some((_, Lack::TooLarge)) => {
+            return Err(Missing::TooLarge {
+                obis,
+                scale: slot.word_scale(),
             });
         }
-        None if registers => return Err(Missing::NoStart),
-        start => start,
-    };
-    evaluation
-        .slots
-        .iter()
-        .enumerate()
-        .map(|(number, slot)| {
-            let before = start.and_then(|start| start.values.get(number));
-            let value = |reading: Option<&BorderValue>| match reading {
-                Some(value) if (value.obis, value.scale) == (slot.obis, slot.scale) => Ok(*value),
-                _ => Err(Missing::NoStart), // the profile was changed in between
-            };
-            let after = value(end.values.get(number))?;
-            match slot.method {
-                Method::Value => momentary(evaluation, slot, after),
-                Method::Advance => {
-                    // The registers may lie a tolerance further apart than the borders do.
-                    let millis = start.map_or(0, |start| end.border.millis_since(start.border))
-                        + start.map_or(0, |start| start.border.millis_since(start.time));
-                    advance(evaluation, slot, value(before)?, after, millis)
-                }
-            }
-        })
-        .collect()
+        None => {}
+    }
+    let key = (obis, slot.word_scale());
+    let mut values = border.values.iter();
+    values
+        .find(|value| (value.obis, value.scale) == key)
+        .copied()
+        .ok_or(Missing::NoStart)
 }
 
 fn advance(
@@ -120,89 +201,4 @@ fn scaled(value: i128, from: i8, to: i8) -> i128 {
     } else {
         magnitude.map_or(1, |divisor| (value + divisor - 1) / divisor)
     }
-}
-
-/// Why a round has no reading, in words for the owner. They go into logs, so they hold no register.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Missing {
-    /// No telegram shortly before the border.
-    #[error(
-        "the meter sent nothing in the last {} s before the round's end: is the reading head in \
-         place?", tolerance_millis.div_ceil(1000)
-    )]
-    Silent {
-        /// How long before the border a reading counts, in milliseconds.
-        tolerance_millis: u64,
-    },
-    /// The round's start was not read: the daemon was not running, the meter not connected.
-    #[error("the registers at the round's start were not read; the next round has a reading again")]
-    NoStart,
-    /// The telegrams lack an entry.
-    #[error(
-        "the meter does not show {obis}: enter its PIN and switch on the full data set (INF on), \
-         or state `absent: zero` if it has no such register"
-    )]
-    Absent {
-        /// Which.
-        obis: ObisCode,
-    },
-    /// Another unit than the slot's.
-    #[error("the meter shows {obis} in {got}, the profile expects {expected}")]
-    Unit {
-        /// Which entry.
-        obis: ObisCode,
-        /// The slot's.
-        expected: Unit,
-        /// The meter's.
-        got: Unit,
-    },
-    /// The value does not fit into a word.
-    #[error("the value of {obis} is too large for a word of scale {scale}")]
-    TooLarge {
-        /// Which entry.
-        obis: ObisCode,
-        /// The slot's scale.
-        scale: i8,
-    },
-    /// Not the meter that the profile names.
-    #[error("the meter's device id is {got}, the profile names {expected}")]
-    OtherDevice {
-        /// As in the profile.
-        expected: DeviceId,
-        /// As in the telegram.
-        got: DeviceId,
-    },
-    /// A register counts up only.
-    #[error("{obis} went back: was the meter replaced?")]
-    WentBack {
-        /// Which register.
-        obis: ObisCode,
-        /// At the round's start.
-        before: i64,
-        /// At its end.
-        after: i64,
-    },
-    /// Another meter at the end than at the start.
-    #[error("the meter was replaced during the round: device id {was} before, {is} now")]
-    Replaced {
-        /// At the round's start.
-        was: DeviceId,
-        /// At its end.
-        is: DeviceId,
-    },
-    /// More than `max_power` allows.
-    #[error(
-        "{obis} changed by more than the {limit}·10^{scale} that max_power allows: was the meter \
-         replaced? If not, set evaluation.max_power"
-    )]
-    Implausible {
-        /// Which entry.
-        obis: ObisCode,
-        /// Found, in the slot's scale.
-        got: i128,
-        /// Allowed, in the slot's scale.
-        limit: i128,
-        /// The slot's scale.
-        scale: i8,
-    },
 }

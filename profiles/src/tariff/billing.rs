@@ -1,0 +1,307 @@
+//! TAF-1 and TAF-2: registers per stage, error register, billing periods.
+
+use dcnet_obis::ObisCode;
+use dcnet_protocol::round::UnixTime;
+use tls_codec::{Deserialize as _, Serialize as _};
+use tls_codec::{TlsByteVecU8, TlsDeserialize, TlsSerialize, TlsSize, TlsVecU16};
+
+use super::{RegisterReading, TariffProfile};
+use crate::meter::DeviceId;
+
+/// The state of a tariff between two readings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BillingState {
+    running: Option<Running>,
+}
+
+/// The billing period that is not over yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Register and scale of the tariff, and the names of its stages.
+    source: (ObisCode, i8),
+    /// Where the period begins and where it ends, by the calendar.
+    pub begin: UnixTime,
+    /// Where the next period begins.
+    pub end: UnixTime,
+    /// From which reading on the registers count.
+    pub from: RegisterReading,
+    /// The latest reading.
+    pub to: RegisterReading,
+    /// Names and values of the stages.
+    pub stages: Vec<(String, i64)>,
+    /// What could not be assigned to a stage.
+    pub error: i64,
+}
+
+/// A billing period that is over. The sum of `stages` and `error` is exactly the difference of
+/// `to` and `from`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedPeriod {
+    /// Where the period began by the calendar.
+    pub begin: UnixTime,
+    /// Where it ended by the calendar.
+    pub end: UnixTime,
+    /// First reading. It is older than `begin` after a gap across it, and later if the tariff began
+    /// within the period.
+    pub from: RegisterReading,
+    /// Last reading.
+    pub to: RegisterReading,
+    /// Names and values of the stages, in units of 10^scale.
+    pub stages: Vec<(String, i64)>,
+    /// What could not be assigned to a stage, or not to a period: it lay in a gap across a switch.
+    pub error: i64,
+    /// Why it was closed.
+    pub closure: Closure,
+}
+
+impl ClosedPeriod {
+    /// What the meter counted between the first and the last reading.
+    pub fn total(&self) -> i64 {
+        self.to.value.saturating_sub(self.from.value) // was checked when it was added up
+    }
+}
+
+/// Why a period was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closure {
+    /// There was a reading at its end.
+    Ended,
+    /// There was none: the next reading came later. What was counted in between stands in the error
+    /// register of the next period.
+    Gap,
+    /// Another meter, or a register that went back: what was counted since is not known.
+    Replaced,
+    /// The tariff's definition was changed.
+    Changed,
+}
+
+/// Why a reading was not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BillingError {
+    /// It is not later than the one before it.
+    #[error("a register value is not later than the one before it: was the clock set back?")]
+    NotLater,
+    /// There is no billing period at its time, before 1970 or after 9999.
+    #[error("a register value lies outside of the calendar: is the clock set?")]
+    OutsideOfCalendar,
+}
+
+impl BillingState {
+    /// The period that is not over yet; `None` before the first reading.
+    pub fn running(&self) -> Option<&Running> {
+        self.running.as_ref()
+    }
+
+    /// Takes a reading in; answers the new state, and the period that it closed.
+    ///
+    /// # Errors
+    ///
+    /// The reading is not later than the latest one, or lies outside of the calendar. The state stays.
+    pub fn advance(
+        &self,
+        profile: &TariffProfile,
+        reading: &RegisterReading,
+    ) -> Result<(Self, Option<ClosedPeriod>), BillingError> {
+        let Some(running) = &self.running else {
+            return Ok((Self::open(profile, reading, reading)?, None));
+        };
+        if reading.time <= running.to.time {
+            return Err(BillingError::NotLater);
+        }
+        if !running.fits(profile) {
+            let closed = running.clone().close(Closure::Changed);
+            return Ok((Self::open(profile, reading, reading)?, Some(closed)));
+        }
+        let Some(advance) = running.advance(reading) else {
+            let closed = running.clone().close(Closure::Replaced);
+            return Ok((Self::open(profile, reading, reading)?, Some(closed)));
+        };
+        if reading.time > running.end {
+            let mut next = Self::open(profile, &running.to, reading)?;
+            if let Some(next) = &mut next.running {
+                next.error = advance;
+            }
+            return Ok((next, Some(running.clone().close(Closure::Gap))));
+        }
+        let mut running = running.clone();
+        let stage = profile.stage_between(running.to.time, reading.time);
+        // No sum exceeds the total, which was checked.
+        match stage.and_then(|stage| running.stages.get_mut(stage)) {
+            Some((_, register)) => *register = register.saturating_add(advance),
+            None => running.error = running.error.saturating_add(advance),
+        }
+        running.to = running.later(reading);
+        if reading.time < running.end {
+            let running = Some(running);
+            return Ok((Self { running }, None));
+        }
+        let next = Self::open(profile, &running.to, &running.to)?;
+        Ok((next, Some(running.close(Closure::Ended))))
+    }
+
+    /// A period in which `to` lies and that counts from `from` on.
+    fn open(
+        profile: &TariffProfile,
+        from: &RegisterReading,
+        to: &RegisterReading,
+    ) -> Result<Self, BillingError> {
+        let (begin, end) = profile
+            .period_at(to.time)
+            .ok_or(BillingError::OutsideOfCalendar)?;
+        let names = profile.registers().into_iter();
+        let running = Running {
+            source: (profile.obis, profile.scale),
+            begin,
+            end,
+            from: from.clone(),
+            to: to.clone(),
+            stages: names.map(|name| (name, 0)).collect(),
+            error: 0,
+        };
+        Ok(Self {
+            running: Some(running),
+        })
+    }
+}
+
+impl Running {
+    fn fits(&self, profile: &TariffProfile) -> bool {
+        let names = self.stages.iter().map(|(name, _)| name);
+        self.source == (profile.obis, profile.scale) && names.eq(profile.registers().iter())
+    }
+
+    /// What was counted since the latest reading; `None` if that is not known.
+    fn advance(&self, reading: &RegisterReading) -> Option<i64> {
+        let (was, is) = (self.to.device.as_bytes(), reading.device.as_bytes());
+        if !was.is_empty() && !is.is_empty() && was != is {
+            return None;
+        }
+        reading.value.checked_sub(self.from.value)?; // the total
+        let advance = reading.value.checked_sub(self.to.value)?;
+        (advance >= 0).then_some(advance)
+    }
+
+    /// The reading as the latest one; a source that does not tell the device does not erase it.
+    fn later(&self, reading: &RegisterReading) -> RegisterReading {
+        let mut later = reading.clone();
+        if later.device.as_bytes().is_empty() {
+            later.device = self.to.device.clone();
+        }
+        later
+    }
+
+    fn close(self, closure: Closure) -> ClosedPeriod {
+        ClosedPeriod {
+            begin: self.begin,
+            end: self.end,
+            from: self.from,
+            to: self.to,
+            stages: self.stages,
+            error: self.error,
+            closure,
+        }
+    }
+}
+
+// -- stored form ---------------------------------------------------------------------------------
+
+#[derive(Debug, TlsSize, TlsSerialize, TlsDeserialize)]
+struct Stored {
+    version: u8,
+    obis: [u8; 6],
+    scale: u8,
+    begin: u64,
+    end: u64,
+    from: StoredReading,
+    to: StoredReading,
+    stages: TlsVecU16<StoredStage>,
+    error: u64,
+}
+
+#[derive(Debug, TlsSize, TlsSerialize, TlsDeserialize)]
+struct StoredReading {
+    time: u64,
+    device: TlsByteVecU8,
+    value: u64,
+}
+
+#[derive(Debug, TlsSize, TlsSerialize, TlsDeserialize)]
+struct StoredStage {
+    name: TlsByteVecU8,
+    value: u64,
+}
+
+const STORED_VERSION: u8 = 1;
+
+impl BillingState {
+    /// For the ledger; empty before the first reading.
+    ///
+    /// # Errors
+    ///
+    /// Names or stages are longer than a profile allows.
+    pub fn encode(&self) -> Result<Vec<u8>, tls_codec::Error> {
+        let Some(running) = &self.running else {
+            return Ok(Vec::new());
+        };
+        let stage = |(name, value): &(String, i64)| StoredStage {
+            name: name.as_bytes().into(),
+            value: value.cast_unsigned(),
+        };
+        Stored {
+            version: STORED_VERSION,
+            obis: running.source.0.to_bytes(),
+            scale: running.source.1.cast_unsigned(),
+            begin: running.begin.millis(),
+            end: running.end.millis(),
+            from: (&running.from).into(),
+            to: (&running.to).into(),
+            stages: running.stages.iter().map(stage).collect::<Vec<_>>().into(),
+            error: running.error.cast_unsigned(),
+        }
+        .tls_serialize_detached()
+    }
+
+    /// What [`Self::encode`] wrote; `None` for anything else.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        let stored = Stored::tls_deserialize_exact(bytes).ok()?;
+        let stage = |stage: &StoredStage| {
+            let name = String::from_utf8(stage.name.as_slice().to_vec()).ok()?;
+            Some((name, stage.value.cast_signed()))
+        };
+        let running = Running {
+            source: (stored.obis.into(), stored.scale.cast_signed()),
+            begin: UnixTime::from_millis(stored.begin),
+            end: UnixTime::from_millis(stored.end),
+            from: stored.from.read(),
+            to: stored.to.read(),
+            stages: stored.stages.iter().map(stage).collect::<Option<_>>()?,
+            error: stored.error.cast_signed(),
+        };
+        (stored.version == STORED_VERSION).then_some(Self {
+            running: Some(running),
+        })
+    }
+}
+
+impl From<&RegisterReading> for StoredReading {
+    fn from(reading: &RegisterReading) -> Self {
+        Self {
+            time: reading.time.millis(),
+            device: reading.device.as_bytes().into(),
+            value: reading.value.cast_unsigned(),
+        }
+    }
+}
+
+impl StoredReading {
+    fn read(&self) -> RegisterReading {
+        RegisterReading {
+            time: UnixTime::from_millis(self.time),
+            device: DeviceId::from(self.device.as_slice()),
+            value: self.value.cast_signed(),
+        }
+    }
+}
