@@ -16,6 +16,7 @@ pub mod export;
 pub mod home;
 pub mod layout;
 pub mod meter;
+pub mod modbus;
 pub mod mqtt;
 pub mod profile;
 pub mod tariff;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::communication::CommunicationProfile;
-use crate::error::ProfileError;
+use crate::error::{Place, ProfileError};
 use crate::evaluation::EvaluationProfile;
 use crate::home::HomeProfile;
 use crate::meter::{MeterProfile, Source};
+use crate::modbus::TemplateError;
 use crate::tariff::{self, TariffProfile};
 use crate::yaml;
 
@@ -137,6 +138,7 @@ impl Profile {
     pub fn load(path: &Path) -> Result<Self, ProfileError> {
         let mut profile = Self::parse(&yaml::read(path)?, path)?;
         profile.resolve(path.parent().unwrap_or(Path::new("")));
+        profile.check_templates(path)?;
         Ok(profile)
     }
 
@@ -168,6 +170,30 @@ impl Profile {
         Ok(profile)
     }
 
+    /// The owner's templates lie beside the profile, so they can be looked at only now.
+    fn check_templates(&self, path: &Path) -> Result<(), ProfileError> {
+        for source in self.meters.iter().flat_map(|meter| &meter.sources) {
+            let Source::Modbus(source) = source else {
+                continue;
+            };
+            match source.layout() {
+                Ok(_) => {}
+                Err(TemplateError::Refused(error)) => return Err(error),
+                Err(error @ TemplateError::Unknown { .. }) => {
+                    return Err(ProfileError::Content {
+                        place: Place {
+                            file: path.to_owned(),
+                            position: None,
+                        },
+                        key: "modbus.template".into(),
+                        problem: error.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn resolve(&mut self, base: &Path) {
         let communication = &mut self.communication;
         let paths = [
@@ -179,7 +205,7 @@ impl Profile {
             &mut communication.signature.key,
         ];
         let sources = self.meters.iter_mut().flat_map(|meter| &mut meter.sources);
-        let of_sources = sources.filter_map(Source::path_mut);
+        let of_sources = sources.flat_map(Source::paths_mut);
         let all = paths.into_iter().chain(communication.gateway_ca.as_mut());
         let home = self.home.mqtt.as_mut();
         let of_home = home.and_then(|mqtt| mqtt.broker.password_file.as_mut());

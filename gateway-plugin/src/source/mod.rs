@@ -8,6 +8,7 @@ pub mod device;
 pub mod feed;
 pub mod gather;
 pub mod lines;
+pub mod modbus;
 mod pause;
 pub mod push;
 mod select;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use dcnet_obis::Telegram;
 use dcnet_profiles::meter::{Channel, D0Mode, MeterProfile, Source};
+use dcnet_profiles::modbus::ModbusLine;
 use dcnet_protocol::round::UnixTime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -117,6 +119,7 @@ impl Meters {
 pub async fn run(source: Source, feed: Feed) {
     match source {
         Source::Sml(line) => push::run::<push::Sml>(line, feed).await,
+        Source::Modbus(source) => modbus::run(source, feed).await,
         Source::Command(command) => lines::run_command(command, feed).await,
         Source::Input(input) => lines::run_input(input, feed).await,
         Source::Vzlogger(vzlogger) => vzlogger::run(vzlogger, feed).await,
@@ -152,6 +155,16 @@ pub fn describe(source: &Source) -> String {
                 format!("vzlogger at {address} is asked every {every} s")
             }
         },
+        Source::Modbus(source) => {
+            let line = match &source.line {
+                ModbusLine::Tcp(address) => address.to_string(),
+                ModbusLine::Serial(line) => {
+                    format!("{}, {} baud", line.device.display(), line.baud)
+                }
+            };
+            let (unit, template, every) = (source.unit, &source.template, source.every);
+            format!("Modbus unit {unit} at {line} ({template}) is asked every {every} s")
+        }
         Source::Command(command) => match command.every {
             Some(every) => format!("`{}` every {every} s", command.run.join(" ")),
             None => format!("`{}`", command.run.join(" ")),

@@ -16,6 +16,7 @@ pub mod broker;
 pub mod disk;
 pub mod log;
 pub mod meter;
+pub mod modbus;
 pub mod net;
 pub mod pki;
 pub mod rng;
