@@ -10,6 +10,11 @@ use crate::evaluation::EvaluationProfile;
 use crate::meter::MeterProfile;
 use crate::yaml;
 
+/// How a path below `communication` may begin to lie in the folder in which systemd hands a unit its
+/// credentials (`LoadCredential=`). Whoever opens the file puts the folder's name in: no other variable
+/// is known.
+pub const CREDENTIALS_DIRECTORY: [&str; 2] = ["$CREDENTIALS_DIRECTORY", "${CREDENTIALS_DIRECTORY}"];
+
 /// Everything that a gateway is told by its owner, in one file.
 ///
 /// ```yaml
@@ -33,7 +38,8 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Reads the file at `path`. Relative paths inside it are taken from the file's own directory.
+    /// Reads the file at `path`. Relative paths inside it are taken from the file's own directory,
+    /// except those below [`CREDENTIALS_DIRECTORY`], which stay as they are.
     ///
     /// # Errors
     ///
@@ -68,9 +74,9 @@ impl Profile {
     }
 
     fn resolve(&mut self, base: &Path) {
+        self.state = base.join(&self.state);
         let communication = &mut self.communication;
         let paths = [
-            &mut self.state,
             &mut communication.provider_ca,
             &mut communication.tls.certificate,
             &mut communication.tls.key,
@@ -78,7 +84,12 @@ impl Profile {
             &mut communication.signature.key,
         ];
         for path in paths.into_iter().chain(communication.gateway_ca.as_mut()) {
-            *path = base.join(&*path);
+            if !CREDENTIALS_DIRECTORY
+                .iter()
+                .any(|name| path.starts_with(name))
+            {
+                *path = base.join(&*path);
+            }
         }
     }
 }
