@@ -7,6 +7,7 @@
 pub mod evidence;
 mod exchange;
 mod machine;
+mod manager;
 mod meter;
 mod metrics;
 mod outbox;
@@ -26,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 pub use machine::{Effect, Machine, OpenError};
+use manager::Manager;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -66,8 +68,10 @@ pub async fn run(
     let (sender, mut meter) = mpsc::channel(WAITING_TELEGRAMS);
     let source = tokio::spawn(sml_serial::run(line, clock.clone(), sender));
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
+    let mut manager = Manager::of_this_process();
     let end = loop {
-        let error = match Box::pin(attempt(&config, &clock, &mut meter, &mut stop)).await {
+        let attempt = attempt(&config, &clock, &mut meter, &mut stop, &mut manager);
+        let error = match Box::pin(attempt).await {
             Ok(end) => break Ok(end),
             Err(RunError::Open(OpenError::Ledger(error))) if error.may_pass() => error,
             Err(error) => break Err(error),
@@ -78,13 +82,38 @@ pub async fn run(
             "{error}; nothing is sent; trying again in {} s",
             pause.as_secs().max(1)
         );
-        tokio::select! {
-            () = sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => break Ok(End::Stopped),
+        manager.tell(&format!("nothing is sent: {error}; trying again"));
+        if !waited(pause, &mut stop, &mut manager).await {
+            break Ok(End::Stopped);
         }
     };
+    if let Err(error) = &end {
+        manager.tell(&format!("cannot run: {error}"));
+    }
+    manager.stopping();
     source.abort();
     end
+}
+
+/// Waits for the disk, say; `false` if the daemon is to stop meanwhile. To begin anew would not help,
+/// so a daemon that was ready before says that it gets on.
+async fn waited(
+    mut pause: Duration,
+    stop: &mut watch::Receiver<bool>,
+    manager: &mut Manager,
+) -> bool {
+    while !pause.is_zero() {
+        let part = pause.min(manager.pause());
+        tokio::select! {
+            () = sleep(part) => {}
+            _ = stop.wait_for(|stop| *stop) => return false,
+        }
+        pause = pause.saturating_sub(part);
+        if manager.is_ready() {
+            manager.progress();
+        }
+    }
+    true
 }
 
 async fn attempt(
@@ -92,9 +121,10 @@ async fn attempt(
     clock: &Clock,
     meter: &mut mpsc::Receiver<SourceEvent>,
     stop: &mut watch::Receiver<bool>,
+    manager: &mut Manager,
 ) -> Result<End, RunError> {
-    match start::start(config, clock, meter, stop).await? {
-        Some(session) => Ok(session.run(meter, stop).await?),
+    match start::start(config, clock, meter, stop, manager).await? {
+        Some(session) => Ok(session.run(meter, stop, manager).await?),
         None => Ok(End::Stopped),
     }
 }
