@@ -5,7 +5,7 @@
 //! The protocol itself is the state machine of `dcnet-protocol`; nothing here decides what is safe
 //! to send, it only sees to it that what must be remembered is on the disk first.
 
-mod cli;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;

@@ -48,7 +48,8 @@ pub struct Credentials {
     /// PEM file, own certificate first.
     #[serde(deserialize_with = "text::path")]
     pub certificate: PathBuf,
-    /// PEM file (PKCS #8), readable by its owner only.
+    /// PEM file (PKCS #8), readable by its owner only. As every path here it may lie below
+    /// [`CREDENTIALS_DIRECTORY`](crate::profile::CREDENTIALS_DIRECTORY).
     #[serde(deserialize_with = "text::path")]
     pub key: PathBuf,
 }

@@ -13,6 +13,11 @@ use crate::modbus::TemplateError;
 use crate::tariff::{self, TariffProfile};
 use crate::yaml;
 
+/// How a path below `communication` may begin to lie in the folder in which systemd hands a unit its
+/// credentials (`LoadCredential=`). Whoever opens the file puts the folder's name in: no other variable
+/// is known.
+pub const CREDENTIALS_DIRECTORY: [&str; 2] = ["$CREDENTIALS_DIRECTORY", "${CREDENTIALS_DIRECTORY}"];
+
 /// Everything that a gateway is told by its owner, in one file.
 ///
 /// ```yaml
@@ -129,7 +134,8 @@ pub enum MetersError {
 }
 
 impl Profile {
-    /// Reads the file at `path`. Relative paths inside it are taken from the file's own directory.
+    /// Reads the file at `path`. Relative paths inside it are taken from the file's own directory,
+    /// except those below [`CREDENTIALS_DIRECTORY`], which stay as they are.
     ///
     /// # Errors
     ///
@@ -195,9 +201,9 @@ impl Profile {
     }
 
     fn resolve(&mut self, base: &Path) {
+        self.state = base.join(&self.state);
         let communication = &mut self.communication;
         let paths = [
-            &mut self.state,
             &mut communication.provider_ca,
             &mut communication.tls.certificate,
             &mut communication.tls.key,
@@ -210,7 +216,12 @@ impl Profile {
         let home = self.home.mqtt.as_mut();
         let of_home = home.and_then(|mqtt| mqtt.broker.password_file.as_mut());
         for path in all.chain(of_sources).chain(of_home) {
-            *path = base.join(&*path);
+            if !CREDENTIALS_DIRECTORY
+                .iter()
+                .any(|name| path.starts_with(name))
+            {
+                *path = base.join(&*path);
+            }
         }
     }
 }

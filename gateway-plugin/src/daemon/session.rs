@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::machine::{Effect, Machine};
+use super::manager::Manager;
 use super::outbox::{Done, LONGEST_WAIT, Outbox};
 use super::plan::Plan;
 use super::reports::mode_name;
@@ -149,16 +150,19 @@ impl Session {
         mut self,
         events: &mut mpsc::Receiver<MeterEvent>,
         stop: &mut watch::Receiver<bool>,
+        manager: &mut Manager,
     ) -> Result<End, LedgerError> {
         self.keep_evidence()?;
         self.remind_of_evidence();
         self.step(Input::Join)?;
         loop {
             self.tick(events)?;
+            manager.progress();
+            manager.tell(&self.status.line());
             if self.phase == Some(Phase::Left) {
                 return Ok(End::Left);
             }
-            let wake = sleep(self.until_next());
+            let wake = sleep(self.until_next().min(manager.pause()));
             let inbox_is_under_way = self.inbox.is_some();
             tokio::select! {
                 biased;
@@ -172,6 +176,7 @@ impl Session {
                 () = wake => {}
             }
         }
+        manager.stopping();
         // Frames that are on their way get a moment; the ledger has them in any case.
         while self.parts.outbox.has_frames() {
             match timeout(FAREWELL, self.parts.results.recv()).await {
