@@ -16,6 +16,7 @@ pub mod export;
 pub mod layout;
 pub mod meter;
 pub mod profile;
+pub mod schema;
 pub mod tariff;
 mod text;
 mod yaml;

@@ -4,7 +4,7 @@ use dcnet_obis::{Entry, ObisCode, Telegram, Value};
 use serde::Deserialize;
 
 /// How the status words of a meter are read. There is no telling from the word itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusKind {
     /// They are not looked at.
