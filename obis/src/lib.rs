@@ -1,16 +1,20 @@
-//! From the bytes of a meter to readings: OBIS codes, units, exact decimals, SML.
+//! From the bytes of a meter to readings: OBIS codes, units, exact decimals, SML, D0.
 //!
 //! The leaf of the house on the meter's side. It takes bytes and gives values; it opens no files
 //! or devices, asks no clock and draws no randomness, so everything in it can be tested with
 //! plain data.
 //!
-//! - [`ObisCode`]: what a reading is about, `1-0:1.8.0*255` or short `1.8.0`.
+//! - [`ObisCode`]: what a reading is about, `1-0:1.8.0*255` or short `1.8.0`; its name for people
+//!   in a [`Language`].
 //! - [`Unit`]: in what it is measured, by DLMS code.
 //! - [`ScaledInteger`]: how much, exactly as the meter sent it. Energy is never a float.
 //! - [`Telegram`]: a list of such values with the meter's id; [`Device`] reads the id.
+//! - [`StatusWord`]: what a meter or a gateway says about its own state.
 //! - [`sml`]: a push decoder for SML that survives what optical heads deliver, and an encoder for
 //!   simulated meters.
-//! - [`line`]: readings as lines of text, as `sml_server` of libsml prints them.
+//! - [`d0`]: a push decoder for the text telegrams of IEC 62056-21 and P1 ports, and what is said
+//!   before them.
+//! - [`mod@line`]: readings as lines of text, as `sml_server` of libsml prints them.
 //!
 //! ```
 //! use dcnet_obis::{ObisCode, sml};
@@ -34,21 +38,26 @@
 //! ```
 //!
 //! Meters deviate from the standard in ways that would give wrong readings. What is known of
-//! that stands as data in one table (`sml/quirk.rs`); a telegram has the values that its meter
-//! meant, not those that it wrote.
+//! that stands as data in a catalogue ([`sml::Catalog`]), which an owner can extend; a telegram has
+//! the values that its meter meant, not those that it wrote.
 
 mod code;
+pub mod d0;
 mod decimal;
 mod device;
 pub mod line;
+mod name;
 mod scaled;
 pub mod sml;
+mod status;
 mod telegram;
 mod unit;
 
 pub use code::{ObisCode, ParseObisError};
 pub use decimal::ParseDecimalError;
 pub use device::{Device, Maker};
+pub use name::Language;
 pub use scaled::ScaledInteger;
+pub use status::{PtbLevel, StatusBit, StatusKind, StatusWord};
 pub use telegram::{Entry, MeterTime, Telegram, Value};
 pub use unit::{ParseUnitError, Unit};

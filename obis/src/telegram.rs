@@ -39,8 +39,7 @@ pub struct Entry {
     pub value: Value,
     /// The unit, if one was sent.
     pub unit: Option<Unit>,
-    /// The meter's status word that came with the value; what its bits mean is the maker's
-    /// choice.
+    /// The meter's status word that came with the value; [`Entry::status_word`] reads its bits.
     pub status: Option<u64>,
     /// When the value was taken, if that was sent.
     pub time: Option<MeterTime>,

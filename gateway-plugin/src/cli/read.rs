@@ -33,7 +33,12 @@ pub(super) fn read(options: &Read) -> ExitCode {
         Ok(profile) => profile,
         Err(error) => return fail(&error, EXIT_CONFIG),
     };
-    let shown = runtime().and_then(|runtime| runtime.block_on(show(&profile, options)));
+    let shown = runtime().and_then(|runtime| {
+        let shown = runtime.block_on(show(&profile, options));
+        // A read of standard input that is under way cannot be broken off.
+        runtime.shutdown_background();
+        shown
+    });
     match shown {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read along has seen enough.

@@ -24,7 +24,10 @@ pub(super) fn run(file: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, 1),
     };
-    match runtime.block_on(until_told(config, clock)) {
+    let ended = runtime.block_on(until_told(config, clock));
+    // A read of standard input that is under way cannot be broken off.
+    runtime.shutdown_background();
+    match ended {
         Ok(End::Stopped) => {
             tracing::info!(event = "stopped", "stopped");
             ExitCode::SUCCESS

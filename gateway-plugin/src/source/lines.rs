@@ -103,9 +103,6 @@ async fn once(
             return Ok((broken(what), false));
         }
     };
-    if source.every.is_none() {
-        feed.state(SourceState::Open).await?;
-    }
     let (Some(output), Some(complaints)) = (child.stdout.take(), child.stderr.take()) else {
         return Ok((None, false));
     };

@@ -51,7 +51,7 @@ impl SourceState {
             // The last pair: a port's file vanishes a moment after the port, that is one event.
             (Self::Silent { .. }, Self::Silent { .. } | Self::Open)
             | (Self::Garbled { .. }, Self::Garbled { .. } | Self::Open | Self::Trying { .. })
-            | (Self::Receiving | Self::Trying { .. } | Self::Broken { .. }, Self::Open)
+            | (Self::Receiving | Self::Trying { .. }, Self::Open)
             | (
                 Self::Unavailable(OpenError::Lost { .. }),
                 Self::Unavailable(OpenError::Missing { .. }),

@@ -1,9 +1,10 @@
 //! The push decoder.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use super::frame::Framer;
-use super::{DecodeError, message};
+use super::{Catalog, DecodeError, message};
 use crate::Telegram;
 
 /// Turns the bytes that a meter sends, in pieces of any size, into telegrams.
@@ -12,14 +13,27 @@ use crate::Telegram;
 /// what a telegram has passed when it comes out, and for the bounds.
 pub struct Decoder {
     framer: Framer,
+    catalog: Cow<'static, Catalog>,
     statistics: Statistics,
 }
 
 impl Decoder {
-    /// A decoder that has seen nothing yet.
+    /// A decoder that has seen nothing yet and knows the deviations of the built-in
+    /// [`Catalog`].
     pub fn new() -> Self {
+        Self::knowing(Cow::Borrowed(Catalog::built_in()))
+    }
+
+    /// A decoder that follows the rules of this catalogue only; [`Catalog::extended`] keeps the
+    /// built-in ones.
+    pub fn with_catalog(catalog: &Catalog) -> Self {
+        Self::knowing(Cow::Owned(catalog.clone()))
+    }
+
+    fn knowing(catalog: Cow<'static, Catalog>) -> Self {
         Self {
             framer: Framer::new(),
+            catalog,
             statistics: Statistics::default(),
         }
     }
@@ -37,12 +51,12 @@ impl Decoder {
 
     /// The same as [`Decoder::push`], with a function to call for each result.
     pub fn push_with(&mut self, bytes: &[u8], mut sink: impl FnMut(Result<Telegram, DecodeError>)) {
-        let statistics = &mut self.statistics;
+        let (statistics, catalog) = (&mut self.statistics, self.catalog.as_ref());
         let mut refused = 0;
         self.framer.push(bytes, |file| {
             let length = file.as_ref().map_or(0, |file| file.body.len());
             let outcome = file.and_then(|file| {
-                message::read_file(file.body, file.checksum, |telegram| {
+                message::read_file(file.body, file.checksum, catalog, |telegram| {
                     statistics.telegrams += 1;
                     sink(Ok(telegram));
                 })

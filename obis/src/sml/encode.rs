@@ -9,7 +9,7 @@ mod tlv;
 
 use self::tlv::Writer;
 use super::quirk::{self, Rule};
-use super::{Checksum, END, ESCAPE, MAX_FILE, START};
+use super::{Catalog, Checksum, END, ESCAPE, MAX_FILE, START};
 use crate::{Entry, MeterTime, Telegram, Value};
 
 /// The whole file for a telegram in standard form; shorthand for [`Encoder::encode`].
@@ -254,7 +254,7 @@ fn as_said(telegram: &Telegram) -> Result<Vec<Said<'_>>, EncodeError> {
             long_negative: false,
         })
         .collect();
-    for rule in quirk::rules(telegram) {
+    for rule in Catalog::built_in().concerning(telegram) {
         match rule {
             Rule::TaggedSigned { obis } => {
                 for entry in said.iter_mut().filter(|said| said.entry.obis == obis) {

@@ -1,7 +1,7 @@
 //! From a file's bytes to telegrams: the messages (BSI TR-03109-1 annex IV b, section 5).
 
 use super::tlv::{Kind, Reader};
-use super::{Checksum, DecodeError, MessageError, quirk};
+use super::{Catalog, Checksum, DecodeError, MessageError, quirk};
 use crate::{Entry, MeterTime, ObisCode, ScaledInteger, Telegram, Unit, Value};
 
 /// The message that carries a list of values, `SML_GetList.Res`.
@@ -15,6 +15,7 @@ const SMALLEST_ENTRY: usize = 14;
 pub(super) fn read_file(
     body: &[u8],
     file_checksum: Checksum,
+    catalog: &Catalog,
     mut sink: impl FnMut(Telegram),
 ) -> Result<(), DecodeError> {
     let mut reader = Reader::new(body);
@@ -29,7 +30,7 @@ pub(super) fn read_file(
             message: messages,
             error,
         };
-        let (telegram, checksum) = read_message(&mut reader).map_err(place)?;
+        let (telegram, checksum) = read_message(&mut reader, catalog).map_err(place)?;
         if *kind.get_or_insert(checksum) != checksum {
             return Err(place(MessageError::MixedChecksums));
         }
@@ -51,7 +52,10 @@ pub(super) fn read_file(
     Ok(())
 }
 
-fn read_message(reader: &mut Reader<'_>) -> Result<(Option<Telegram>, Checksum), MessageError> {
+fn read_message(
+    reader: &mut Reader<'_>,
+    catalog: &Catalog,
+) -> Result<(Option<Telegram>, Checksum), MessageError> {
     let begin = reader.offset();
     reader.list_of(6, "a message")?;
     reader.octets("a transaction id")?;
@@ -59,7 +63,7 @@ fn read_message(reader: &mut Reader<'_>) -> Result<(Option<Telegram>, Checksum),
     reader.unsigned(1, "an abort-on-error number")?;
     reader.list_of(2, "a message body")?;
     let telegram = if reader.unsigned(4, "the kind of a message")? == GET_LIST_RESPONSE {
-        Some(read_list(reader)?)
+        Some(read_list(reader, catalog)?)
     } else {
         reader.skip("the content of a message")?;
         None
@@ -78,7 +82,7 @@ fn read_message(reader: &mut Reader<'_>) -> Result<(Option<Telegram>, Checksum),
     Ok((telegram, checksum))
 }
 
-fn read_list(reader: &mut Reader<'_>) -> Result<Telegram, MessageError> {
+fn read_list(reader: &mut Reader<'_>, catalog: &Catalog) -> Result<Telegram, MessageError> {
     reader.list_of(7, "a list response")?;
     reader.optional(|reader| reader.octets("a client id"))?;
     let server_id = reader.octets("a server id")?.to_vec();
@@ -103,7 +107,7 @@ fn read_list(reader: &mut Reader<'_>) -> Result<Telegram, MessageError> {
         sensor_time,
         entries,
     };
-    quirk::apply(&mut telegram, &short);
+    quirk::apply(catalog, &mut telegram, &short);
     Ok(telegram)
 }
 

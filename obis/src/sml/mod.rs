@@ -51,6 +51,7 @@
 //! second look of our own. Messages are read by our own parser: that of sml-rs trusts lengths
 //! from the wire.
 
+mod catalog;
 mod checksum;
 mod decoder;
 pub mod encode;
@@ -60,6 +61,7 @@ mod message;
 mod quirk;
 mod tlv;
 
+pub use catalog::{Catalog, CatalogError, CatalogProblem, MAX_RULES};
 pub use checksum::Checksum;
 pub use decoder::{Decoder, Statistics};
 pub use error::{DecodeError, MessageError};

@@ -1,24 +1,10 @@
-//! Where meters say something else than they mean, as data.
-//!
-//! A rule stands for what the makers confirmed or many owners found (sources at each line). Not
-//! in this table, because they can be told from the bytes alone and hold for every meter: a bare
-//! integer in place of a time, a missing scaler, integers of 1 to 8 bytes, a checksum of another
-//! kind, four padding bytes.
+//! What the rules of the [catalogue](super::Catalog) do.
 
-use core::ops::RangeInclusive;
-
+use super::Catalog;
 use crate::{Entry, MeterTime, ObisCode, ScaledInteger, Telegram, Value};
 
-/// A deviation of certain meters.
-pub(super) struct Quirk {
-    maker: [u8; 3],
-    /// The serial numbers concerned; none means all.
-    serials: &'static [RangeInclusive<u64>],
-    pub(super) rule: Rule,
-}
-
-/// What these meters mean.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What the meters of a rule mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
     /// Values of the code with at most three bytes are unsigned, though tagged as signed.
     /// Negative ones always have four bytes or more.
@@ -32,47 +18,6 @@ pub(super) enum Rule {
     },
     /// A value's time of second 0 means that there is none.
     NoValueTime,
-}
-
-pub(super) const QUIRKS: &[Quirk] = &[
-    // DVS74 before firmware 1.2. The maker named the ranges: volkszaehler/libsml pull request 136.
-    Quirk {
-        maker: *b"DZG",
-        serials: &[42_000_000..=48_999_999, 55_000_000..=58_999_999],
-        rule: Rule::TaggedSigned {
-            obis: ObisCode::ACTIVE_POWER,
-        },
-    },
-    Quirk {
-        maker: *b"DZG",
-        serials: &[],
-        rule: Rule::NoValueTime,
-    },
-    // ED300L, eHZ-H and others, which follow FNN Lastenheft EDL: bit 5 of the status word is set
-    // while energy flows into the grid (0x182 consuming, 0x1B0 and 0x1A2 delivering).
-    Quirk {
-        maker: *b"EMH",
-        serials: &[],
-        rule: Rule::SignInStatus {
-            obis: ObisCode::ABSOLUTE_ACTIVE_POWER,
-            register: ObisCode::ACTIVE_ENERGY_IMPORT,
-            bit: 0x20,
-        },
-    },
-];
-
-/// The rules for the meter that sent this.
-pub(super) fn rules(telegram: &Telegram) -> impl Iterator<Item = Rule> + use<> {
-    let maker = telegram.maker_letters().map(crate::Maker::letters);
-    let serial = telegram.device().map(|device| device.serial);
-    QUIRKS.iter().filter_map(move |quirk| {
-        let concerned = maker == Some(quirk.maker)
-            && (quirk.serials.is_empty()
-                || serial.is_some_and(|serial| {
-                    quirk.serials.iter().any(|range| range.contains(&serial))
-                }));
-        concerned.then_some(quirk.rule)
-    })
 }
 
 /// The bytes below which [`Rule::TaggedSigned`] takes an integer for an unsigned one.
@@ -94,8 +39,8 @@ impl ShortIntegers {
 }
 
 /// Turns what the meter said into what it means.
-pub(super) fn apply(telegram: &mut Telegram, short: &ShortIntegers) {
-    for rule in rules(telegram) {
+pub(super) fn apply(catalog: &Catalog, telegram: &mut Telegram, short: &ShortIntegers) {
+    for rule in catalog.concerning(telegram) {
         match rule {
             Rule::TaggedSigned { obis } => {
                 for (index, width) in &short.0 {

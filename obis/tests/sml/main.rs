@@ -12,7 +12,9 @@
     reason = "a test fails by panicking, and its helpers are a part of it"
 )]
 
+mod catalog;
 mod damage;
+mod doubles;
 mod hostile;
 mod lines;
 mod oracle;
@@ -20,4 +22,5 @@ mod pieces;
 mod quirks;
 mod recordings;
 mod round_trip;
+mod statuses;
 mod support;

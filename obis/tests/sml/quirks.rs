@@ -8,7 +8,7 @@ use crate::oracle::second_opinion;
 use crate::support::{decode, readings};
 
 /// The bytes of a file around one list of entries, given in SML.
-fn file_with(server_id: &[u8], entries: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn file_with(server_id: &[u8], entries: &[&[u8]]) -> Vec<u8> {
     let x25 = |bytes: &[u8]| crc::Crc::<u16>::new(&crc::CRC_16_IBM_SDLC).checksum(bytes);
     let mut body = Vec::new();
     let mut message = |content: &[u8]| {

@@ -30,6 +30,7 @@ pub(super) async fn run(broker: MqttAddress, mut intake: Intake) -> Result<(), G
             Ok(options) => session(&broker, options, &mut intake, &mut pause).await?,
             Err(what) => what,
         };
+        intake.flush().await?;
         intake.feed.state(SourceState::Broken { what: end }).await?;
         sleep(pause).await;
         pause = pause::longer(pause);
