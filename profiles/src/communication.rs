@@ -84,12 +84,12 @@ crate::schema::read_as!(Acceptance, AcceptanceKeys);
 #[serde(deny_unknown_fields, default)]
 struct AcceptanceKeys {
     #[serde(deserialize_with = "min_size")]
-    #[schemars(with = "schema::Within<4, { u32::MAX as i64 }>")]
+    #[schemars(with = "schema::Within<4, { u32::MAX as u64 }>")]
     min_size: u32,
     allow_resend: bool,
     witnesses: Vec<WitnessKeys>,
     #[serde(deserialize_with = "cosignatures")]
-    #[schemars(with = "schema::Within<0, { MOST_COSIGNATURES as i64 }>")]
+    #[schemars(with = "schema::Within<0, { MOST_COSIGNATURES as u64 }>")]
     cosignatures: usize,
 }
 

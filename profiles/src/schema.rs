@@ -51,9 +51,9 @@ macro_rules! read_as {
 pub(crate) use read_as;
 
 /// A whole number from `MIN` to `MAX`, as [`crate::text::within`] reads it.
-pub(crate) struct Within<const MIN: i64, const MAX: i64>;
+pub(crate) struct Within<const MIN: i64, const MAX: u64>;
 
-impl<const MIN: i64, const MAX: i64> JsonSchema for Within<MIN, MAX> {
+impl<const MIN: i64, const MAX: u64> JsonSchema for Within<MIN, MAX> {
     fn inline_schema() -> bool {
         true
     }

@@ -120,7 +120,7 @@ fn bad_samples_are_refused_but_for_what_only_the_reader_finds() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(refused > 25, "{refused} refused");
+    assert!(refused >= 25, "{refused} refused");
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub use collector::Collector;
 pub use missing::Missing;
 pub use reading::{Clipped, Evaluated, Reading, reading};
 pub use slot::{Absent, Clip, Method, Slot, Threshold};
-pub use status::StatusKind;
+pub use status::StatusWords;
 pub use use_case::TariffUseCase;
 
 pub(crate) use slot::scale;

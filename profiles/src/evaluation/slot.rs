@@ -4,7 +4,7 @@ use dcnet_obis::{ObisCode, Unit};
 use serde::{Deserialize, Deserializer};
 
 use super::TariffUseCase;
-use super::status::StatusKind;
+use super::status::StatusWords;
 use crate::schema;
 use crate::text;
 
@@ -28,7 +28,7 @@ pub struct Slot {
     /// What [`Method::Count`] counts.
     pub threshold: Option<Threshold>,
     /// How the status words that come with the entry are read.
-    pub status: StatusKind,
+    pub status: StatusWords,
 }
 
 impl Slot {
@@ -189,7 +189,7 @@ pub(super) struct WrittenSlot {
     below: Option<i64>,
     /// How the status words of the meter are read.
     #[serde(default)]
-    status: StatusKind,
+    status: StatusWords,
 }
 
 /// Keys of a slot that exclude each other, and both were written.

@@ -25,7 +25,7 @@ pub use daily::{DailyValues, KEPT_DAYS};
 pub use zone::{UnknownZone, Zone};
 
 use crate::evaluation::{
-    Absent, BorderReading, EvaluationProfile, Method, Slot, StatusKind, TariffUseCase, Violation,
+    Absent, BorderReading, EvaluationProfile, Method, Slot, StatusWords, TariffUseCase, Violation,
     scale,
 };
 use crate::meter::DeviceId;
@@ -63,7 +63,7 @@ pub struct TariffProfile {
     pub meter: Option<String>,
     /// How the status words of the meter are read.
     #[serde(default)]
-    pub status: StatusKind,
+    pub status: StatusWords,
     /// Whose local time the periods, days and switches follow.
     #[serde(default = "Zone::berlin", deserialize_with = "text::parsed")]
     #[schemars(with = "schema::NotEmpty")]
