@@ -9,24 +9,29 @@ use dcnet_protocol::names::{NetId, WitnessName};
 use dcnet_protocol::signature::{KeyError, VerifyingKey};
 use serde::Deserialize;
 
+use crate::schema;
 use crate::text::{self, HexError};
 
 /// Communication profile (TR-03109-1: Kommunikationsprofil).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommunicationProfile {
     /// Address of the provider.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::HttpsAddress")]
     pub provider: ProviderAddress,
     /// The net to take part in.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::Name")]
     pub net: NetId,
     /// PEM file with the only roots trusted for the provider's server certificate.
     #[serde(deserialize_with = "text::path")]
+    #[schemars(with = "schema::NotEmpty")]
     pub provider_ca: PathBuf,
     /// PEM file with the certificate of the gateway administrator's certification authority, which
     /// certifies the other members. Left out: it is looked for in `provider_ca`.
     #[serde(default, deserialize_with = "text::path_option")]
+    #[schemars(with = "schema::NotEmpty")]
     pub gateway_ca: Option<PathBuf>,
     /// Certificate and key for TLS.
     pub tls: Credentials,
@@ -35,6 +40,7 @@ pub struct CommunicationProfile {
     /// SHA-256 of the net descriptor; a net with any other is refused. Left out: the descriptor of
     /// the first contact is kept.
     #[serde(default, deserialize_with = "text::parsed_option")]
+    #[schemars(with = "schema::Hex")]
     pub descriptor: Option<DescriptorPin>,
     /// What the owner agrees to.
     #[serde(default)]
@@ -42,15 +48,17 @@ pub struct CommunicationProfile {
 }
 
 /// A certificate with its key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// PEM file, own certificate first.
     #[serde(deserialize_with = "text::path")]
+    #[schemars(with = "schema::NotEmpty")]
     pub certificate: PathBuf,
     /// PEM file (PKCS #8), readable by its owner only. As every path here it may lie below
     /// [`CREDENTIALS_DIRECTORY`](crate::profile::CREDENTIALS_DIRECTORY).
     #[serde(deserialize_with = "text::path")]
+    #[schemars(with = "schema::NotEmpty")]
     pub key: PathBuf,
 }
 
@@ -70,15 +78,19 @@ pub struct Acceptance {
     pub witnesses: Quorum,
 }
 
+crate::schema::read_as!(Acceptance, AcceptanceKeys);
+
 /// The keys below `accept`.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct AcceptanceKeys {
     #[serde(deserialize_with = "min_size")]
+    #[schemars(with = "schema::Within<4, { u32::MAX as u64 }>")]
     min_size: u32,
     allow_resend: bool,
     witnesses: Vec<WitnessKeys>,
     #[serde(deserialize_with = "cosignatures")]
+    #[schemars(with = "schema::Within<0, { MOST_COSIGNATURES as u64 }>")]
     cosignatures: usize,
 }
 
@@ -114,12 +126,14 @@ impl TryFrom<AcceptanceKeys> for Acceptance {
 struct AcceptanceError(#[from] QuorumError);
 
 /// The keys of one of `accept.witnesses`.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WitnessKeys {
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::Name")]
     name: WitnessName,
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::Hex")]
     key: WitnessKey,
 }
 

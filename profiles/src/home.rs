@@ -4,7 +4,7 @@ use dcnet_obis::Language;
 use serde::Deserialize;
 
 use crate::mqtt::{MqttAddress, MqttError, MqttKeys};
-use crate::text;
+use crate::{schema, text};
 
 /// What the household itself gets to see. Nothing of it leaves the house through us.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -37,7 +37,10 @@ pub struct HomeMqtt {
     pub discovery: Option<String>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+schema::read_as!(HomeProfile, Keys);
+
+#[derive(Clone, Copy, Default, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "language")]
 enum LanguageKey {
     #[default]
     #[serde(rename = "en")]
@@ -55,29 +58,39 @@ impl From<LanguageKey> for Language {
     }
 }
 
-#[derive(Default, Deserialize)]
+/// What the household itself gets to see. Nothing of it leaves the house through us.
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default, rename = "home")]
 struct Keys {
+    /// Language of names that are shown.
     language: LanguageKey,
+    /// Readings for home automation.
     mqtt: Option<MqttKeysOfHome>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename = "mqtt")]
+/// Readings published over MQTT.
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename = "home-mqtt")]
 struct MqttKeysOfHome {
+    /// Where to. The default topic is `dcnet`.
     broker: MqttKeys,
+    /// Seconds between two values of one register.
     #[serde(
         default = "default_every",
         deserialize_with = "text::within::<_, 1, 3_600>"
     )]
+    #[schemars(with = "schema::Within<1, 3_600>")]
     every: u64,
+    /// Topic under which Home Assistant looks for devices, or false: they are not announced. Left
+    /// out: `homeassistant`.
     #[serde(default)]
     discovery: Discovery,
 }
 
 /// `false`, or a topic.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "discovery")]
 enum Discovery {
     Switch(bool),
     Topic(String),

@@ -19,6 +19,7 @@ pub mod meter;
 pub mod modbus;
 pub mod mqtt;
 pub mod profile;
+pub mod schema;
 pub mod tariff;
 mod text;
 mod yaml;

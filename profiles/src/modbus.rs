@@ -18,7 +18,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
 use crate::meter::Parity;
-use crate::text;
+use crate::{schema, text};
 
 pub use layout::{Layout, SunSpec, TemplateError};
 pub use template::{
@@ -102,25 +102,28 @@ impl FromStr for TcpAddress {
 }
 
 /// A serial line with Modbus RTU: eight data bits, as RTU has them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModbusSerial {
     /// Device file, best one below `/dev/serial/by-id/`.
     #[serde(deserialize_with = "text::path")]
+    #[schemars(with = "schema::NotEmpty")]
     pub device: PathBuf,
     /// Symbols per second.
     #[serde(default = "default_baud", deserialize_with = "baud")]
+    #[schemars(with = "schema::Within<300, 921_600>")]
     pub baud: u32,
     /// Parity bit.
     #[serde(default)]
     pub parity: Parity,
     /// Stop bits: 1 or 2.
     #[serde(default = "one", deserialize_with = "stop_bits")]
+    #[schemars(with = "schema::Within<1, 2>")]
     pub stop_bits: u8,
 }
 
 /// What a positive power stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// From the grid, as OBIS 16.7.0 has it.
@@ -149,29 +152,46 @@ impl<'de> Deserialize<'de> for ModbusSource {
     }
 }
 
-/// The keys as they stand in YAML.
-#[derive(Deserialize)]
+schema::read_as!(ModbusSource, Keys);
+
+/// A meter that is asked over Modbus: over `tcp` or `serial`.
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "modbus")]
 struct Keys {
+    /// Modbus TCP: `HOST:PORT`; an IPv6 address stands in brackets.
     #[serde(default, deserialize_with = "text::parsed_option")]
+    #[schemars(with = "schema::NotEmpty")]
     tcp: Option<TcpAddress>,
+    /// Modbus RTU on a serial line.
     serial: Option<ModbusSerial>,
+    /// Unit (slave) address: 1 to 247 on a serial line, any over TCP.
     #[serde(deserialize_with = "unit")]
+    #[schemars(with = "schema::Within<0, 255>")]
     unit: u8,
+    /// What the registers mean: a template of the catalogue or of the owner, or `sunspec`.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::NotEmpty")]
     template: TemplateName,
+    /// The owner's folder of templates, which is looked at before the catalogue.
     #[serde(default, deserialize_with = "text::path_option")]
+    #[schemars(with = "schema::NotEmpty")]
     templates: Option<PathBuf>,
+    /// Seconds between two readings.
     #[serde(
         default = "default_every",
         deserialize_with = "text::within::<_, 1, 3600>"
     )]
+    #[schemars(with = "schema::Within<1, 3600>")]
     every: u64,
+    /// Milliseconds within which an answer has to come.
     #[serde(
         default = "default_timeout",
         deserialize_with = "text::within::<_, 50, 30_000>"
     )]
+    #[schemars(with = "schema::Within<50, 30_000>")]
     timeout: u64,
+    /// What a positive power means, as the meter was built in.
     #[serde(default)]
     positive: Direction,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::text;
+use crate::{schema, text};
 
 /// A broker, and a topic on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,16 +21,23 @@ pub struct MqttAddress {
     pub password_file: Option<PathBuf>,
 }
 
-#[derive(Deserialize)]
+/// A broker, and a topic on it.
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "mqtt")]
 pub(crate) struct MqttKeys {
+    /// Host name or address.
     #[serde(default = "default_host")]
     host: String,
+    /// Port.
     #[serde(default = "default_port")]
     port: u16,
+    /// The topic below which everything lies; no wildcards.
     topic: Option<String>,
+    /// User, if the broker asks for one.
     user: Option<String>,
+    /// File with the user's password, readable by its owner only.
     #[serde(default, deserialize_with = "text::path_option")]
+    #[schemars(with = "schema::NotEmpty")]
     password_file: Option<PathBuf>,
 }
 

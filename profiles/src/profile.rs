@@ -46,23 +46,36 @@ pub struct Profile {
     pub state: PathBuf,
 }
 
+crate::schema::read_as!(Profile, Keys);
+
 /// Most meters of one gateway.
 pub const MAX_METERS: usize = 8;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "profile")]
+#[schemars(extend("oneOf" = [{ "required": ["meter"] }, { "required": ["meters"] }]))]
+/// Everything that a gateway is told by its owner, in one file.
 struct Keys {
+    /// Which meter, and how it is read. Several: `meters`.
     #[serde(default)]
     meter: Option<MeterProfile>,
+    /// Which meters, and how they are read; each with its own name.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 8))]
     meters: Vec<MeterProfile>,
+    /// What is computed from their registers for a net.
     evaluation: EvaluationProfile,
+    /// Registers for the bill, kept on the gateway.
     #[serde(default)]
     tariffs: Vec<TariffProfile>,
+    /// To whom it is submitted, and as whom.
     communication: CommunicationProfile,
+    /// What the household itself gets to see.
     #[serde(default)]
     home: HomeProfile,
+    /// Directory of the ledger. Belongs to this gateway alone.
     #[serde(deserialize_with = "crate::text::path")]
+    #[schemars(with = "crate::schema::NotEmpty")]
     state: PathBuf,
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use dcnet_obis::{ObisCode, Unit};
+use dcnet_obis::{ObisCode, PtbLevel, StatusWord, Unit};
 use dcnet_profiles::export::{
     AnalysisProfile, ReadError, ReadingStatus, Series, SeriesReading, Span, TariffStage,
     UsagePoint, billing_csv, series_csv,
@@ -116,8 +116,11 @@ fn registers_of_a_tariff_have_codes_of_their_own() {
 #[test]
 fn a_series_is_written_as_csv_with_its_gaps() {
     let readings = [
-        (register("2026-10-25T00:45:00Z", 12_345), 0),
-        (register("2026-10-25T01:15:00Z", 12_400), 2),
+        (register("2026-10-25T00:45:00Z", 12_345), PtbLevel::Ok),
+        (
+            register("2026-10-25T01:15:00Z", 12_400),
+            PtbLevel::TemporaryError,
+        ),
     ];
     let register = (ObisCode::ACTIVE_ENERGY_IMPORT, Unit::WATT_HOUR, -1);
     let series = Series::of_register("1ABC", register, 900, &readings);
@@ -130,18 +133,34 @@ meter,obis,time,taken,value,unit,ptb_level
 }
 
 #[test]
-fn status_words_have_their_levels() {
-    let levels = [
-        (ReadingStatus::Ptb(3), 3),
-        (ReadingStatus::Fnn(0), 0),
-        (ReadingStatus::Fnn(0x1000), 1),
-        (ReadingStatus::Fnn(0x2000), 2),
-        (ReadingStatus::Fnn(0x4000), 3),
-        (ReadingStatus::Fnn(0x100), 4),
+fn status_words_are_written_as_gateways_write_them() {
+    let register = (ObisCode::ACTIVE_ENERGY_IMPORT, Unit::WATT_HOUR, -1);
+    let readings = [(register_at_noon(), PtbLevel::Ok)];
+    let mut series = Series::of_register("1ABC", register, 900, &readings);
+    let words = [
+        ("A000000020000000", PtbLevel::Ok),
+        ("A008000020000000", PtbLevel::Warning), // bit 12 of the gateway
+        ("A080000020000000", PtbLevel::Fatal),   // bit 8 of the gateway
+        ("A000000020004000", PtbLevel::Fatal),   // bit 17 of the meter
     ];
-    for (status, level) in levels {
-        assert_eq!(status.ptb_level(), level, "{status:?}");
+    for (hex, level) in words {
+        let status = ReadingStatus::Fnn(StatusWord::from_gateway_hex(hex).unwrap());
+        assert_eq!(status.ptb_level(), level, "{hex}");
+        series.readings[0].status = Some(status);
+        let point = point(vec![series.clone()]);
+        let text = point.write(&Zone::berlin()).unwrap();
+        assert!(
+            text.contains(&format!("<statusFNN>{hex}</statusFNN>")),
+            "{text}"
+        );
+        assert_eq!(UsagePoint::read(&text), Ok(point));
+        let none = text.replacen(hex, "0000000000000000", 1);
+        assert!(UsagePoint::read(&none).is_err(), "no word of a gateway");
     }
+}
+
+fn register_at_noon() -> RegisterReading {
+    register("2026-11-23T11:00:00Z", 1)
 }
 
 #[test]
@@ -204,7 +223,8 @@ fn the_recording_of_a_month_goes_there_and_back() {
         assert_eq!(series.period, Some(900));
         assert_eq!(series.readings.len(), 2_977); // 31 days of 96, and the last midnight
         for reading in &series.readings {
-            levels[usize::from(reading.status.unwrap().ptb_level())] += 1;
+            let level = reading.status.unwrap().ptb_level();
+            levels[usize::from(level.code())] += 1;
         }
         let targets = series
             .readings
@@ -266,9 +286,10 @@ proptest! {
             taken: Span { begin: UnixTime::from_millis(*begin), seconds: *seconds },
             target: (word % 2 == 0).then(|| UnixTime::from_millis(*begin)),
             status: match level {
-                Some(level) => Some(ReadingStatus::Ptb(*level)),
-                None if word % 3 == 0 => None,
-                None => Some(ReadingStatus::Fnn(*word)),
+                Some(level) => PtbLevel::from_code(*level).map(ReadingStatus::Ptb),
+                None => StatusWord::of_gateway(word | 0x0000_0005_0000_0004)
+                    .filter(|_| word % 3 > 0)
+                    .map(ReadingStatus::Fnn),
             },
         }).collect();
         let point = point(vec![series]);

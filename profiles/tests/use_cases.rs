@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dcnet_obis::{Entry, ObisCode, ScaledInteger, Telegram, Unit};
 use dcnet_profiles::evaluation::{
-    BorderReading, Clipped, Collector, Evaluated, Missing, StatusKind, reading,
+    BorderReading, Clipped, Collector, Evaluated, Missing, StatusWords, reading,
 };
 use dcnet_profiles::{EvaluationProfile, MeterProfile, Profile};
 use dcnet_protocol::round::UnixTime;
@@ -302,7 +302,7 @@ fn a_telegram_without_id_is_of_the_same_meter() {
 
 #[test]
 fn a_fatal_status_never_enters_a_sum() {
-    let fatal = |kind: StatusKind, status| {
+    let fatal = |kind: StatusWords, status| {
         let mut profile = evaluation(10, GRID);
         for slot in &mut profile.slots {
             slot.status = kind;
@@ -313,10 +313,10 @@ fn a_fatal_status_never_enters_a_sum() {
         second_minute(&profile, &telegrams)
     };
     let missing = Err(Missing::FatalStatus { obis: VOLTAGE });
-    assert_eq!(fatal(StatusKind::Edl, 0x2_0000), missing);
-    assert_eq!(fatal(StatusKind::Fnn, 0x100), missing);
-    assert!(fatal(StatusKind::Edl, 0x100).is_ok());
-    assert!(fatal(StatusKind::None, 0x2_0000).is_ok());
+    assert_eq!(fatal(StatusWords::Edl, 0x183), missing);
+    assert_eq!(fatal(StatusWords::Fnn, 0x2_0004), missing);
+    assert!(fatal(StatusWords::Edl, 0x182).is_ok());
+    assert!(fatal(StatusWords::None, 0x2_0004).is_ok());
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn the_status_of_the_telegram_counts_for_its_entries() {
     let mut collector = Collector::new(&[meter("m")], &evaluation(7, slot), INTERVAL);
     let mut telegram = import(&[1], 5);
     let status = ObisCode::electricity(96, 5, 0);
-    telegram.entries.push(Entry::bytes(status, [0x02, 0, 0]));
+    telegram.entries.push(Entry::bytes(status, [0x01, 0x83]));
     let fatal = Missing::FatalStatus { obis: IMPORT };
     assert_eq!(
         collector.observe(0, at(INTERVAL), &telegram),

@@ -28,12 +28,13 @@ pub use collector::Collector;
 pub use missing::Missing;
 pub use reading::{Clipped, Evaluated, Reading, reading};
 pub use slot::{Absent, Clip, Method, Slot, Threshold};
-pub use status::StatusKind;
+pub use status::StatusWords;
 pub use use_case::TariffUseCase;
 
 pub(crate) use slot::scale;
 
 use crate::error::{Place, ProfileError};
+use crate::schema;
 use crate::text;
 use crate::yaml::{self, Step};
 use slot::{Doubled, WrittenSlot};
@@ -57,17 +58,29 @@ pub struct EvaluationProfile {
     doubled: Vec<(usize, Doubled)>,
 }
 
-#[derive(Deserialize)]
+crate::schema::read_as!(EvaluationProfile, Written);
+
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "evaluation")]
+/// What is computed for a net.
 struct Written {
+    /// Tariff use case: 7 a series of readings, 9 feed-in, 10 state of the grid, 14 high frequency.
+    #[schemars(with = "schema::NetUseCase")]
     taf: TariffUseCase,
+    /// Seconds before a border in which its reading may have been taken, and for which a meter may
+    /// be silent within a round. Left out: 30, but no more than a third of the interval.
     #[serde(default, deserialize_with = "tolerance")]
+    #[schemars(with = "schema::Within<1, 900>")]
     tolerance: Option<u64>,
+    /// Largest plausible power of a meter in W.
     #[serde(
         default = "default_max_power",
         deserialize_with = "text::within::<_, 1, 1_000_000_000>"
     )]
+    #[schemars(with = "schema::Within<1, 1_000_000_000>")]
     max_power: u64,
+    /// One for each word of the frame, in the order of the net.
+    #[schemars(length(min = 1, max = 32))]
     slots: Vec<WrittenSlot>,
 }
 

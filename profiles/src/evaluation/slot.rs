@@ -4,7 +4,8 @@ use dcnet_obis::{ObisCode, Unit};
 use serde::{Deserialize, Deserializer};
 
 use super::TariffUseCase;
-use super::status::StatusKind;
+use super::status::StatusWords;
+use crate::schema;
 use crate::text;
 
 /// One word of the frame: which entry of which meter, in which unit and scale.
@@ -27,7 +28,7 @@ pub struct Slot {
     /// What [`Method::Count`] counts.
     pub threshold: Option<Threshold>,
     /// How the status words that come with the entry are read.
-    pub status: StatusKind,
+    pub status: StatusWords,
 }
 
 impl Slot {
@@ -73,7 +74,7 @@ impl Slot {
 }
 
 /// How the reading of a round comes from an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Register at the end of the round less register at its start. The default for registers
@@ -118,7 +119,7 @@ impl Method {
 }
 
 /// What to do if the meter does not show an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Absent {
     /// There is no reading then.
@@ -129,7 +130,7 @@ pub enum Absent {
 }
 
 /// Bounds of a word, in its unit and scale. At least one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clip {
     /// Least value.
@@ -156,25 +157,39 @@ pub enum Threshold {
 }
 
 /// A slot as it is written: what may be left out depends on the use case.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "slot")]
 pub(super) struct WrittenSlot {
+    /// Which entry of the telegram.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::Obis")]
     obis: ObisCode,
+    /// Unit of the entry, without a prefix.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::UnitSymbol")]
     unit: Unit,
+    /// The word counts 10^scale units.
     #[serde(deserialize_with = "scale")]
+    #[schemars(with = "schema::Within<-9, 9>")]
     scale: i8,
+    /// How a reading comes from the entry. Left out: by use case and code.
     method: Option<Method>,
+    /// What to do if the meter does not show the entry.
     #[serde(default)]
     absent: Absent,
+    /// Name of the meter. Left out: the first of the profile.
     meter: Option<String>,
+    /// Names of meters whose values are added up.
     meters: Option<Vec<String>>,
+    /// Bounds of the word: what lies beyond becomes the bound.
     clip: Option<Clip>,
+    /// Count values greater than this, in unit and scale.
     above: Option<i64>,
+    /// Count values less than this, in unit and scale.
     below: Option<i64>,
+    /// How the status words of the meter are read.
     #[serde(default)]
-    status: StatusKind,
+    status: StatusWords,
 }
 
 /// Keys of a slot that exclude each other, and both were written.

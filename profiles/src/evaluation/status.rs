@@ -1,65 +1,43 @@
-//! What a meter's status word says of its values, as one of the five levels of the PTB.
+//! What the status words that come with a meter's values say of them.
 
-use dcnet_obis::{Entry, ObisCode, Telegram, Value};
+use dcnet_obis::{Entry, ObisCode, PtbLevel, StatusKind, StatusWord, Telegram, Value};
 use serde::Deserialize;
 
-/// How the status words of a meter are read. There is no telling from the word itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+/// How the status words of a meter are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum StatusKind {
+pub enum StatusWords {
     /// They are not looked at.
     #[default]
     None,
-    /// 64 bits: the meter's word above, the gateway's below (FNN).
+    /// FNN Lastenheft Basiszähler, or a gateway's and its meter's (FNN).
     Fnn,
-    /// The meter's word alone (EDL, basic meters).
+    /// FNN Lastenheft EDL.
     Edl,
 }
-
-/// The level at which a value must not be used.
-pub(super) const FATAL: u8 = 4;
-
-/// Fatal error, in a meter's word.
-const METER_FATAL: u64 = 0x2_0000;
-/// Fatal error, in a gateway's word.
-const GATEWAY_FATAL: u64 = 0x100;
-/// Temporary errors in a gateway's word: the value is invalid, the signature is.
-const GATEWAY_TEMPORARY: [(u64, u8); 2] = [(0x4000, 3), (0x2000, 2)];
-/// A warning in a gateway's word.
-const GATEWAY_WARNING: u64 = 0x1000;
 
 /// 1-0:96.5.0: the status of the whole telegram.
 const STATUS: ObisCode = ObisCode::electricity(96, 5, 0);
 
-impl StatusKind {
-    /// The level of a status word: 0 good, 1 warning, 2 temporary error, 3 critical temporary
-    /// error, 4 fatal. The only place that knows what the bits mean.
-    pub fn level(self, word: u64) -> u8 {
-        let (meter, gateway) = match self {
-            Self::None => return 0,
-            Self::Fnn => (word >> 32, word & 0xffff_ffff),
-            Self::Edl => (word, 0),
+impl StatusWords {
+    /// The level of a status word. A word of another kind says nothing.
+    pub fn level(self, bits: u64) -> PtbLevel {
+        let word = StatusWord::of_meter(bits).or_else(|| StatusWord::of_gateway(bits));
+        let of_kind = |word: &StatusWord| match self {
+            Self::None => false,
+            Self::Fnn => word.kind() != StatusKind::Edl,
+            Self::Edl => word.kind() == StatusKind::Edl,
         };
-        if meter & METER_FATAL != 0 || gateway & GATEWAY_FATAL != 0 {
-            return FATAL;
-        }
-        let temporary = GATEWAY_TEMPORARY.iter().find(|(bit, _)| gateway & bit != 0);
-        match temporary {
-            Some((_, level)) => *level,
-            None => u8::from(gateway & GATEWAY_WARNING != 0),
-        }
+        word.filter(of_kind).map_or(PtbLevel::Ok, StatusWord::level)
     }
-}
 
-/// The level of `entry`: the worse of its own status word and of the telegram's.
-pub(super) fn ptb_level(kind: StatusKind, telegram: &Telegram, entry: Option<&Entry>) -> u8 {
-    let own = entry.and_then(|entry| entry.status);
-    let whole = telegram.entry(STATUS).and_then(|entry| word(&entry.value));
-    own.into_iter()
-        .chain(whole)
-        .map(|word| kind.level(word))
-        .max()
-        .unwrap_or(0)
+    /// The level of `entry`: the worse of its own status word and of the telegram's.
+    pub(super) fn of(self, telegram: &Telegram, entry: Option<&Entry>) -> PtbLevel {
+        let own = entry.and_then(|entry| entry.status);
+        let whole = telegram.entry(STATUS).and_then(|entry| word(&entry.value));
+        let levels = own.into_iter().chain(whole).map(|word| self.level(word));
+        levels.max().unwrap_or(PtbLevel::Ok)
+    }
 }
 
 fn word(value: &Value) -> Option<u64> {
@@ -79,21 +57,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bits_have_their_levels() {
+    fn words_count_for_the_kind_that_the_profile_names() {
+        let gateway = 0x0000_0005_0000_0004;
         let levels = [
-            (StatusKind::None, u64::MAX, 0),
-            (StatusKind::Fnn, 0, 0),
-            (StatusKind::Fnn, 0x1000, 1),
-            (StatusKind::Fnn, 0x3000, 2),
-            (StatusKind::Fnn, 0x6000, 3),
-            (StatusKind::Fnn, 0x7100, 4),
-            (StatusKind::Fnn, 0x2_0000_u64 << 32, 4),
-            (StatusKind::Fnn, 0x2_0000, 0), // not a gateway's bit
-            (StatusKind::Edl, 0x2_0182, 4),
-            (StatusKind::Edl, 0x1182, 0), // a phase runs backwards: no fault
+            (StatusWords::None, 0x2_0004, PtbLevel::Ok),
+            (StatusWords::Fnn, 0x1c_0104, PtbLevel::Ok),
+            (StatusWords::Fnn, 0x2_0004, PtbLevel::Fatal),
+            (StatusWords::Fnn, 0x01, PtbLevel::Ok), // a word of Lastenheft EDL
+            (StatusWords::Fnn, gateway, PtbLevel::Ok),
+            (StatusWords::Fnn, gateway | 0x1000 << 32, PtbLevel::Warning),
+            (StatusWords::Fnn, gateway | 0x100 << 32, PtbLevel::Fatal),
+            (StatusWords::Edl, 0x182, PtbLevel::Ok),
+            (StatusWords::Edl, 0x183, PtbLevel::Fatal),
+            (StatusWords::Edl, 0x2_0004, PtbLevel::Ok),
         ];
-        for (kind, word, level) in levels {
-            assert_eq!(kind.level(word), level, "{kind:?} {word:x}");
+        for (words, bits, level) in levels {
+            assert_eq!(words.level(bits), level, "{words:?} {bits:x}");
         }
     }
 }

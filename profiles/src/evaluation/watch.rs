@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dcnet_obis::{ScaledInteger, Telegram};
+use dcnet_obis::{PtbLevel, ScaledInteger, Telegram};
 use dcnet_protocol::round::UnixTime;
 
 use super::border::{BorderValue, MeterBorder};
 use super::round::{Sample, Trace};
-use super::status::{FATAL, ptb_level};
 use super::{Absent, Method, Missing, Slot};
 use crate::meter::DeviceId;
 
@@ -171,7 +170,7 @@ fn border_value(slot: &Slot, telegram: &Telegram) -> Result<BorderValue, Missing
 fn number(slot: &Slot, telegram: &Telegram) -> Result<ScaledInteger, Missing> {
     let Slot { obis, scale, .. } = *slot;
     let entry = telegram.entry(obis);
-    if ptb_level(slot.status, telegram, entry) >= FATAL {
+    if slot.status.of(telegram, entry) >= PtbLevel::Fatal {
         return Err(Missing::FatalStatus { obis });
     }
     let (number, unit) = match (telegram.number(obis), slot.absent) {

@@ -78,7 +78,9 @@ pub fn series_csv(series: &[Series], zone: &Zone) -> Result<String, ::csv::Error
     for one in series {
         let obis = one.obis.to_string();
         for reading in &one.readings {
-            let level = reading.status.map(|status| status.ptb_level().to_string());
+            let level = reading
+                .status
+                .map(|status| status.ptb_level().code().to_string());
             writer.write_record([
                 one.meter_id.as_str(),
                 &obis,

@@ -10,13 +10,12 @@ mod xml_write;
 
 use std::fmt::Write as _;
 
-use dcnet_obis::{ObisCode, ScaledInteger, Unit};
+use dcnet_obis::{ObisCode, PtbLevel, ScaledInteger, StatusWord, Unit};
 use dcnet_protocol::round::UnixTime;
 
 pub use csv::{billing_csv, series_csv};
 pub use tree::ReadError;
 
-use crate::evaluation::StatusKind;
 use crate::tariff::{BillingUseCase, ClosedPeriod, RegisterReading, TariffProfile};
 
 /// What a file of the transparency software says of one metering point. Certificates, logs and
@@ -119,18 +118,18 @@ pub struct SeriesReading {
 /// How good a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadingStatus {
-    /// Level of the PTB: 0 good, 1 warning, 2 temporary error, 3 critical temporary error, 4 fatal.
-    Ptb(u8),
-    /// Status word of meter and gateway (FNN).
-    Fnn(u64),
+    /// Level of the PTB.
+    Ptb(PtbLevel),
+    /// Status word of a gateway and its meter (FNN).
+    Fnn(StatusWord),
 }
 
 impl ReadingStatus {
     /// The level of the PTB.
-    pub fn ptb_level(self) -> u8 {
+    pub fn ptb_level(self) -> PtbLevel {
         match self {
             Self::Ptb(level) => level,
-            Self::Fnn(word) => StatusKind::Fnn.level(word),
+            Self::Fnn(word) => word.level(),
         }
     }
 }
@@ -146,12 +145,12 @@ impl Series {
     }
 
     /// A TAF-7 series of a register: `readings` were taken for every border `period` seconds apart;
-    /// those that are missing are missing. `level` is their PTB level.
+    /// those that are missing are missing.
     pub fn of_register(
         meter_id: &str,
         (obis, unit, scale): (ObisCode, Unit, i8),
         period: u32,
-        readings: &[(RegisterReading, u8)],
+        readings: &[(RegisterReading, PtbLevel)],
     ) -> Self {
         let values = readings.iter().map(|(reading, level)| SeriesReading {
             value: reading.value,

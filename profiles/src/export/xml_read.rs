@@ -1,6 +1,6 @@
 //! The XML of the transparency software to its values.
 
-use dcnet_obis::ObisCode;
+use dcnet_obis::{ObisCode, PtbLevel, StatusWord};
 use dcnet_protocol::round::UnixTime;
 use jiff::Timestamp;
 
@@ -89,17 +89,15 @@ fn value(reading: &Element) -> Result<SeriesReading, ReadError> {
 
 fn status(reading: &Element) -> Result<Option<ReadingStatus>, ReadError> {
     if let Some(word) = reading.find("statusFNN") {
-        let parsed = u64::from_str_radix(word.text.trim(), 16);
-        let parsed = parsed.map_err(|_| word.wrong("a word of 16 hexadecimal digits"))?;
+        let parsed = StatusWord::from_gateway_hex(word.text.trim());
+        let parsed = parsed.ok_or_else(|| word.wrong("a word of 16 hexadecimal digits"))?;
         return Ok(Some(ReadingStatus::Fnn(parsed)));
     }
     let Some(level) = reading.find("statusPTB") else {
         return Ok(None);
     };
-    let number = reading.number("statusPTB")?;
-    if number > 4 {
-        return Err(level.wrong("a level from 0 to 4"));
-    }
+    let number = PtbLevel::from_code(reading.number("statusPTB")?);
+    let number = number.ok_or_else(|| level.wrong("a level from 0 to 4"))?;
     Ok(Some(ReadingStatus::Ptb(number)))
 }
 

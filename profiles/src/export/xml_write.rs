@@ -112,8 +112,12 @@ fn value(out: &mut Out, reading: &SeriesReading, zone: &Zone) -> io::Result<()> 
         text(out, "targetTime", &local(target, zone)?)?;
     }
     match reading.status {
-        Some(ReadingStatus::Ptb(level)) => text(out, "statusPTB", &level),
-        Some(ReadingStatus::Fnn(word)) => text(out, "statusFNN", &format_args!("{word:016X}")),
+        Some(ReadingStatus::Ptb(level)) => text(out, "statusPTB", &level.code()),
+        Some(ReadingStatus::Fnn(word)) => {
+            // The gateway's half first, in each half bit 0 first.
+            let word = word.bits().rotate_left(32).reverse_bits();
+            text(out, "statusFNN", &format_args!("{word:016X}"))
+        }
         None => Ok(()),
     }
 }

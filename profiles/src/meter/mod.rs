@@ -31,17 +31,29 @@ pub struct MeterProfile {
     pub obis: Vec<Code>,
 }
 
-#[derive(Deserialize)]
+crate::schema::read_as!(MeterProfile, Keys);
+
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "meter")]
+#[schemars(extend("oneOf" = [{ "required": ["source"] }, { "required": ["sources"] }]))]
+/// A meter.
 struct Keys {
+    /// The owner's name for the meter, for logs and slots.
     name: String,
+    /// Device id that the meter must show. Left out: a change of the id begins a new series.
     #[serde(default, deserialize_with = "text::parsed_option")]
+    #[schemars(with = "crate::schema::Hex")]
     device: Option<DeviceId>,
+    /// How the meter is read. Several ways: `sources`.
     #[serde(default)]
     source: Option<Source>,
+    /// How the meter is read: the first that gives telegrams counts, the others stand in for it.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 4))]
     sources: Vec<Source>,
+    /// Entries that the meter is expected to show. Empty: whatever it shows.
     #[serde(default)]
+    #[schemars(with = "Vec<crate::schema::Obis>")]
     obis: Vec<Code>,
 }
 

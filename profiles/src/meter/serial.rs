@@ -5,38 +5,44 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::schema;
 use crate::text;
 
 /// A serial line over which a meter sends on its own.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SerialLine {
     /// Device file, best one below `/dev/serial/by-id/`.
     #[serde(deserialize_with = "text::path")]
+    #[schemars(with = "schema::NotEmpty")]
     pub device: PathBuf,
     /// Symbols per second. Left out: found out, beginning with what most meters have.
     #[serde(default, deserialize_with = "baud")]
+    #[schemars(with = "schema::Within<300, 921_600>")]
     pub baud: Option<u32>,
     /// Parity bit. Left out: none, or found out if `baud` is left out, too.
     #[serde(default)]
     pub parity: Option<Parity>,
     /// Data bits per character: 7 or 8. Left out: 8, or found out if `baud` is left out, too.
     #[serde(default)]
+    #[schemars(with = "schema::Within<7, 8>")]
     pub data_bits: Option<DataBits>,
     /// Seconds without any byte after which the line counts as silent and is opened anew.
     #[serde(
         default = "default_silence",
         deserialize_with = "text::within::<_, 1, 86_400>"
     )]
+    #[schemars(with = "schema::Within<1, 86_400>")]
     pub silence: u64,
 }
 
 /// A serial line to a meter of IEC 62056-21 (D0).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct D0Line {
     /// Device file, best one below `/dev/serial/by-id/`.
     #[serde(deserialize_with = "text::path")]
+    #[schemars(with = "schema::NotEmpty")]
     pub device: PathBuf,
     /// Whether the meter is asked.
     #[serde(default)]
@@ -44,30 +50,35 @@ pub struct D0Line {
     /// Symbols per second at which the conversation begins. Left out: 300 for a meter that is asked;
     /// found out for one that sends on its own.
     #[serde(default, deserialize_with = "baud")]
+    #[schemars(with = "schema::Within<300, 921_600>")]
     pub baud: Option<u32>,
     /// The meter's address on a bus with several, up to 32 characters. Left out: whoever is there.
     #[serde(default, deserialize_with = "address")]
+    #[schemars(with = "schema::BusAddress")]
     pub address: String,
     /// Most symbols per second that the reading head carries: a meter that offers more is read at
     /// the speed at which the conversation began.
     #[serde(default, deserialize_with = "baud")]
+    #[schemars(with = "schema::Within<300, 921_600>")]
     pub fastest: Option<u32>,
     /// Seconds between two readouts of a meter that is asked.
     #[serde(
         default = "default_every",
         deserialize_with = "text::within::<_, 1, 86_400>"
     )]
+    #[schemars(with = "schema::Within<1, 86_400>")]
     pub every: u64,
     /// Seconds without any byte after which the line counts as silent and is opened anew.
     #[serde(
         default = "default_silence",
         deserialize_with = "text::within::<_, 1, 86_400>"
     )]
+    #[schemars(with = "schema::Within<1, 86_400>")]
     pub silence: u64,
 }
 
 /// Whether a meter of IEC 62056-21 is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum D0Mode {
     /// It answers a request (modes A, B, C and E of the standard).
@@ -78,7 +89,7 @@ pub enum D0Mode {
 }
 
 /// Parity bit of a serial line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Parity {
     /// No parity bit.

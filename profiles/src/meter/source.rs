@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{D0Line, SerialLine, Vzlogger};
 use crate::modbus::{ModbusLine, ModbusSource};
+use crate::schema;
 use crate::text;
 
 /// Most sources of one meter.
@@ -29,8 +30,10 @@ pub enum Source {
     Input(InputSource),
 }
 
+crate::schema::read_as!(Source, Keys);
+
 /// A program that prints readings, one `OBIS#value#unit` to the line.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandSource {
     /// The program and its arguments. It is started directly, not by a shell.
@@ -38,20 +41,23 @@ pub struct CommandSource {
     /// Seconds between two starts of a program that prints one set of readings and ends. Left out:
     /// the program goes on printing; when it ends it is started again.
     #[serde(default, deserialize_with = "every")]
+    #[schemars(with = "schema::Within<1, 86_400>")]
     pub every: Option<u64>,
     /// Seconds without any line after which the program counts as silent and is started anew.
     #[serde(
         default = "default_silence",
         deserialize_with = "text::within::<_, 1, 86_400>"
     )]
+    #[schemars(with = "schema::Within<1, 86_400>")]
     pub silence: u64,
     /// Working directory. Left out: the daemon's.
     #[serde(default, deserialize_with = "text::path_option")]
+    #[schemars(with = "schema::NotEmpty")]
     pub directory: Option<PathBuf>,
 }
 
 /// Readings on the daemon's standard input, one `OBIS#value#unit` to the line.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputSource {
     /// Seconds without any line after which the input counts as silent.
@@ -59,6 +65,7 @@ pub struct InputSource {
         default = "default_silence",
         deserialize_with = "text::within::<_, 1, 86_400>"
     )]
+    #[schemars(with = "schema::Within<1, 86_400>")]
     pub silence: u64,
 }
 
@@ -135,14 +142,22 @@ impl Source {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "source")]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+/// One way to get readings.
 struct Keys {
+    /// SML telegrams pushed by the meter over a serial line (infrared head).
     sml: Option<SerialLine>,
+    /// A meter of IEC 62056-21 on a serial line (infrared head).
     d0: Option<D0Line>,
+    /// A vzlogger that reads the meter.
     vzlogger: Option<Vzlogger>,
+    /// A meter on Modbus.
     modbus: Option<ModbusSource>,
+    /// A program that prints readings.
     command: Option<CommandSource>,
+    /// Readings on the daemon's standard input.
     stdin: Option<InputSource>,
 }
 

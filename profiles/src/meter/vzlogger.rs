@@ -9,6 +9,7 @@ use dcnet_obis::ObisCode;
 use serde::Deserialize;
 
 use crate::mqtt::{MqttAddress, MqttError, MqttKeys};
+use crate::schema;
 use crate::text;
 
 /// How readings come from a vzlogger.
@@ -23,6 +24,8 @@ pub struct Vzlogger {
     /// Seconds without any value after which the source counts as silent.
     pub silence: u64,
 }
+
+crate::schema::read_as!(Vzlogger, Keys);
 
 /// The way from a vzlogger to here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,22 +79,27 @@ impl FromStr for HttpAddress {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "vzlogger")]
 struct Keys {
     #[serde(default, deserialize_with = "text::parsed_option")]
+    #[schemars(with = "schema::SocketAddress")]
     listen: Option<SocketAddr>,
     mqtt: Option<MqttKeys>,
     #[serde(default, deserialize_with = "text::parsed_option")]
+    #[schemars(with = "schema::HttpAddress")]
     http: Option<HttpAddress>,
     #[serde(default, deserialize_with = "every")]
+    #[schemars(with = "schema::Within<1, 3_600>")]
     every: Option<u64>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, schema::Obis>")]
     channels: BTreeMap<String, super::Code>,
     #[serde(
         default = "default_silence",
         deserialize_with = "text::within::<_, 1, 86_400>"
     )]
+    #[schemars(with = "schema::Within<1, 86_400>")]
     silence: u64,
 }
 

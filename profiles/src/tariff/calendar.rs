@@ -8,10 +8,11 @@ use jiff::civil::{Date, Time};
 use serde::Deserialize;
 
 use super::{INTERVAL, TariffProfile};
+use crate::schema;
 use crate::text;
 
 /// What a day looks like: from when on which stage holds.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "day")]
 pub struct DayProfile {
     /// Its name, for weeks and special days.
@@ -21,33 +22,36 @@ pub struct DayProfile {
 }
 
 /// A stage begins.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "switch")]
 pub struct Switch {
     /// Local time of day.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::TimeOfDay")]
     pub at: TimeOfDay,
     /// Which stage.
     pub stage: String,
 }
 
 /// A season: which day profile each weekday has, from a day of the year on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "season")]
 pub struct Season {
     /// First day, every year. The last season of the year goes on until the first begins.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::YearDay")]
     pub from: YearDay,
     /// Day profiles of Monday to Sunday.
     pub week: [String; 7],
 }
 
 /// A day that differs from its weekday.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "special day")]
 pub struct SpecialDay {
     /// When.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::SpecialDate")]
     pub date: SpecialDate,
     /// Its day profile.
     pub day: String,

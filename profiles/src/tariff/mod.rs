@@ -25,10 +25,11 @@ pub use daily::{DailyValues, KEPT_DAYS};
 pub use zone::{UnknownZone, Zone};
 
 use crate::evaluation::{
-    Absent, BorderReading, EvaluationProfile, Method, Slot, StatusKind, TariffUseCase, Violation,
+    Absent, BorderReading, EvaluationProfile, Method, Slot, StatusWords, TariffUseCase, Violation,
     scale,
 };
 use crate::meter::DeviceId;
+use crate::schema;
 use crate::text;
 use crate::yaml::Step;
 
@@ -37,36 +38,43 @@ use crate::yaml::Step;
 pub const INTERVAL: u64 = 900_000;
 
 /// A register for the bill, and when its stages hold.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "tariff")]
 pub struct TariffProfile {
     /// Names the tariff in the ledger and in exports; one name, one tariff.
     pub name: String,
     /// Tariff use case.
+    #[schemars(with = "schema::BillingUseCase")]
     pub taf: BillingUseCase,
     /// Which register.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::Obis")]
     pub obis: ObisCode,
     /// Its unit.
     #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::UnitSymbol")]
     pub unit: Unit,
     /// Registers count 10^scale units.
     #[serde(deserialize_with = "scale")]
+    #[schemars(with = "schema::Within<-9, 9>")]
     pub scale: i8,
     /// Name of the meter; left out: the first of the profile.
     #[serde(default)]
     pub meter: Option<String>,
     /// How the status words of the meter are read.
     #[serde(default)]
-    pub status: StatusKind,
+    pub status: StatusWords,
     /// Whose local time the periods, days and switches follow.
     #[serde(default = "Zone::berlin", deserialize_with = "text::parsed")]
+    #[schemars(with = "schema::NotEmpty")]
     pub zone: Zone,
     /// Months of a billing period: 1, 2, 3, 4, 6 or 12.
     #[serde(default = "one", deserialize_with = "month")]
+    #[schemars(with = "schema::Within<1, 12>")]
     pub months: u8,
     /// A month in which a billing period begins, 1 to 12.
     #[serde(default = "one", deserialize_with = "month")]
+    #[schemars(with = "schema::Within<1, 12>")]
     pub first_month: u8,
     /// Names of the stages (TAF-2).
     #[serde(default)]
