@@ -1,12 +1,16 @@
 //! From the profile to what the daemon needs: certificates and keys read, checked, and matched.
 
+mod credentials;
+mod error;
+
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use dcnet_profiles::Profile;
 use dcnet_profiles::communication::{CommunicationProfile, DEFAULT_MIN_SIZE};
-use dcnet_profiles::{Profile, ProfileError};
 use dcnet_protocol::certificate::{CertificateError, Identity, TrustAnchor, Usage};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::round::UnixTime;
@@ -15,8 +19,10 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
+use self::credentials::Credentials;
+pub use self::error::{ConfigError, Content};
 use crate::source::device;
-use crate::submit::{TlsError, TlsMaterial, client_config};
+use crate::submit::{TlsMaterial, client_config};
 
 /// Everything that the daemon is told, checked.
 #[derive(Debug)]
@@ -45,7 +51,10 @@ impl Config {
     /// The first thing that would keep the daemon from running.
     pub fn load(path: &Path, now: UnixTime) -> Result<Self, ConfigError> {
         let profile = Profile::load(path)?;
-        let check = Files { origin: path };
+        let check = Files {
+            origin: path,
+            credentials: Credentials::of_this_process(),
+        };
         let CommunicationProfile {
             provider_ca,
             gateway_ca,
@@ -291,6 +300,7 @@ const MAX_PEM: u64 = 256 * 1024;
 
 struct Files<'a> {
     origin: &'a Path,
+    credentials: Credentials,
 }
 
 impl Files<'_> {
@@ -310,22 +320,33 @@ impl Files<'_> {
     }
 
     fn key(&self, key: &'static str, file: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
-        let mode = file
+        let path = self.resolve(key, file)?;
+        let mode = path
             .metadata()
             .map_err(|source| self.unreadable(key, file, source))?
             .mode()
             & 0o777;
-        if mode & 0o077 != 0 {
+        if mode & self.credentials.exposing(&path) != 0 {
             return Err(self.content(key, file, Content::Exposed { mode }));
         }
         let pem = self.read(key, file)?;
         PrivateKeyDer::from_pem_slice(&pem).map_err(|_| self.content(key, file, Content::NoKey))
     }
 
+    fn resolve<'f>(&self, key: &'static str, file: &'f Path) -> Result<Cow<'f, Path>, ConfigError> {
+        self.credentials
+            .resolve(file)
+            .ok_or_else(|| ConfigError::NoCredentials {
+                origin: self.origin.to_owned(),
+                key,
+                file: file.to_owned(),
+            })
+    }
+
     fn read(&self, key: &'static str, file: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
         let unreadable = |source| self.unreadable(key, file, source);
         let mut bytes = Zeroizing::new(Vec::new());
-        File::open(file)
+        File::open(self.resolve(key, file)?)
             .map_err(unreadable)?
             .take(MAX_PEM)
             .read_to_end(&mut bytes)
@@ -374,90 +395,4 @@ impl Files<'_> {
             problem: Box::new(problem),
         }
     }
-}
-
-/// Why the daemon cannot run with a profile, in words for the owner.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The profile itself.
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
-    /// A file that it names cannot be read.
-    #[error("{}: {key}: {}: {source}", origin.display(), file.display())]
-    Unreadable {
-        /// The profile.
-        origin: PathBuf,
-        /// Key path in it.
-        key: &'static str,
-        /// The file named there.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file that it names does not hold what it should.
-    #[error("{}: {key}: {}: {problem}", origin.display(), file.display())]
-    Content {
-        /// The profile.
-        origin: PathBuf,
-        /// Key path in it.
-        key: &'static str,
-        /// The file named there.
-        file: PathBuf,
-        /// What is wrong with it.
-        problem: Box<Content>,
-    },
-    /// The two certificates name different gateways.
-    #[error(
-        "{}: communication.tls.certificate names the gateway {tls}, \
-         communication.signature.certificate names {signature}; both must be of one gateway",
-        file.display()
-    )]
-    TwoNames {
-        /// The profile.
-        file: PathBuf,
-        /// As in the TLS certificate.
-        tls: ClientId,
-        /// As in the certificate for statements.
-        signature: ClientId,
-    },
-    /// TLS cannot be set up.
-    #[error("{}: communication.tls: {source}", file.display())]
-    Tls {
-        /// The profile.
-        file: PathBuf,
-        /// Why.
-        source: TlsError,
-    },
-}
-
-/// What is wrong with a certificate or key file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Content {
-    /// Not PEM.
-    #[error("is damaged: this is no PEM (-----BEGIN CERTIFICATE-----)")]
-    Pem,
-    /// PEM, but of something else.
-    #[error("holds no certificate (-----BEGIN CERTIFICATE-----)")]
-    NoCertificate,
-    /// No key.
-    #[error("holds no private key (-----BEGIN PRIVATE KEY-----)")]
-    NoKey,
-    /// Not the form or kind of key needed.
-    #[error("is no unencrypted PKCS #8 key on the curve P-256")]
-    KeyForm,
-    /// Others may read it.
-    #[error("others may read this key (mode {mode:03o}); run: chmod 600")]
-    Exposed {
-        /// Its permissions.
-        mode: u32,
-    },
-    /// Another key than the certificate's.
-    #[error("does not belong to the certificate beside it")]
-    Mismatch,
-    /// The chain does not verify.
-    #[error("{source}")]
-    Certificate {
-        /// Why.
-        source: CertificateError,
-    },
 }

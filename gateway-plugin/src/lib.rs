@@ -1,15 +1,18 @@
 //! Daemon on the metering gateway: reads meters, masks readings, submits superpositions.
 //!
-//! `source` → evaluation (`dcnet-profiles`) → [`ledger`] → [`submit`], held together by [`daemon`].
+//! `source` → evaluation (`dcnet-profiles`) → [`ledger`] → [`submit`], held together by [`daemon`];
+//! `home` shows the household what its meters say and what the daemon does.
 //! The protocol itself is the state machine of `dcnet-protocol`; nothing here decides what is safe
 //! to send, it only sees to it that what must be remembered is on the disk first.
 
-mod cli;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+mod home;
 pub mod ledger;
 mod log;
+mod mqtt;
 pub mod source;
 pub mod submit;
 #[cfg(test)]

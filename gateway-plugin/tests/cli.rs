@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -110,6 +111,65 @@ fn safe_settings_need_no_warning() {
     assert!(
         out.contains("min. size   100\n  corrections double-mask only\n"),
         "{out}"
+    );
+}
+
+#[test]
+fn keys_may_be_handed_over_by_systemd_and_only_that_variable_is_known() {
+    let bench = Bench::new();
+    let handed = bench.household.path("credentials");
+    fs::create_dir(&handed).unwrap();
+    for (name, written) in [
+        ("tls.key", "$CREDENTIALS_DIRECTORY/tls.key"),
+        ("sig.key", "${CREDENTIALS_DIRECTORY}/sig.key"),
+    ] {
+        fs::rename(bench.household.path(name), handed.join(name)).unwrap();
+        bench
+            .household
+            .edit(&format!("key: {name}"), &format!("key: \"{written}\""));
+    }
+    let check = |folder: &Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+            .arg("check")
+            .arg(bench.household.profile())
+            .env("CREDENTIALS_DIRECTORY", folder)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), error)
+    };
+    let set_mode = |mode| {
+        for name in ["tls.key", "sig.key"] {
+            fs::set_permissions(handed.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    // 0440 is what systemd leaves on file systems with access control lists.
+    for mode in [0o600, 0o400, 0o440] {
+        set_mode(mode);
+        let (code, error) = check(&handed);
+        assert_eq!(code, Some(0), "{mode:o}: {error}");
+    }
+    set_mode(0o444);
+    let (code, error) = check(&handed);
+    assert_eq!(code, Some(78));
+    assert!(
+        error.contains("others may read this key (mode 444)"),
+        "{error}"
+    );
+
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.tls.key: $CREDENTIALS_DIRECTORY/tls.key: \
+         CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with LoadCredential=",
+    );
+    // What needs no key needs no credentials.
+    assert_eq!(bench.run("status").status.code(), Some(1));
+    // Another variable is a name like any other.
+    bench
+        .household
+        .edit("$CREDENTIALS_DIRECTORY/tls.key", "$HOME/tls.key");
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.tls.key: [DIR]/$HOME/tls.key: No such file or \
+         directory (os error 2)",
     );
 }
 

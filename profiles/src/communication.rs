@@ -55,7 +55,8 @@ pub struct Credentials {
     #[serde(deserialize_with = "text::path")]
     #[schemars(with = "schema::NotEmpty")]
     pub certificate: PathBuf,
-    /// PEM file (PKCS #8), readable by its owner only.
+    /// PEM file (PKCS #8), readable by its owner only. As every path here it may lie below
+    /// [`CREDENTIALS_DIRECTORY`](crate::profile::CREDENTIALS_DIRECTORY).
     #[serde(deserialize_with = "text::path")]
     #[schemars(with = "schema::NotEmpty")]
     pub key: PathBuf,

@@ -5,11 +5,18 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::communication::CommunicationProfile;
-use crate::error::ProfileError;
+use crate::error::{Place, ProfileError};
 use crate::evaluation::EvaluationProfile;
+use crate::home::HomeProfile;
 use crate::meter::{MeterProfile, Source};
+use crate::modbus::TemplateError;
 use crate::tariff::{self, TariffProfile};
 use crate::yaml;
+
+/// How a path below `communication` may begin to lie in the folder in which systemd hands a unit its
+/// credentials (`LoadCredential=`). Whoever opens the file puts the folder's name in: no other variable
+/// is known.
+pub const CREDENTIALS_DIRECTORY: [&str; 2] = ["$CREDENTIALS_DIRECTORY", "${CREDENTIALS_DIRECTORY}"];
 
 /// Everything that a gateway is told by its owner, in one file.
 ///
@@ -18,6 +25,7 @@ use crate::yaml;
 /// evaluation: { … }     # what is computed from its registers for a net
 /// tariffs: [ … ]        # what is kept of them for the bill; may be left out
 /// communication: { … }  # to whom it is submitted, and as whom
+/// home: { … }           # what the household itself gets to see; may be left out
 /// state: /var/lib/dcnet-gateway
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -32,6 +40,8 @@ pub struct Profile {
     pub tariffs: Vec<TariffProfile>,
     /// To whom it is submitted, and as whom.
     pub communication: CommunicationProfile,
+    /// What the household itself gets to see.
+    pub home: HomeProfile,
     /// Directory of the ledger. Belongs to this gateway alone.
     pub state: PathBuf,
 }
@@ -60,6 +70,9 @@ struct Keys {
     tariffs: Vec<TariffProfile>,
     /// To whom it is submitted, and as whom.
     communication: CommunicationProfile,
+    /// What the household itself gets to see.
+    #[serde(default)]
+    home: HomeProfile,
     /// Directory of the ledger. Belongs to this gateway alone.
     #[serde(deserialize_with = "crate::text::path")]
     #[schemars(with = "crate::schema::NotEmpty")]
@@ -101,6 +114,7 @@ impl TryFrom<Keys> for Profile {
             evaluation: keys.evaluation,
             tariffs: keys.tariffs,
             communication: keys.communication,
+            home: keys.home,
             state: keys.state,
         })
     }
@@ -133,7 +147,8 @@ pub enum MetersError {
 }
 
 impl Profile {
-    /// Reads the file at `path`. Relative paths inside it are taken from the file's own directory.
+    /// Reads the file at `path`. Relative paths inside it are taken from the file's own directory,
+    /// except those below [`CREDENTIALS_DIRECTORY`], which stay as they are.
     ///
     /// # Errors
     ///
@@ -142,6 +157,7 @@ impl Profile {
     pub fn load(path: &Path) -> Result<Self, ProfileError> {
         let mut profile = Self::parse(&yaml::read(path)?, path)?;
         profile.resolve(path.parent().unwrap_or(Path::new("")));
+        profile.check_templates(path)?;
         Ok(profile)
     }
 
@@ -173,10 +189,34 @@ impl Profile {
         Ok(profile)
     }
 
+    /// The owner's templates lie beside the profile, so they can be looked at only now.
+    fn check_templates(&self, path: &Path) -> Result<(), ProfileError> {
+        for source in self.meters.iter().flat_map(|meter| &meter.sources) {
+            let Source::Modbus(source) = source else {
+                continue;
+            };
+            match source.layout() {
+                Ok(_) => {}
+                Err(TemplateError::Refused(error)) => return Err(error),
+                Err(error @ TemplateError::Unknown { .. }) => {
+                    return Err(ProfileError::Content {
+                        place: Place {
+                            file: path.to_owned(),
+                            position: None,
+                        },
+                        key: "modbus.template".into(),
+                        problem: error.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn resolve(&mut self, base: &Path) {
+        self.state = base.join(&self.state);
         let communication = &mut self.communication;
         let paths = [
-            &mut self.state,
             &mut communication.provider_ca,
             &mut communication.tls.certificate,
             &mut communication.tls.key,
@@ -184,10 +224,17 @@ impl Profile {
             &mut communication.signature.key,
         ];
         let sources = self.meters.iter_mut().flat_map(|meter| &mut meter.sources);
-        let of_sources = sources.filter_map(Source::path_mut);
+        let of_sources = sources.flat_map(Source::paths_mut);
         let all = paths.into_iter().chain(communication.gateway_ca.as_mut());
-        for path in all.chain(of_sources) {
-            *path = base.join(&*path);
+        let home = self.home.mqtt.as_mut();
+        let of_home = home.and_then(|mqtt| mqtt.broker.password_file.as_mut());
+        for path in all.chain(of_sources).chain(of_home) {
+            if !CREDENTIALS_DIRECTORY
+                .iter()
+                .any(|name| path.starts_with(name))
+            {
+                *path = base.join(&*path);
+            }
         }
     }
 }
@@ -212,6 +259,7 @@ pub fn load_evaluation(path: &Path) -> Result<EvaluationProfile, ProfileError> {
         meters: Option<serde::de::IgnoredAny>,
         tariffs: Option<serde::de::IgnoredAny>,
         communication: Option<serde::de::IgnoredAny>,
+        home: Option<serde::de::IgnoredAny>,
         state: Option<serde::de::IgnoredAny>,
     }
     let text = yaml::read(path)?;

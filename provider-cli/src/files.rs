@@ -1,8 +1,10 @@
-//! Files that appear whole or not at all; those of keys and certificates are never overwritten.
+//! Files that appear whole or not at all; those of keys and certificates are never overwritten, and
+//! keys that others may read are not used.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Who may read a new file.
@@ -80,6 +82,36 @@ pub(crate) fn replace(path: &Path, contents: &[u8], access: Access) -> Result<()
         .map_err(fail)
 }
 
+/// The private key at `path`, PEM.
+///
+/// A key that others may read is refused: [`io::ErrorKind::PermissionDenied`], with what to do.
+pub(crate) fn read_key(path: &Path) -> io::Result<String> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    read_key_of_unit(path, credentials.as_deref())
+}
+
+/// The same, where `credentials` is the folder in which systemd hands over what `LoadCredential=` of a
+/// unit names.
+///
+/// On file systems with access control lists it grants a credential to the service's user by such a
+/// list, and what `stat` shows as the group's permissions is then the list's mask.
+fn read_key_of_unit(path: &Path, credentials: Option<&OsStr>) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode() & 0o777;
+    let is_credential = path.parent().map(Path::as_os_str) == credentials;
+    let exposing = if is_credential { 0o037 } else { 0o077 };
+    let mut pem = String::new();
+    file.read_to_string(&mut pem)?;
+    // Of a file that holds something else its reader has a better word to say.
+    if mode & exposing != 0 && pem.contains("PRIVATE KEY-----") {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("others may read this key (mode {mode:03o}); run: chmod 600"),
+        ));
+    }
+    Ok(pem)
+}
+
 fn temporary_name(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
@@ -103,7 +135,6 @@ fn write_synced(path: &Path, contents: &[u8], access: Access) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn keys_are_private_and_never_overwritten() {
@@ -118,6 +149,35 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"first");
         let beside: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
         assert_eq!(beside.len(), 1, "no temporary file stays: {beside:?}");
+    }
+
+    #[test]
+    fn keys_that_others_may_read_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        let pem = "-----BEGIN PRIVATE KEY-----\n";
+        fs::write(&path, pem).unwrap();
+        let read = |mode, credentials: Option<&Path>| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            read_key_of_unit(&path, credentials.map(AsRef::as_ref))
+        };
+        let (here, elsewhere) = (Some(folder.path()), Some(Path::new("/elsewhere")));
+        for mode in [0o600, 0o400, 0o700] {
+            assert_eq!(read(mode, None).unwrap(), pem, "{mode:o}");
+            assert_eq!(read(mode, here).unwrap(), pem, "{mode:o}");
+        }
+        for mode in [0o640, 0o604, 0o620, 0o601, 0o440] {
+            for unit in [None, elsewhere] {
+                let error = read(mode, unit).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{mode:o}");
+                assert!(error.to_string().contains(&format!("{mode:o}")), "{error}");
+            }
+        }
+        // The mask of a list of a credential.
+        assert_eq!(read(0o440, here).unwrap(), pem);
+        for mode in [0o444, 0o460, 0o450] {
+            assert!(read(mode, here).is_err(), "{mode:o}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! decided by `dcnet_protocol::provider`; this crate gives it a clock, a disk and a network. The
 //! HTTP interface is specified in `docs/spec/http-api.md`.
 
-mod cli;
+pub mod cli;
 mod files;
 pub mod pki;
 pub mod server;

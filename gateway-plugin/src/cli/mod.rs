@@ -11,7 +11,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::log::{self, Form};
 
@@ -52,6 +52,11 @@ struct Profile {
     /// The profile (YAML)
     #[arg(value_name = "FILE")]
     file: PathBuf,
+}
+
+/// The definition of the command line: what manual pages and completions are made of.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program with the arguments `args`, the first of which is its own name.

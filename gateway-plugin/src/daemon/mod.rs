@@ -7,6 +7,7 @@
 pub mod evidence;
 mod exchange;
 mod machine;
+mod manager;
 mod meter;
 mod metrics;
 mod outbox;
@@ -25,10 +26,14 @@ use rand_core::{Rng as _, UnwrapErr};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use status::Status;
+
 pub use machine::{Effect, Machine, OpenError};
+use manager::Manager;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::home;
 use crate::ledger::LedgerError;
 use crate::source::{MeterEvent, Meters};
 use crate::submit::TlsError;
@@ -60,10 +65,23 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<End, RunError> {
     let (meters, mut events) = Meters::start(&config.profile.meters, &clock);
+    let show = watch::Sender::new(Status::default());
+    let client = config.client.to_string();
+    let latest = meters.latest().to_vec();
+    let home = home::start(&config.profile, &client, latest, show.subscribe());
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
+    let mut manager = Manager::of_this_process();
     let end = loop {
-        let error = match Box::pin(attempt(&config, &clock, &meters, &mut events, &mut stop)).await
-        {
+        let attempt = attempt(
+            &config,
+            &clock,
+            &meters,
+            &show,
+            &mut events,
+            &mut stop,
+            &mut manager,
+        );
+        let error = match Box::pin(attempt).await {
             Ok(end) => break Ok(end),
             Err(RunError::Open(OpenError::Ledger(error))) if error.may_pass() => error,
             Err(error) => break Err(error),
@@ -74,24 +92,52 @@ pub async fn run(
             "{error}; nothing is sent; trying again in {} s",
             pause.as_secs().max(1)
         );
-        tokio::select! {
-            () = sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => break Ok(End::Stopped),
+        manager.tell(&format!("nothing is sent: {error}; trying again"));
+        if !waited(pause, &mut stop, &mut manager).await {
+            break Ok(End::Stopped);
         }
     };
-    drop(meters);
+    if let Err(error) = &end {
+        manager.tell(&format!("cannot run: {error}"));
+    }
+    manager.stopping();
+    drop((meters, show));
+    home.end().await;
     end
+}
+
+/// Waits for the disk, say; `false` if the daemon is to stop meanwhile. To begin anew would not help,
+/// so a daemon that was ready before says that it gets on.
+async fn waited(
+    mut pause: Duration,
+    stop: &mut watch::Receiver<bool>,
+    manager: &mut Manager,
+) -> bool {
+    while !pause.is_zero() {
+        let part = pause.min(manager.pause());
+        tokio::select! {
+            () = sleep(part) => {}
+            _ = stop.wait_for(|stop| *stop) => return false,
+        }
+        pause = pause.saturating_sub(part);
+        if manager.is_ready() {
+            manager.progress();
+        }
+    }
+    true
 }
 
 async fn attempt(
     config: &Config,
     clock: &Clock,
     meters: &Meters,
+    show: &watch::Sender<Status>,
     events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
+    manager: &mut Manager,
 ) -> Result<End, RunError> {
-    match start::start(config, clock, meters, events, stop).await? {
-        Some(session) => Ok(session.run(events, stop).await?),
+    match start::start(config, clock, meters, show, events, stop, manager).await? {
+        Some(session) => Ok(session.run(events, stop, manager).await?),
         None => Ok(End::Stopped),
     }
 }

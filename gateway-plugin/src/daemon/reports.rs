@@ -151,6 +151,14 @@ impl Session {
     pub(super) fn publish(&mut self) {
         let now = self.now();
         self.status.clock_fault = self.judge().err().map(|fault| fault.to_string());
+        let (show, status) = (&self.parts.show, &self.status);
+        show.send_if_modified(|shown| {
+            let is_news = *shown != *status;
+            if is_news {
+                shown.clone_from(status);
+            }
+            is_news
+        });
         if let Err(error) = self.status_file.write(&self.status, now.millis()) {
             tracing::debug!(
                 event = "status",

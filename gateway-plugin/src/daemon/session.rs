@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::machine::{Effect, Machine};
+use super::manager::Manager;
 use super::outbox::{Done, LONGEST_WAIT, Outbox};
 use super::plan::Plan;
 use super::reports::mode_name;
@@ -42,6 +43,8 @@ pub(super) struct Parts {
     pub(super) collector: Collector,
     /// What the sources of each meter count.
     pub(super) counters: Vec<Vec<Arc<Counters>>>,
+    /// Where the household looks for the status.
+    pub(super) show: watch::Sender<Status>,
     pub(super) plausibility: Plausibility,
     pub(super) outbox: Outbox,
     pub(super) results: mpsc::UnboundedReceiver<Done>,
@@ -147,16 +150,19 @@ impl Session {
         mut self,
         events: &mut mpsc::Receiver<MeterEvent>,
         stop: &mut watch::Receiver<bool>,
+        manager: &mut Manager,
     ) -> Result<End, LedgerError> {
         self.keep_evidence()?;
         self.remind_of_evidence();
         self.step(Input::Join)?;
         loop {
             self.tick(events)?;
+            manager.progress();
+            manager.tell(&self.status.line());
             if self.phase == Some(Phase::Left) {
                 return Ok(End::Left);
             }
-            let wake = sleep(self.until_next());
+            let wake = sleep(self.until_next().min(manager.pause()));
             let inbox_is_under_way = self.inbox.is_some();
             tokio::select! {
                 biased;
@@ -170,6 +176,7 @@ impl Session {
                 () = wake => {}
             }
         }
+        manager.stopping();
         // Frames that are on their way get a moment; the ledger has them in any case.
         while self.parts.outbox.has_frames() {
             match timeout(FAREWELL, self.parts.results.recv()).await {

@@ -9,8 +9,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::machine::Machine;
+use super::manager::Manager;
 use super::outbox::Outbox;
 use super::session::{Parts, Session};
+use super::status::Status;
 use super::{RunError, hex, os_rng, random};
 use crate::clock::{Clock, Plausibility};
 use crate::config::Config;
@@ -24,8 +26,10 @@ pub(super) async fn start(
     config: &Config,
     clock: &Clock,
     meters: &Meters,
+    show: &watch::Sender<Status>,
     events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
+    manager: &mut Manager,
 ) -> Result<Option<Session>, RunError> {
     let communication = &config.profile.communication;
     let ledger = Ledger::open(StateDirectory::acquire(&config.profile.state)?)?;
@@ -49,7 +53,7 @@ pub(super) async fn start(
     // Known from earlier: the daemon runs without the provider, and compares when it is there.
     let (descriptor, confirmed) = match known {
         Some(known) => (known, false),
-        None => match first_contact(&client, events, stop).await {
+        None => match first_contact(&client, events, stop, manager).await {
             Some(descriptor) => (descriptor, true),
             None => return Ok(None),
         },
@@ -83,6 +87,7 @@ pub(super) async fn start(
         machine,
         collector,
         counters: meters.counters().to_vec(),
+        show: show.clone(),
         plausibility,
         outbox,
         results,
@@ -95,9 +100,11 @@ async fn first_contact(
     client: &Client,
     events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
+    manager: &mut Manager,
 ) -> Option<NetDescriptor> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut told = String::new();
+    manager.tell("waiting for the provider: the net's parameters are not known yet");
     loop {
         let attempt = async {
             match client.descriptor().await {
@@ -111,6 +118,9 @@ async fn first_contact(
         };
         tokio::pin!(attempt);
         loop {
+            // The ledger is open and this loop runs: a provider that is away does not make the daemon
+            // one that did not start.
+            manager.progress();
             tokio::select! {
                 outcome = &mut attempt => match outcome {
                     Ok(descriptor) => return Some(descriptor),
@@ -118,6 +128,7 @@ async fn first_contact(
                 },
                 // Without the interval there is no border that a telegram could belong to.
                 Some(_) = events.recv() => {}
+                () = sleep(manager.pause()) => {}
                 _ = stop.wait_for(|stop| *stop) => return None,
             }
         }

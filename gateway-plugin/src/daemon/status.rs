@@ -1,6 +1,7 @@
 //! What `dcnet-gateway status` shows: a small file that the daemon replaces when something changes.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -115,6 +116,43 @@ impl MeterStatus {
             sources: sources.collect(),
             ..Self::default()
         }
+    }
+
+    /// What is wrong with it, if nothing comes from any source: the state of the preferred one.
+    fn trouble(&self) -> Option<String> {
+        let all = self.sources.iter().all(|source| source.fault);
+        let first = self.sources.first().filter(|_| all)?;
+        Some(format!("{}: {}", self.name, first.state))
+    }
+}
+
+impl Status {
+    /// The whole in one line: what the owner has to know first. Changes with what happens, not with
+    /// the time.
+    pub(super) fn line(&self) -> String {
+        let mut line = format!("{} in {}: {}", self.client, self.net, self.phase);
+        if let Some(round) = self.last_round {
+            let state = if self.last_round_acknowledged {
+                "acknowledged"
+            } else {
+                "sealed"
+            };
+            // Writing to a string cannot fail.
+            let _ = write!(line, ", round {round} {state}");
+        }
+        let caught = (!self.evidence.is_empty())
+            .then_some("the provider was caught lying, nothing of a reading is sent any more");
+        let troubles = [
+            caught,
+            self.clock_fault.as_deref(),
+            self.provider_fault.as_deref(),
+        ];
+        let troubles = troubles.into_iter().flatten().map(str::to_owned);
+        for trouble in troubles.chain(self.meters.iter().filter_map(MeterStatus::trouble)) {
+            line.push_str("; ");
+            line.push_str(&trouble);
+        }
+        line
     }
 }
 

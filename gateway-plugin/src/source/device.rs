@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dcnet_profiles::meter::{DataBits, Parity};
+use dcnet_profiles::modbus::ModbusSerial;
 use tokio_serial::{SerialPortBuilderExt as _, SerialStream};
 
 /// How characters go over a line. Displayed as `9600 8N1`.
@@ -59,23 +60,46 @@ impl fmt::Display for LineMode {
 /// Why the port cannot be opened.
 pub fn open(device: &Path, mode: LineMode) -> Result<SerialStream, OpenError> {
     let device = device.to_owned();
-    let parity = match mode.parity {
-        Parity::None => tokio_serial::Parity::None,
-        Parity::Even => tokio_serial::Parity::Even,
-        Parity::Odd => tokio_serial::Parity::Odd,
-    };
     let data_bits = match mode.data_bits {
         DataBits::Seven => tokio_serial::DataBits::Seven,
         DataBits::Eight => tokio_serial::DataBits::Eight,
     };
     tokio_serial::new(device.to_string_lossy(), mode.baud)
-        .parity(parity)
+        .parity(parity(mode.parity))
         .data_bits(data_bits)
         .stop_bits(tokio_serial::StopBits::One)
         .flow_control(tokio_serial::FlowControl::None)
         .exclusive(true)
         .open_native_async()
         .map_err(|error| explain(device, &error))
+}
+
+/// Opens a line to a Modbus device for this process alone: eight data bits, as RTU has them.
+///
+/// # Errors
+///
+/// Why the port cannot be opened.
+pub fn open_modbus(line: &ModbusSerial) -> Result<SerialStream, OpenError> {
+    let stop_bits = match line.stop_bits {
+        2 => tokio_serial::StopBits::Two,
+        _ => tokio_serial::StopBits::One,
+    };
+    tokio_serial::new(line.device.to_string_lossy(), line.baud)
+        .parity(parity(line.parity))
+        .data_bits(tokio_serial::DataBits::Eight)
+        .stop_bits(stop_bits)
+        .flow_control(tokio_serial::FlowControl::None)
+        .exclusive(true)
+        .open_native_async()
+        .map_err(|error| explain(line.device.clone(), &error))
+}
+
+const fn parity(parity: Parity) -> tokio_serial::Parity {
+    match parity {
+        Parity::None => tokio_serial::Parity::None,
+        Parity::Even => tokio_serial::Parity::Even,
+        Parity::Odd => tokio_serial::Parity::Odd,
+    }
 }
 
 /// Why a port cannot be read, in words for the owner.

@@ -8,6 +8,7 @@ pub mod device;
 pub mod feed;
 pub mod gather;
 pub mod lines;
+pub mod modbus;
 mod pause;
 pub mod push;
 mod select;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 
 use dcnet_obis::Telegram;
 use dcnet_profiles::meter::{Channel, D0Mode, MeterProfile, Source};
+use dcnet_profiles::modbus::ModbusLine;
 use dcnet_protocol::round::UnixTime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use feed::{Counters, Feed, Gone};
+pub use select::Latest;
 pub use state::SourceState;
 
 use crate::clock::Clock;
@@ -59,6 +62,7 @@ const WAITING: usize = 16;
 #[derive(Debug)]
 pub struct Meters {
     counters: Vec<Vec<Arc<Counters>>>,
+    latest: Vec<watch::Receiver<Option<Latest>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -68,6 +72,7 @@ impl Meters {
         let (to_daemon, events) = mpsc::channel(WAITING);
         let mut tasks = JoinSet::new();
         let mut counters = Vec::new();
+        let mut latest = Vec::new();
         for (number, meter) in meters.iter().enumerate() {
             let (to_choice, from_sources) = mpsc::channel(WAITING);
             let mut of_meter = Vec::new();
@@ -87,14 +92,21 @@ impl Meters {
                 });
             }
             let choice = select::Choice::new(meter);
+            latest.push(choice.latest());
             tasks.spawn(choice.run(number, from_sources, to_daemon.clone()));
             counters.push(of_meter);
         }
         let meters = Self {
             counters,
+            latest,
             _tasks: tasks,
         };
         (meters, events)
+    }
+
+    /// The last telegram of each meter, as ordered in the profile.
+    pub fn latest(&self) -> &[watch::Receiver<Option<Latest>>] {
+        &self.latest
     }
 
     /// What the sources of the meters have counted, as ordered in the profile.
@@ -107,6 +119,7 @@ impl Meters {
 pub async fn run(source: Source, feed: Feed) {
     match source {
         Source::Sml(line) => push::run::<push::Sml>(line, feed).await,
+        Source::Modbus(source) => modbus::run(source, feed).await,
         Source::Command(command) => lines::run_command(command, feed).await,
         Source::Input(input) => lines::run_input(input, feed).await,
         Source::Vzlogger(vzlogger) => vzlogger::run(vzlogger, feed).await,
@@ -142,6 +155,16 @@ pub fn describe(source: &Source) -> String {
                 format!("vzlogger at {address} is asked every {every} s")
             }
         },
+        Source::Modbus(source) => {
+            let line = match &source.line {
+                ModbusLine::Tcp(address) => address.to_string(),
+                ModbusLine::Serial(line) => {
+                    format!("{}, {} baud", line.device.display(), line.baud)
+                }
+            };
+            let (unit, template, every) = (source.unit, &source.template, source.every);
+            format!("Modbus unit {unit} at {line} ({template}) is asked every {every} s")
+        }
         Source::Command(command) => match command.every {
             Some(every) => format!("`{}` every {every} s", command.run.join(" ")),
             None => format!("`{}`", command.run.join(" ")),

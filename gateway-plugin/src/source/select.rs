@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use dcnet_obis::Telegram;
 use dcnet_profiles::meter::MeterProfile;
-use tokio::sync::mpsc;
+use dcnet_protocol::round::UnixTime;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{MeterEvent, SourceEvent};
@@ -13,6 +15,16 @@ pub(super) struct Choice {
     name: String,
     sources: Vec<Way>,
     current: Option<usize>,
+    latest: watch::Sender<Option<Latest>>,
+}
+
+/// The last telegram of a meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latest {
+    /// Of which moment.
+    pub time: UnixTime,
+    /// What it says.
+    pub telegram: Telegram,
 }
 
 struct Way {
@@ -32,7 +44,13 @@ impl Choice {
             name: meter.name.clone(),
             sources: meter.sources.iter().map(way).collect(),
             current: None,
+            latest: watch::Sender::default(),
         }
+    }
+
+    /// The last telegram that counts, to look at.
+    pub(super) fn latest(&self) -> watch::Receiver<Option<Latest>> {
+        self.latest.subscribe()
     }
 
     /// Hands on what counts, until nobody listens or no source is left.
@@ -43,9 +61,16 @@ impl Choice {
         daemon: mpsc::Sender<MeterEvent>,
     ) {
         while let Some((source, event)) = told.recv().await {
-            let is_telegram = matches!(event, SourceEvent::Telegram { .. });
-            if is_telegram && !self.counts(source, Instant::now()) {
-                continue;
+            if let SourceEvent::Telegram { time, telegram } = &event {
+                if !self.counts(source, Instant::now()) {
+                    continue;
+                }
+                if self.latest.receiver_count() > 0 {
+                    self.latest.send_replace(Some(Latest {
+                        time: *time,
+                        telegram: telegram.clone(),
+                    }));
+                }
             }
             let event = MeterEvent {
                 meter,
@@ -99,6 +124,7 @@ mod tests {
             name: "cellar".to_owned(),
             sources: vec![way("sml", 30), way("vzlogger", 60)],
             current: None,
+            latest: watch::Sender::default(),
         };
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);

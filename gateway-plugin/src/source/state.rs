@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::device::{LineMode, OpenError};
+use super::modbus::Fault;
 
 /// The state of the line to the meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub enum SourceState {
         /// What, in words for the owner, and what to do.
         what: String,
     },
+    /// A Modbus device does not answer as it should.
+    Modbus(Fault),
 }
 
 impl SourceState {
@@ -51,7 +54,7 @@ impl SourceState {
             // The last pair: a port's file vanishes a moment after the port, that is one event.
             (Self::Silent { .. }, Self::Silent { .. } | Self::Open)
             | (Self::Garbled { .. }, Self::Garbled { .. } | Self::Open | Self::Trying { .. })
-            | (Self::Receiving | Self::Trying { .. }, Self::Open)
+            | (Self::Receiving | Self::Trying { .. } | Self::Modbus(_), Self::Open)
             | (
                 Self::Unavailable(OpenError::Lost { .. }),
                 Self::Unavailable(OpenError::Missing { .. }),
@@ -77,6 +80,7 @@ impl fmt::Display for SourceState {
             Self::Open => f.write_str("the meter's port is open, waiting for a telegram"),
             Self::Receiving => f.write_str("the meter sends telegrams"),
             Self::Unavailable(error) => write!(f, "{error}; trying again until it is there"),
+            Self::Modbus(fault) => write!(f, "{fault}"),
             Self::Silent { seconds } => write!(
                 f,
                 "the meter has sent nothing for {seconds} s: check that the reading head sits on \

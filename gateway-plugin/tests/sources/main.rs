@@ -6,6 +6,9 @@
     reason = "a test"
 )]
 
+#[path = "../support/broker.rs"]
+#[allow(unreachable_pub, reason = "a module that several test programs share")]
+mod broker;
 mod command;
 mod input;
 mod mqtt;

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// The meter section with these sources (YAML in flow style).
-pub fn meter(sources: &str) -> MeterProfile {
+pub(crate) fn meter(sources: &str) -> MeterProfile {
     let text = format!(
         "meter: {{ name: cellar, sources: {sources} }}\n\
          evaluation: {{ taf: 7, slots: [{{ obis: 1.8.0, unit: Wh, scale: -1 }}] }}\n\
@@ -31,21 +31,21 @@ pub fn meter(sources: &str) -> MeterProfile {
 }
 
 /// A clock that shows `millis` now and goes on.
-pub fn clock_at(millis: u64) -> Clock {
+pub(crate) fn clock_at(millis: u64) -> Clock {
     let now = Clock::system().now().millis();
     let shift = i64::try_from(millis).unwrap() - i64::try_from(now).unwrap();
     Clock::shifted(Arc::new(AtomicI64::new(shift)))
 }
 
 /// One source, running.
-pub struct Running {
+pub(crate) struct Running {
     events: mpsc::Receiver<SourceEvent>,
     counters: Arc<Counters>,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    pub fn start(source: &str, clock: &Clock) -> Self {
+    pub(crate) fn start(source: &str, clock: &Clock) -> Self {
         let (sender, events) = mpsc::channel(256);
         let feed = Feed::new("cellar", clock.clone(), sender);
         let counters = feed.counters();
@@ -58,14 +58,14 @@ impl Running {
         }
     }
 
-    pub async fn next(&mut self) -> SourceEvent {
+    pub(crate) async fn next(&mut self) -> SourceEvent {
         timeout(Duration::from_secs(20), self.events.recv())
             .await
             .unwrap_or_else(|_| panic!("no event came"))
             .unwrap()
     }
 
-    pub async fn state(&mut self) -> SourceState {
+    pub(crate) async fn state(&mut self) -> SourceState {
         loop {
             if let SourceEvent::State(state) = self.next().await {
                 return state;
@@ -74,7 +74,7 @@ impl Running {
     }
 
     /// The next state that is a fault, in words.
-    pub async fn fault(&mut self) -> String {
+    pub(crate) async fn fault(&mut self) -> String {
         loop {
             let state = self.state().await;
             if state.is_fault() {
@@ -83,7 +83,7 @@ impl Running {
         }
     }
 
-    pub async fn telegram(&mut self) -> (UnixTime, Telegram) {
+    pub(crate) async fn telegram(&mut self) -> (UnixTime, Telegram) {
         loop {
             if let SourceEvent::Telegram { time, telegram } = self.next().await {
                 return (time, telegram);
@@ -91,7 +91,7 @@ impl Running {
         }
     }
 
-    pub fn refused(&self) -> u64 {
+    pub(crate) fn refused(&self) -> u64 {
         self.counters.refused()
     }
 }
@@ -103,13 +103,13 @@ impl Drop for Running {
 }
 
 /// All sources of a meter, running.
-pub struct All {
+pub(crate) struct All {
     events: mpsc::Receiver<MeterEvent>,
     _meters: Meters,
 }
 
 impl All {
-    pub fn start(sources: &str) -> Self {
+    pub(crate) fn start(sources: &str) -> Self {
         let (meters, events) = Meters::start(&[meter(sources)], &Clock::system());
         Self {
             events,
@@ -118,7 +118,7 @@ impl All {
     }
 
     /// From which source the next telegram comes, and what it says of the import.
-    pub async fn next(&mut self) -> (usize, String) {
+    pub(crate) async fn next(&mut self) -> (usize, String) {
         loop {
             let event = timeout(Duration::from_secs(20), self.events.recv())
                 .await
@@ -132,7 +132,7 @@ impl All {
 }
 
 /// An entry as people write it: `13232.9 Wh`; empty if it is not there.
-pub fn shown(telegram: &Telegram, obis: &str) -> String {
+pub(crate) fn shown(telegram: &Telegram, obis: &str) -> String {
     let obis: ObisCode = obis.parse().unwrap();
     telegram.entry(obis).map_or_else(String::new, |entry| {
         let unit = entry.unit.map(|unit| format!(" {unit}"));
@@ -141,7 +141,7 @@ pub fn shown(telegram: &Telegram, obis: &str) -> String {
 }
 
 /// The recordings, or `None` where there are none.
-pub fn captures(folder: &str) -> Option<PathBuf> {
+pub(crate) fn captures(folder: &str) -> Option<PathBuf> {
     let Some(shared) = std::env::var_os("DCNET_SHARED") else {
         eprintln!("skipped: DCNET_SHARED does not say where the recordings are");
         return None;
@@ -150,7 +150,7 @@ pub fn captures(folder: &str) -> Option<PathBuf> {
 }
 
 /// A port that nobody uses now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

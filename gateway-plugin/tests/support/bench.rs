@@ -28,6 +28,11 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(household: &Household) -> Self {
+        Self::start_with(household, &[])
+    }
+
+    /// With variables of the environment.
+    pub fn start_with(household: &Household, variables: &[(&str, String)]) -> Self {
         use std::io::{BufRead as _, BufReader};
         // Files that may not grow give errors then, as full disks do, instead of a signal.
         let mut child = Command::new("sh")
@@ -35,6 +40,7 @@ impl Daemon {
             .arg(env!("CARGO_BIN_EXE_dcnet-gateway"))
             .args(["--log", "json", "--verbose", "run"])
             .arg(household.profile())
+            .envs(variables.iter().cloned())
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()

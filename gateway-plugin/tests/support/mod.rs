@@ -12,9 +12,11 @@
 )]
 
 pub mod bench;
+pub mod broker;
 pub mod disk;
 pub mod log;
 pub mod meter;
+pub mod modbus;
 pub mod net;
 pub mod pki;
 pub mod rng;

@@ -11,9 +11,7 @@ use serde::{Deserialize, Deserializer};
 pub use id::DeviceId;
 pub use serial::{D0Line, D0Mode, DataBits, Parity, SerialLine};
 pub use source::{CommandSource, InputSource, MAX_SOURCES, Source, SourceError};
-pub use vzlogger::{
-    Channel, ChannelError, Channels, HttpAddress, MqttAddress, Vzlogger, VzloggerError,
-};
+pub use vzlogger::{Channel, ChannelError, Channels, HttpAddress, Vzlogger, VzloggerError};
 
 use crate::text;
 

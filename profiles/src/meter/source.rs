@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{D0Line, SerialLine, Vzlogger};
+use crate::modbus::{ModbusLine, ModbusSource};
 use crate::schema;
 use crate::text;
 
@@ -21,6 +22,8 @@ pub enum Source {
     D0(D0Line),
     /// A vzlogger that reads the meter.
     Vzlogger(Vzlogger),
+    /// A device that is asked over Modbus.
+    Modbus(ModbusSource),
     /// A program that prints readings.
     Command(CommandSource),
     /// Readings on the daemon's standard input.
@@ -73,6 +76,7 @@ impl Source {
             Self::Sml(_) => "sml",
             Self::D0(_) => "d0",
             Self::Vzlogger(_) => "vzlogger",
+            Self::Modbus(_) => "modbus",
             Self::Command(_) => "command",
             Self::Input(_) => "stdin",
         }
@@ -87,6 +91,7 @@ impl Source {
                 super::D0Mode::Push => line.silence,
             },
             Self::Vzlogger(vzlogger) => vzlogger.silence,
+            Self::Modbus(source) => source.every.saturating_add(30),
             Self::Command(command) => match command.every {
                 Some(every) => every.saturating_add(command.silence),
                 None => command.silence,
@@ -95,8 +100,22 @@ impl Source {
         }
     }
 
-    /// The file that it names, which a relative path has from the profile's folder.
-    pub(crate) fn path_mut(&mut self) -> Option<&mut PathBuf> {
+    /// The files that it names, which a relative path has from the profile's folder.
+    pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let (one, other) = match self {
+            Self::Modbus(source) => {
+                let device = match &mut source.line {
+                    ModbusLine::Serial(line) => Some(&mut line.device),
+                    ModbusLine::Tcp(_) => None,
+                };
+                (device, source.templates.as_mut())
+            }
+            source => (source.path_mut(), None),
+        };
+        one.into_iter().chain(other)
+    }
+
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
         match self {
             Self::Sml(line) => Some(&mut line.device),
             Self::D0(line) => Some(&mut line.device),
@@ -105,7 +124,7 @@ impl Source {
                 super::Channel::Listen(_) | super::Channel::Http { .. } => None,
             },
             Self::Command(command) => command.directory.as_mut(),
-            Self::Input(_) => None,
+            Self::Modbus(_) | Self::Input(_) => None,
         }
     }
 
@@ -114,6 +133,10 @@ impl Source {
         match self {
             Self::Sml(line) => Some(&line.device),
             Self::D0(line) => Some(&line.device),
+            Self::Modbus(source) => match &source.line {
+                ModbusLine::Serial(line) => Some(&line.device),
+                ModbusLine::Tcp(_) => None,
+            },
             _ => None,
         }
     }
@@ -130,6 +153,8 @@ struct Keys {
     d0: Option<D0Line>,
     /// A vzlogger that reads the meter.
     vzlogger: Option<Vzlogger>,
+    /// A meter that is asked over Modbus.
+    modbus: Option<ModbusSource>,
     /// A program that prints readings.
     command: Option<CommandSource>,
     /// Readings on the daemon's standard input.
@@ -143,6 +168,7 @@ impl TryFrom<Keys> for Source {
             sml,
             d0,
             vzlogger,
+            modbus,
             command,
             stdin,
         } = keys;
@@ -150,6 +176,7 @@ impl TryFrom<Keys> for Source {
             sml.map(Self::Sml),
             d0.map(Self::D0),
             vzlogger.map(Self::Vzlogger),
+            modbus.map(Self::Modbus),
             command.map(Self::Command),
             stdin.map(Self::Input),
         ]
@@ -170,8 +197,8 @@ impl TryFrom<Keys> for Source {
 pub enum SourceError {
     /// None or several kinds in one.
     #[error(
-        "a source has exactly one of the keys sml, d0, vzlogger, command, stdin; several ways to one \
-         meter go into `sources`, a list"
+        "a source has exactly one of the keys sml, d0, vzlogger, modbus, command, stdin; several ways \
+         to one meter go into `sources`, a list"
     )]
     Kinds,
     /// Both keys.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use dcnet_obis::ObisCode;
 use serde::Deserialize;
 
+use crate::mqtt::{MqttAddress, MqttError, MqttKeys};
 use crate::schema;
 use crate::text;
 
@@ -45,21 +45,6 @@ pub enum Channel {
 
 /// OBIS codes by UUID (lower case) or MQTT topic.
 pub type Channels = BTreeMap<String, ObisCode>;
-
-/// A broker and the topic below which a vzlogger publishes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MqttAddress {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// The `topic` of vzlogger's configuration, without slashes at its ends.
-    pub topic: String,
-    /// User, if the broker asks for one.
-    pub user: Option<String>,
-    /// File with the user's password, readable by its owner only.
-    pub password_file: Option<PathBuf>,
-}
 
 /// `http://host:port` of a vzlogger's local interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,21 +103,6 @@ struct Keys {
     silence: u64,
 }
 
-#[derive(Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, rename = "mqtt")]
-struct MqttKeys {
-    #[serde(default = "default_host")]
-    host: String,
-    #[serde(default = "default_port")]
-    port: u16,
-    #[serde(default = "default_topic")]
-    topic: String,
-    user: Option<String>,
-    #[serde(default, deserialize_with = "text::path_option")]
-    #[schemars(with = "schema::NotEmpty")]
-    password_file: Option<PathBuf>,
-}
-
 impl TryFrom<Keys> for Vzlogger {
     type Error = VzloggerError;
     fn try_from(keys: Keys) -> Result<Self, VzloggerError> {
@@ -153,7 +123,7 @@ impl TryFrom<Keys> for Vzlogger {
             }
             (Some(_), None, None) if channels.is_empty() => return Err(VzloggerError::NoChannels),
             (Some(address), None, None) => Channel::Listen(address),
-            (None, Some(mqtt), None) => Channel::Mqtt(mqtt.try_into()?),
+            (None, Some(mqtt), None) => Channel::Mqtt(mqtt.address("vzlogger")?),
             (None, None, Some(address)) => Channel::Http {
                 address,
                 every: every.unwrap_or(10),
@@ -175,26 +145,6 @@ impl TryFrom<Keys> for Vzlogger {
                 .map(|(key, code)| (name(key), code.0))
                 .collect(),
             silence,
-        })
-    }
-}
-
-impl TryFrom<MqttKeys> for MqttAddress {
-    type Error = VzloggerError;
-    fn try_from(keys: MqttKeys) -> Result<Self, VzloggerError> {
-        let topic = keys.topic.trim_matches('/').to_owned();
-        if topic.is_empty() || topic.contains(['#', '+']) {
-            return Err(VzloggerError::Topic { got: keys.topic });
-        }
-        if keys.user.is_none() && keys.password_file.is_some() {
-            return Err(VzloggerError::NoUser);
-        }
-        Ok(Self {
-            host: keys.host,
-            port: keys.port,
-            topic,
-            user: keys.user,
-            password_file: keys.password_file,
         })
     }
 }
@@ -243,31 +193,13 @@ pub enum VzloggerError {
     /// Nothing to repeat.
     #[error("vzlogger.every goes with vzlogger.http only; remove it")]
     Every,
-    /// No topic.
-    #[error("vzlogger.mqtt.topic {got:?} is no topic to subscribe below; no wildcards, not empty")]
-    Topic {
-        /// As configured.
-        got: String,
-    },
-    /// Whose password?
-    #[error("vzlogger.mqtt.password_file needs vzlogger.mqtt.user")]
-    NoUser,
+    /// The broker.
+    #[error("vzlogger.mqtt: {0}")]
+    Mqtt(#[from] MqttError),
 }
 
 fn default_silence() -> u64 {
     60
-}
-
-fn default_host() -> String {
-    "127.0.0.1".to_owned()
-}
-
-const fn default_port() -> u16 {
-    1883
-}
-
-fn default_topic() -> String {
-    "vzlogger".to_owned()
 }
 
 fn every<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {

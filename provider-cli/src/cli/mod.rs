@@ -14,7 +14,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dcnet_protocol::names::NetId;
 
 use crate::service::AdminError;
@@ -164,6 +164,11 @@ struct JsonArg {
     json: bool,
 }
 
+/// The definition of the command line: what manual pages and completions are made of.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the `dcnet` program with the arguments of a process, its name first, and says how the
 /// process is to end.
 ///
@@ -216,10 +221,9 @@ fn run(command: Command) -> Result<Outcome, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

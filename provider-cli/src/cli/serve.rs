@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -132,12 +133,40 @@ impl Signals {
     /// Says where the server listens; returns when one of the signals has ended it.
     pub(super) async fn end(mut self, running: Running) -> Result<Outcome, CliError> {
         announce(running.address())?;
+        tell_manager(&[
+            NotifyState::Ready,
+            NotifyState::Status(&format!("listening on https://{}", running.address())),
+        ]);
         tokio::select! {
             _ = self.terminate.recv() => tracing::info!("SIGTERM"),
             _ = self.interrupt.recv() => tracing::info!("SIGINT"),
+            () = keep_watchdog(&running) => {}
         }
+        tell_manager(&[
+            NotifyState::Stopping,
+            NotifyState::Status("shutting down: requests in progress finish"),
+        ]);
         running.stop().await;
         Ok(Outcome::Done)
+    }
+}
+
+/// Tells the service manager that the server gets on, each time that it has shown it.
+async fn keep_watchdog(running: &Running) {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return std::future::pending().await;
+    };
+    loop {
+        running.gets_on().await;
+        tell_manager(&[NotifyState::Watchdog]);
+        tokio::time::sleep(limit / 3).await;
+    }
+}
+
+/// The service manager (systemd), if there is one.
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the service manager cannot be told anything");
     }
 }
 

@@ -1,8 +1,8 @@
 //! The laboratory authority of the gateway administrator.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use dcnet_protocol::certificate::STATEMENT_SIGNING_OID;
 use dcnet_protocol::names::ClientId;
@@ -81,12 +81,13 @@ impl Authority {
     /// # Errors
     /// [`PkiError::Read`] if a file is missing, [`PkiError::Certificate`] if one is malformed.
     pub fn open(folder: &Path) -> Result<Self, PkiError> {
-        let read = |name: &str| {
+        let read = |name: &str, read: fn(&Path) -> io::Result<String>| {
             let path = folder.join(name);
-            fs::read_to_string(&path).map_err(|source| PkiError::Read { path, source })
+            read(&path).map_err(|source| PkiError::Read { path, source })
         };
-        let key = KeyPair::from_pem(&read(KEY)?)?;
-        let issuer = Issuer::from_ca_cert_pem(&read(CERTIFICATE)?, key)?;
+        let key = KeyPair::from_pem(&read(KEY, files::read_key)?)?;
+        let certificate = read(CERTIFICATE, |path| fs::read_to_string(path))?;
+        let issuer = Issuer::from_ca_cert_pem(&certificate, key)?;
         Ok(Self {
             folder: folder.to_owned(),
             issuer,

@@ -14,7 +14,7 @@ mod witness;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use dcnet_protocol::signature::{KeyError, SigningKey};
 use tokio::net::TcpListener;
@@ -101,12 +101,25 @@ pub struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    /// Of a witness there is none: no task of its own writes.
+    service: Option<Weak<Service>>,
 }
 
 impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns when the server has shown that it gets on: it still accepts, and what was to be written
+    /// has been. Never, if it hangs.
+    pub async fn gets_on(&self) {
+        if self.accepting.is_finished() {
+            std::future::pending::<()>().await;
+        }
+        if let Some(service) = self.service.as_ref().and_then(Weak::upgrade) {
+            service.gets_on().await;
+        }
     }
 
     /// Stops accepting, lets requests in progress finish, stops the nets and closes the store.
@@ -168,6 +181,7 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         router,
         stopping,
     };
+    let weak = Arc::downgrade(&service);
     let accepting = tokio::spawn(async move {
         listening.run(listener, || service.stop_waiting()).await;
         match Arc::try_unwrap(service) {
@@ -181,6 +195,7 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         address,
         stop,
         accepting,
+        service: Some(weak),
     })
 }
 
@@ -195,7 +210,7 @@ async fn listen_at(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), Serve
 }
 
 fn read_signing_key(path: PathBuf) -> Result<SigningKey, ServeError> {
-    match std::fs::read_to_string(&path) {
+    match crate::files::read_key(&path) {
         Ok(pem) => SigningKey::from_pkcs8_pem(&pem)
             .map_err(|source| ServeError::SigningKey { path, source }),
         Err(source) => Err(ServeError::ReadSigningKey { path, source }),

@@ -7,7 +7,7 @@ use dcnet_protocol::certificate::{CertificateError, TrustAnchor, Usage};
 use dcnet_protocol::round::UnixTime;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::service::Client;
@@ -23,7 +23,7 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: rustls_pki_types::pem::Error,
+        source: pem::Error,
     },
     /// A file holds none.
     #[error("there is no certificate in {}", .0.display())]
@@ -110,11 +110,14 @@ pub(crate) fn config(
 ) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let chain = certificates("the server's certificate", certificate)?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Pem {
-        what: "the server's key",
-        path: key.to_owned(),
-        source,
-    })?;
+    let key = crate::files::read_key(key)
+        .map_err(pem::Error::Io)
+        .and_then(|text| PrivateKeyDer::from_pem_slice(text.as_bytes()))
+        .map_err(|source| TlsError::Pem {
+            what: "the server's key",
+            path: key.to_owned(),
+            source,
+        })?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
     let builder = if let Some(authorities) = authorities {

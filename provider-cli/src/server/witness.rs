@@ -82,6 +82,7 @@ pub async fn start_witness(options: WitnessOptions) -> Result<Running, ServeErro
         address,
         stop,
         accepting,
+        service: None,
     })
 }
 

@@ -267,6 +267,17 @@ impl Service {
         Ok(result?)
     }
 
+    /// Returns when all that was to be written before has been answered for, well or badly: the task
+    /// that commits gets on.
+    pub(crate) async fn gets_on(&self) {
+        // A store that refuses is told to whoever asks; the task has not hung.
+        let _ = self
+            .committer
+            .queue(Batch::default(), None, None)
+            .wait()
+            .await;
+    }
+
     /// Ends long polls, so that a graceful shutdown need not wait for them.
     pub(crate) fn stop_waiting(&self) {
         self.stopping.send_replace(true);

@@ -134,7 +134,7 @@ impl Folder {
                 source,
             })?;
         let key_path = path.join(KEY);
-        let pem = fs::read_to_string(&key_path).map_err(|source| FolderError::Read {
+        let pem = files::read_key(&key_path).map_err(|source| FolderError::Read {
             path: key_path.clone(),
             source,
         })?;

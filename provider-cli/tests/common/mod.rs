@@ -172,6 +172,11 @@ impl Lab {
     }
 
     pub fn serve_with(&self, ca: &Path, args: &[&str]) -> Server {
+        Server::spawn(&mut self.serve_command(ca, args))
+    }
+
+    /// `dcnet serve`, not started yet.
+    pub fn serve_command(&self, ca: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dcnet"));
         command
             .arg("serve")
@@ -187,7 +192,7 @@ impl Lab {
             .arg("--signing-key")
             .arg(&self.provider.signing_key)
             .args(args);
-        Server::spawn(&mut command)
+        command
     }
 
     pub fn gateway(&self, name: &str) -> Gateway {

@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use dcnet_profiles::meter::MqttAddress;
+use dcnet_profiles::mqtt::MqttAddress;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use tokio::time::{Instant, sleep, sleep_until};
-use zeroize::Zeroizing;
 
 use super::super::SourceState;
 use super::super::feed::Gone;
@@ -18,41 +17,18 @@ use super::super::pause;
 use super::intake::Intake;
 use super::samples;
 
-/// Seconds between two signs of life of an idle connection.
-const KEEP_ALIVE: u16 = 30;
-/// Largest message taken, in bytes.
-const MAX_MESSAGE: u32 = 64 * 1024;
-
 pub(super) async fn run(broker: MqttAddress, mut intake: Intake) -> Result<(), Gone> {
     let mut pause = pause::SHORTEST;
     loop {
-        let end = match options(&broker) {
+        let end = match crate::mqtt::options(&broker, "vzlogger") {
             Ok(options) => session(&broker, options, &mut intake, &mut pause).await?,
-            Err(what) => what,
+            Err(error) => error.to_string(),
         };
         intake.flush().await?;
         intake.feed.state(SourceState::Broken { what: end }).await?;
         sleep(pause).await;
         pause = pause::longer(pause);
     }
-}
-
-fn options(broker: &MqttAddress) -> Result<MqttOptions, String> {
-    // A name of its own for each process: two clients of one name throw each other out.
-    let name = format!("dcnet-gateway-{}", std::process::id());
-    let mut options = MqttOptions::new(name, (broker.host.clone(), broker.port));
-    options
-        .set_keep_alive(KEEP_ALIVE)
-        .set_connect_timeout(Duration::from_secs(10))
-        .set_max_packet_size(Some(MAX_MESSAGE));
-    if let Some(user) = &broker.user {
-        let password = match &broker.password_file {
-            None => Zeroizing::new(String::new()),
-            Some(file) => crate::config::password(file).map_err(|error| error.to_string())?,
-        };
-        options.set_credentials(user.clone(), password.as_bytes().to_vec());
-    }
-    Ok(options)
 }
 
 /// One connection to its end; says what ended it.

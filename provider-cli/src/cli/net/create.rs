@@ -333,7 +333,7 @@ fn read_authority(path: &Path) -> Result<(Vec<u8>, [u8; 32]), CreateError> {
 }
 
 fn read_key(path: &Path) -> Result<SigningKey, CreateError> {
-    let pem = std::fs::read_to_string(path).map_err(|source| CreateError::ReadKey {
+    let pem = crate::files::read_key(path).map_err(|source| CreateError::ReadKey {
         path: path.to_owned(),
         source,
     })?;

@@ -1,0 +1,302 @@
+//! A Modbus source to listen to, and simulated devices: a TCP server over a table of registers, and a device on a
+//! pseudo-terminal that answers when it likes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use dcnet_gateway::clock::Clock;
+use dcnet_gateway::source::{Feed, SourceEvent, SourceState, modbus};
+use dcnet_obis::{ObisCode, Telegram};
+use dcnet_profiles::modbus::{Direction, Layout, ModbusLine, ModbusSource};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::meter::Line;
+
+pub fn over_tcp(address: &str, template: &str) -> ModbusSource {
+    ModbusSource {
+        line: ModbusLine::Tcp(address.parse().unwrap()),
+        unit: 1,
+        template: template.parse().unwrap(),
+        templates: None,
+        every: 1,
+        timeout: 1000,
+        positive: Direction::Import,
+    }
+}
+
+/// The events of a running source.
+pub struct Source(pub mpsc::Receiver<SourceEvent>);
+
+impl Source {
+    pub fn start(source: ModbusSource, layout: Layout) -> Self {
+        let (sender, events) = mpsc::channel(64);
+        let feed = Feed::new("cellar", Clock::system(), sender);
+        tokio::spawn(modbus::run_with(source, layout, feed));
+        Self(events)
+    }
+
+    pub fn catalogue(source: ModbusSource) -> Self {
+        let layout = source.layout().unwrap();
+        Self::start(source, layout)
+    }
+
+    pub async fn next(&mut self) -> SourceEvent {
+        timeout(Duration::from_secs(20), self.0.recv())
+            .await
+            .unwrap_or_else(|_| panic!("no event came"))
+            .unwrap()
+    }
+
+    pub async fn state(&mut self) -> SourceState {
+        loop {
+            if let SourceEvent::State(state) = self.next().await {
+                return state;
+            }
+        }
+    }
+
+    pub async fn telegram(&mut self) -> Telegram {
+        loop {
+            if let SourceEvent::Telegram { telegram, .. } = self.next().await {
+                return telegram;
+            }
+        }
+    }
+}
+
+pub fn obis(text: &str) -> ObisCode {
+    text.parse().unwrap()
+}
+
+/// Registers by function code and address.
+#[derive(Debug, Clone, Default)]
+pub struct Table(BTreeMap<(u8, u16), u16>);
+
+impl Table {
+    pub fn put(&mut self, function: u8, address: u16, words: &[u16]) {
+        for (address, word) in (address..=u16::MAX).zip(words) {
+            self.0.insert((function, address), *word);
+        }
+    }
+
+    /// The answer to a request without unit: function, address, count. Exception 2 if one of the
+    /// registers is not there.
+    pub fn answer(&self, request: &[u8]) -> Vec<u8> {
+        let (function, address, count) = parts(request);
+        let words: Option<Vec<u16>> = (address..)
+            .take(count.into())
+            .map(|address| self.0.get(&(function, address)).copied())
+            .collect();
+        match words {
+            Some(words) => {
+                let mut answer = vec![function, u8::try_from(count * 2).unwrap()];
+                answer.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+                answer
+            }
+            None => vec![function | 0x80, 2],
+        }
+    }
+}
+
+/// Function, address and count of a request.
+pub fn parts(request: &[u8]) -> (u8, u16, u16) {
+    let word = |at: usize| u16::from_be_bytes([request[at], request[at + 1]]);
+    (request[0], word(1), word(3))
+}
+
+/// How a server deviates from what it should say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trick {
+    None,
+    /// The third answer has the number of another request, and the content of one.
+    WrongNumber,
+    /// The third answer is one register short.
+    TooShort,
+    /// Answers come from another unit.
+    OtherUnit,
+}
+
+/// A Modbus TCP server in this runtime.
+pub struct Server {
+    pub address: String,
+    pub table: Arc<Mutex<Table>>,
+    pub connections: Arc<AtomicUsize>,
+    pub requests: Arc<Mutex<Vec<(u8, u16, u16)>>>,
+}
+
+impl Server {
+    pub async fn start(table: Table, trick: Trick) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = Self {
+            address,
+            table: Arc::new(Mutex::new(table)),
+            connections: Arc::default(),
+            requests: Arc::default(),
+        };
+        let (table, connections, requests) = (
+            server.table.clone(),
+            server.connections.clone(),
+            server.requests.clone(),
+        );
+        let answered = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::Relaxed);
+                let (table, requests, answered) =
+                    (table.clone(), requests.clone(), answered.clone());
+                tokio::spawn(serve(stream, table, requests, answered, trick));
+            }
+        });
+        server
+    }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    table: Arc<Mutex<Table>>,
+    requests: Arc<Mutex<Vec<(u8, u16, u16)>>>,
+    answered: Arc<AtomicUsize>,
+    trick: Trick,
+) {
+    let mut request = [0; 12];
+    while stream.read_exact(&mut request).await.is_ok() {
+        requests.lock().unwrap().push(parts(&request[7..]));
+        let mut answer = table.lock().unwrap().answer(&request[7..]);
+        let (mut number, mut unit) = (u16::from_be_bytes([request[0], request[1]]), request[6]);
+        match (trick, answered.fetch_add(1, Ordering::Relaxed)) {
+            (Trick::WrongNumber, 2) => {
+                number = number.wrapping_add(7);
+                answer.fill(2);
+                answer[0] = request[7];
+                answer[1] = u8::try_from(answer.len() - 2).unwrap();
+            }
+            (Trick::TooShort, 2) => {
+                answer.truncate(answer.len() - 2);
+                answer[1] -= 2;
+            }
+            (Trick::OtherUnit, _) => unit += 1,
+            _ => {}
+        }
+        let length = u16::try_from(answer.len() + 1).unwrap();
+        let mut frame = number.to_be_bytes().to_vec();
+        frame.extend([0, 0]);
+        frame.extend(length.to_be_bytes());
+        frame.push(unit);
+        frame.extend(answer);
+        if stream.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A device on a pseudo-terminal that works off one request after the other. What it does with the
+/// n-th request (from 0) is told by `when`.
+pub struct SlowDevice {
+    pub device: PathBuf,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// When a request is answered.
+#[derive(Debug, Clone, Copy)]
+pub enum When {
+    Now,
+    After(Duration),
+    /// As soon as the next request is here, before that one is answered.
+    WithNext,
+}
+
+impl SlowDevice {
+    pub fn start(table: Table, mut when: impl FnMut(usize) -> When + Send + 'static) -> Self {
+        let line = Line::new();
+        let device = line.device();
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let stop = stop.clone();
+            move || {
+                let line = line; // whole: its near end keeps the terminal alive
+                let mut far = line.far.try_clone().unwrap();
+                let (mut bytes, mut number) = (Vec::new(), 0);
+                // What is owed, and from when on it may be sent; `None`: with the next request.
+                let mut owed: VecDeque<(Option<Instant>, Vec<u8>)> = VecDeque::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let mut buffer = [0; 64];
+                    match far.read(&mut buffer) {
+                        Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                    if let Some(request) = bytes.get(..8) {
+                        assert_eq!(crc(&request[..6]), request[6..], "{bytes:x?}");
+                        let mut answer = vec![request[0]];
+                        answer.extend(table.answer(&request[1..6]));
+                        answer.extend(crc(&answer));
+                        for (due, _) in &mut owed {
+                            due.get_or_insert_with(Instant::now);
+                        }
+                        owed.push_back((
+                            match when(number) {
+                                When::Now => Some(Instant::now()),
+                                When::After(time) => Some(Instant::now() + time),
+                                When::WithNext => None,
+                            },
+                            answer,
+                        ));
+                        number += 1;
+                        bytes.drain(..8);
+                    }
+                    while let Some((Some(due), answer)) = owed.front()
+                        && *due <= Instant::now()
+                    {
+                        far.write_all(answer).unwrap();
+                        owed.pop_front();
+                        // Silence between two frames.
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                }
+            }
+        });
+        Self {
+            device,
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for SlowDevice {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking());
+        }
+    }
+}
+
+/// CRC-16/MODBUS, low byte first, bit by bit.
+fn crc(bytes: &[u8]) -> [u8; 2] {
+    let mut crc = 0xffff_u16;
+    for byte in bytes {
+        crc ^= u16::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 {
+                crc >> 1 ^ 0xa001
+            } else {
+                crc >> 1
+            };
+        }
+    }
+    crc.to_le_bytes()
+}

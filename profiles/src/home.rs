@@ -1,0 +1,140 @@
+//! What the household itself gets to see, and by which ways.
+
+use dcnet_obis::Language;
+use serde::Deserialize;
+
+use crate::mqtt::{MqttAddress, MqttError, MqttKeys};
+use crate::text;
+
+/// What the household itself gets to see. Nothing of it leaves the house through us.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Keys")]
+pub struct HomeProfile {
+    /// Language of names that are shown.
+    pub language: Language,
+    /// Readings for home automation.
+    pub mqtt: Option<HomeMqtt>,
+}
+
+crate::schema::read_as!(HomeProfile, Keys);
+
+impl Default for HomeProfile {
+    fn default() -> Self {
+        Self {
+            language: Language::English,
+            mqtt: None,
+        }
+    }
+}
+
+/// Readings published over MQTT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeMqtt {
+    /// Where to. The default topic is `dcnet`.
+    pub broker: MqttAddress,
+    /// Seconds between two values of one register.
+    pub every: u64,
+    /// Topic under which Home Assistant looks for devices, without slashes at its ends; `None`: they
+    /// are not announced.
+    pub discovery: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, schemars::JsonSchema)]
+enum LanguageKey {
+    #[default]
+    #[serde(rename = "en")]
+    English,
+    #[serde(rename = "de")]
+    German,
+}
+
+impl From<LanguageKey> for Language {
+    fn from(key: LanguageKey) -> Self {
+        match key {
+            LanguageKey::English => Self::English,
+            LanguageKey::German => Self::German,
+        }
+    }
+}
+
+#[derive(Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default, rename = "home")]
+/// What the household itself gets to see. Nothing of it leaves the house through the gateway.
+struct Keys {
+    language: LanguageKey,
+    mqtt: Option<MqttKeysOfHome>,
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename = "published")]
+/// Readings published over MQTT.
+struct MqttKeysOfHome {
+    broker: MqttKeys,
+    #[serde(
+        default = "default_every",
+        deserialize_with = "text::within::<_, 1, 3_600>"
+    )]
+    #[schemars(with = "crate::schema::Within<1, 3_600>")]
+    every: u64,
+    #[serde(default)]
+    discovery: Discovery,
+}
+
+/// `false`, or a topic.
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+enum Discovery {
+    Switch(bool),
+    Topic(String),
+}
+
+impl Default for Discovery {
+    fn default() -> Self {
+        Self::Switch(true)
+    }
+}
+
+impl TryFrom<Keys> for HomeProfile {
+    type Error = HomeError;
+    fn try_from(keys: Keys) -> Result<Self, HomeError> {
+        let mqtt = keys.mqtt.map(|mqtt| {
+            let discovery = match mqtt.discovery {
+                Discovery::Switch(false) => None,
+                Discovery::Switch(true) => Some("homeassistant".to_owned()),
+                Discovery::Topic(topic) => Some(topic.trim_matches('/').to_owned()),
+            };
+            if let Some(got) = &discovery
+                && (got.is_empty() || got.contains(['#', '+']))
+            {
+                return Err(HomeError::Discovery { got: got.clone() });
+            }
+            Ok(HomeMqtt {
+                broker: mqtt.broker.address("dcnet")?,
+                every: mqtt.every,
+                discovery,
+            })
+        });
+        Ok(Self {
+            language: keys.language.into(),
+            mqtt: mqtt.transpose()?,
+        })
+    }
+}
+
+/// Why the keys below `home` do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HomeError {
+    /// The broker.
+    #[error("mqtt.broker: {0}")]
+    Mqtt(#[from] MqttError),
+    /// No topic.
+    #[error("mqtt.discovery is a topic (homeassistant), or false; {got:?} is none")]
+    Discovery {
+        /// As configured.
+        got: String,
+    },
+}
+
+const fn default_every() -> u64 {
+    10
+}
