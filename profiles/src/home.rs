@@ -4,7 +4,7 @@ use dcnet_obis::Language;
 use serde::Deserialize;
 
 use crate::mqtt::{MqttAddress, MqttError, MqttKeys};
-use crate::{schema, text};
+use crate::text;
 
 /// What the household itself gets to see. Nothing of it leaves the house through us.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -15,6 +15,8 @@ pub struct HomeProfile {
     /// Readings for home automation.
     pub mqtt: Option<HomeMqtt>,
 }
+
+crate::schema::read_as!(HomeProfile, Keys);
 
 impl Default for HomeProfile {
     fn default() -> Self {
@@ -37,10 +39,7 @@ pub struct HomeMqtt {
     pub discovery: Option<String>,
 }
 
-schema::read_as!(HomeProfile, Keys);
-
 #[derive(Clone, Copy, Default, Deserialize, schemars::JsonSchema)]
-#[schemars(rename = "language")]
 enum LanguageKey {
     #[default]
     #[serde(rename = "en")]
@@ -58,31 +57,25 @@ impl From<LanguageKey> for Language {
     }
 }
 
-/// What the household itself gets to see. Nothing of it leaves the house through us.
 #[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default, rename = "home")]
+/// What the household itself gets to see. Nothing of it leaves the house through the gateway.
 struct Keys {
-    /// Language of names that are shown.
     language: LanguageKey,
-    /// Readings for home automation.
     mqtt: Option<MqttKeysOfHome>,
 }
 
-/// Readings published over MQTT.
 #[derive(Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, rename = "home-mqtt")]
+#[serde(deny_unknown_fields, rename = "published")]
+/// Readings published over MQTT.
 struct MqttKeysOfHome {
-    /// Where to. The default topic is `dcnet`.
     broker: MqttKeys,
-    /// Seconds between two values of one register.
     #[serde(
         default = "default_every",
         deserialize_with = "text::within::<_, 1, 3_600>"
     )]
-    #[schemars(with = "schema::Within<1, 3_600>")]
+    #[schemars(with = "crate::schema::Within<1, 3_600>")]
     every: u64,
-    /// Topic under which Home Assistant looks for devices, or false: they are not announced. Left
-    /// out: `homeassistant`.
     #[serde(default)]
     discovery: Discovery,
 }
@@ -90,7 +83,6 @@ struct MqttKeysOfHome {
 /// `false`, or a topic.
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
-#[schemars(rename = "discovery")]
 enum Discovery {
     Switch(bool),
     Topic(String),

@@ -52,11 +52,10 @@ fn spec(slot: &Slot) -> SlotSpec {
 /// `1-0:1.8.0*255 in Wh, scale -1`
 pub fn describe(slot: &SlotSpec) -> String {
     let obis = ObisCode::from(slot.obis);
-    format!(
-        "{obis} in {}, scale {}",
-        Unit::from_code(slot.unit),
-        slot.scale
-    )
+    match Unit::from_code(slot.unit) {
+        Unit::COUNT => format!("{obis} as a count, scale {}", slot.scale),
+        unit => format!("{obis} in {unit}, scale {}", slot.scale),
+    }
 }
 
 /// How a profile differs from its net.

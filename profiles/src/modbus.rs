@@ -18,7 +18,8 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
 use crate::meter::Parity;
-use crate::{schema, text};
+use crate::schema;
+use crate::text;
 
 pub use layout::{Layout, SunSpec, TemplateError};
 pub use template::{
@@ -54,6 +55,8 @@ impl ModbusSource {
         Layout::find(&self.template, self.templates.as_deref())
     }
 }
+
+schema::read_as!(ModbusSource, Keys);
 
 /// How a Modbus device is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,46 +155,36 @@ impl<'de> Deserialize<'de> for ModbusSource {
     }
 }
 
-schema::read_as!(ModbusSource, Keys);
-
-/// A meter that is asked over Modbus: over `tcp` or `serial`.
+/// A meter that is asked over Modbus.
 #[derive(Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "modbus")]
+#[serde(deny_unknown_fields, rename = "modbus")]
+#[schemars(extend("oneOf" = [{ "required": ["tcp"] }, { "required": ["serial"] }]))]
 struct Keys {
-    /// Modbus TCP: `HOST:PORT`; an IPv6 address stands in brackets.
     #[serde(default, deserialize_with = "text::parsed_option")]
     #[schemars(with = "schema::NotEmpty")]
     tcp: Option<TcpAddress>,
-    /// Modbus RTU on a serial line.
     serial: Option<ModbusSerial>,
-    /// Unit (slave) address: 1 to 247 on a serial line, any over TCP.
     #[serde(deserialize_with = "unit")]
     #[schemars(with = "schema::Within<0, 255>")]
     unit: u8,
-    /// What the registers mean: a template of the catalogue or of the owner, or `sunspec`.
     #[serde(deserialize_with = "text::parsed")]
     #[schemars(with = "schema::NotEmpty")]
     template: TemplateName,
-    /// The owner's folder of templates, which is looked at before the catalogue.
     #[serde(default, deserialize_with = "text::path_option")]
     #[schemars(with = "schema::NotEmpty")]
     templates: Option<PathBuf>,
-    /// Seconds between two readings.
     #[serde(
         default = "default_every",
         deserialize_with = "text::within::<_, 1, 3600>"
     )]
-    #[schemars(with = "schema::Within<1, 3600>")]
+    #[schemars(with = "schema::Within<1, 3_600>")]
     every: u64,
-    /// Milliseconds within which an answer has to come.
     #[serde(
         default = "default_timeout",
         deserialize_with = "text::within::<_, 50, 30_000>"
     )]
     #[schemars(with = "schema::Within<50, 30_000>")]
     timeout: u64,
-    /// What a positive power means, as the meter was built in.
     #[serde(default)]
     positive: Direction,
 }

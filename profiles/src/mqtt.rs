@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::{schema, text};
+use crate::text;
 
 /// A broker, and a topic on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub struct MqttAddress {
     pub password_file: Option<PathBuf>,
 }
 
-/// A broker, and a topic on it.
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename = "mqtt")]
+/// A broker, and a topic on it.
 pub(crate) struct MqttKeys {
     /// Host name or address.
     #[serde(default = "default_host")]
@@ -31,13 +31,13 @@ pub(crate) struct MqttKeys {
     /// Port.
     #[serde(default = "default_port")]
     port: u16,
-    /// The topic below which everything lies; no wildcards.
+    /// The topic below which everything lies.
     topic: Option<String>,
     /// User, if the broker asks for one.
     user: Option<String>,
     /// File with the user's password, readable by its owner only.
     #[serde(default, deserialize_with = "text::path_option")]
-    #[schemars(with = "schema::NotEmpty")]
+    #[schemars(with = "crate::schema::NotEmpty")]
     password_file: Option<PathBuf>,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! It is made out of the very types that read a profile, so it knows each key that they know.
 //! What lies between several keys (a slot that stands twice, a meter that is not there) only the
-//! reader finds.
+//! reader finds. In one point the schema is stricter: text that looks like a number or like nothing
+//! (`user: 1`) stands in quotes.
 
 use std::borrow::Cow;
 

@@ -126,11 +126,88 @@ fn bad_samples_are_refused_but_for_what_only_the_reader_finds() {
     assert!(refused >= 25, "{refused} refused");
 }
 
+/// Every way to read a meter, and most of the keys that a slot can have.
+const FULL: &str = "\
+meters:
+  - name: house
+    device: 0a 01 44 5a 47 00 02 82 22 5e
+    obis: [1.8.0, \"1-0:16.7.0*255\"]
+    sources:
+      - sml: { device: /dev/ttyUSB0, baud: 9600, parity: even, data_bits: 7, silence: 5 }
+      - d0: { device: /dev/ttyUSB1, mode: push, address: \"12 A\", fastest: 9600, every: 30 }
+      - command: { run: [sml_server, /dev/ttyUSB2], every: 60, directory: /tmp }
+      - stdin: { silence: 10 }
+  - name: pump
+    source:
+      modbus: { tcp: \"192.168.1.5:502\", unit: 1, template: eastron-sdm630, every: 5 }
+  - name: roof
+    source:
+      modbus: { serial: { device: /dev/ttyUSB3, stop_bits: 2 }, unit: 1, template: sunspec }
+  - name: shed
+    source:
+      vzlogger: { mqtt: { host: broker, user: house, password_file: word }, channels: { chn0: 1.8.0 } }
+  - name: barn
+    source:
+      vzlogger: { http: \"http://127.0.0.1:8080\", every: 10 }
+  - name: mill
+    source:
+      vzlogger:
+        listen: 127.0.0.1:8081
+        channels: { 550e8400-e29b-41d4-a716-446655440000: 1.8.0 }
+evaluation:
+  taf: 14
+  tolerance: 10
+  max_power: 43000
+  slots:
+    - { obis: 1.8.0, unit: Wh, scale: -1, meters: [house, pump], status: fnn }
+    - { obis: 2.8.0, unit: Wh, scale: -1, absent: zero, meter: roof, status: edl }
+    - { obis: 16.7.0, unit: W, scale: 0, method: feed-in, clip: { min: 0, max: 10000 } }
+    - { obis: 32.7.0, unit: V, scale: 0, method: count, above: 253 }
+    - { obis: 32.7.0, unit: V, scale: 0, method: count, below: 207 }
+home:
+  language: de
+  mqtt: { broker: { host: broker }, every: 20, discovery: false }
+communication:
+  provider: https://provider.example
+  net: quarter-7
+  provider_ca: ca.pem
+  tls: { certificate: tls.pem, key: tls.key }
+  signature: { certificate: sig.pem, key: sig.key }
+state: state
+";
+
+#[test]
+fn all_keys_are_known_to_both() {
+    Profile::parse(FULL, Path::new("p.yaml")).unwrap();
+    assert_eq!(Published::load().accepts(FULL), Some(true));
+    for (from, to) in [
+        ("meters:\n", "meter: 5\nmeters:\n"),
+        ("stdin: {", "stdout: {"),
+        ("stdin: {", "command: { run: [a] }, stdin: {"),
+        ("serial: {", "tcp: \"a:1\", serial: {"),
+        ("every: 10 }", "every: 0 }"),
+        ("language: de", "language: fr"),
+        ("method: count", "method: often"),
+        ("taf: 14", "taf: 2"),
+        ("clip: { min: 0", "clip: { least: 0"),
+    ] {
+        assert!(FULL.contains(from), "{from}");
+        let text = FULL.replacen(from, to, 1);
+        let read = Profile::parse(&text, Path::new("p.yaml"));
+        assert!(read.is_err(), "{to}: the reader");
+        assert_ne!(Published::load().accepts(&text), Some(true), "{to}");
+    }
+}
+
 #[test]
 fn what_the_reader_takes_the_schema_takes() {
+    agree_when_mutated(&GOOD.replacen("communication:", TARIFF, 1));
+    agree_when_mutated(FULL);
+}
+
+fn agree_when_mutated(good: &str) {
     let published = Published::load();
-    let good = GOOD.replacen("communication:", TARIFF, 1);
-    let mut taken = 0;
+    let (mut taken, mut wrong) = (0, Vec::new());
     for position in 0..good.len() {
         for byte in [
             b' ', b':', b'-', b'1', b'9', b'x', b'Z', b'.', b'\n', b'"', b'~',
@@ -140,9 +217,13 @@ fn what_the_reader_takes_the_schema_takes() {
             let text = String::from_utf8(bytes).unwrap();
             if Profile::parse(&text, Path::new("p.yaml")).is_ok() {
                 taken += 1;
-                assert_ne!(published.accepts(&text), Some(false), "{text}");
+                if published.accepts(&text) == Some(false) {
+                    let line = text.get(..position).unwrap().lines().count();
+                    wrong.push(text.lines().nth(line.saturating_sub(1)).unwrap().to_owned());
+                }
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(taken > 500, "{taken} taken");
 }

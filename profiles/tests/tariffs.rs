@@ -46,7 +46,11 @@ fn run(tariff: &TariffProfile, readings: &[RegisterReading]) -> (BillingState, V
         let (next, period) = state.advance(tariff, reading).unwrap();
         state = BillingState::decode(&next.encode().unwrap()).unwrap();
         assert_eq!(state, next);
-        closed.extend(period);
+        if let Some(period) = period {
+            let bytes = period.encode().unwrap();
+            closed.extend(ClosedPeriod::decode(&bytes));
+            assert_eq!(closed.last(), Some(&period));
+        }
     }
     (state, closed)
 }
@@ -282,6 +286,29 @@ fn a_changed_tariff_begins_anew() {
 }
 
 #[test]
+fn stored_states_and_periods_are_whole_or_nothing() {
+    let readings = [
+        register(at("2026-10-31T22:45:00Z"), 900),
+        register(at("2026-10-31T23:15:00Z"), 1_000),
+    ];
+    let (state, closed) = run(&day_night(), &readings);
+    let (mut state, mut period) = (state.encode().unwrap(), closed[0].encode().unwrap());
+    for length in 1..state.len() {
+        assert_eq!(BillingState::decode(&state[..length]), None);
+    }
+    for length in 0..period.len() {
+        assert_eq!(ClosedPeriod::decode(&period[..length]), None);
+    }
+    state.push(0);
+    period.push(0);
+    assert_eq!(BillingState::decode(&state), None);
+    assert_eq!(ClosedPeriod::decode(&period), None);
+    period.pop();
+    period[1] = 5; // no such closure
+    assert_eq!(ClosedPeriod::decode(&period), None);
+}
+
+#[test]
 fn a_reading_that_is_not_later_changes_nothing() {
     let reading = register(at("2026-11-23T05:00:00Z"), 0);
     let (state, _) = run(&day_night(), std::slice::from_ref(&reading));
@@ -387,7 +414,10 @@ proptest! {
     #[test]
     fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Some(state) = BillingState::decode(&bytes) {
-            prop_assert_eq!(state.encode().unwrap(), bytes);
+            prop_assert_eq!(state.encode().unwrap(), bytes.clone());
+        }
+        if let Some(period) = ClosedPeriod::decode(&bytes) {
+            prop_assert_eq!(period.encode().unwrap(), bytes);
         }
     }
 

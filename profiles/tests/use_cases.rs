@@ -132,6 +132,7 @@ fn the_code_of_a_word_tells_its_method() {
     assert_eq!(words[0], "1-0:32.3.0*255 in V, scale 0");
     assert_eq!(words[1], "1-0:32.6.0*255 in V, scale 0");
     assert_eq!(words[2], "1-0:32.5.0*255 in V, scale -1");
+    assert_eq!(words[3], "1-0:32.32.0*255 as a count, scale 0");
     let code = |number: usize| ObisCode::from(layout[number].obis);
     assert_eq!(code(3), ObisCode::electricity(32, 32, 0));
     assert_eq!(code(4), ObisCode::electricity(32, 36, 0));
@@ -211,6 +212,22 @@ fn several_meters_are_added_up() {
     let result = reading(&profile, Some(&borders[0]), &borders[1]);
     assert_eq!(result.unwrap().values, [17, 0]);
     assert_eq!(borders[1].meters.len(), 2);
+}
+
+#[test]
+fn another_first_meter_is_not_taken_for_the_one_before() {
+    let slot = "    - { obis: 1.8.0, unit: Wh, scale: 0 }\n";
+    let profile = evaluation(7, slot);
+    // Sources that do not tell device ids.
+    let border = |meters: &[MeterProfile], number: u64, value| {
+        let mut collector = Collector::new(meters, &profile, INTERVAL);
+        let time = at(number * INTERVAL);
+        collector.observe(0, time, &import(&[], value)).unwrap();
+        collector.take(time).unwrap()
+    };
+    let start = border(&[meter("pump"), meter("house")], 1, 100);
+    let end = border(&[meter("house"), meter("pump")], 2, 110);
+    assert_eq!(reading(&profile, Some(&start), &end), Err(Missing::NoStart));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //!
 //! TAF-9 is what is fed in at the border, TAF-10 the state of the grid over a round or how often it
 //! passed a limit, TAF-14 any of these for services that want it often. All of it is integer
-//! arithmetic.
+//! arithmetic. The rules are in `docs/spec/evaluation.md`.
 
 mod border;
 mod collector;

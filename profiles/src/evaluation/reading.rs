@@ -92,7 +92,8 @@ fn meter_value(
 ) -> Result<i64, Missing> {
     // Nothing of this slot was kept: the profile was changed in between.
     let after = end.meter(name).ok_or(Missing::NoStart)?;
-    let before = start.and_then(|start| Some((start, start.meter(name)?)));
+    // By its name, even if the slot has none: another meter may have been the first one before.
+    let before = start.and_then(|start| Some((start, start.meter(Some(&after.meter))?)));
     if let Some((_, before)) = before
         && !before.device.as_bytes().is_empty()
         && !after.device.as_bytes().is_empty()

@@ -25,7 +25,7 @@ pub struct SerialLine {
     pub parity: Option<Parity>,
     /// Data bits per character: 7 or 8. Left out: 8, or found out if `baud` is left out, too.
     #[serde(default)]
-    #[schemars(with = "schema::Within<7, 8>")]
+    #[schemars(with = "Option<schema::Within<7, 8>>")]
     pub data_bits: Option<DataBits>,
     /// Seconds without any byte after which the line counts as silent and is opened anew.
     #[serde(

@@ -153,7 +153,7 @@ struct Keys {
     d0: Option<D0Line>,
     /// A vzlogger that reads the meter.
     vzlogger: Option<Vzlogger>,
-    /// A meter on Modbus.
+    /// A meter that is asked over Modbus.
     modbus: Option<ModbusSource>,
     /// A program that prints readings.
     command: Option<CommandSource>,

@@ -2,23 +2,20 @@
 
 use dcnet_obis::ObisCode;
 use dcnet_protocol::round::UnixTime;
-use tls_codec::{Deserialize as _, Serialize as _};
-use tls_codec::{TlsByteVecU8, TlsDeserialize, TlsSerialize, TlsSize, TlsVecU16};
 
 use super::{RegisterReading, TariffProfile};
-use crate::meter::DeviceId;
 
 /// The state of a tariff between two readings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BillingState {
-    running: Option<Running>,
+    pub(super) running: Option<Running>,
 }
 
 /// The billing period that is not over yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     /// Register and scale of the tariff, and the names of its stages.
-    source: (ObisCode, i8),
+    pub(super) source: (ObisCode, i8),
     /// Where the period begins and where it ends, by the calendar.
     pub begin: UnixTime,
     /// Where the next period begins.
@@ -199,109 +196,6 @@ impl Running {
             stages: self.stages,
             error: self.error,
             closure,
-        }
-    }
-}
-
-// -- stored form ---------------------------------------------------------------------------------
-
-#[derive(Debug, TlsSize, TlsSerialize, TlsDeserialize)]
-struct Stored {
-    version: u8,
-    obis: [u8; 6],
-    scale: u8,
-    begin: u64,
-    end: u64,
-    from: StoredReading,
-    to: StoredReading,
-    stages: TlsVecU16<StoredStage>,
-    error: u64,
-}
-
-#[derive(Debug, TlsSize, TlsSerialize, TlsDeserialize)]
-struct StoredReading {
-    time: u64,
-    device: TlsByteVecU8,
-    value: u64,
-}
-
-#[derive(Debug, TlsSize, TlsSerialize, TlsDeserialize)]
-struct StoredStage {
-    name: TlsByteVecU8,
-    value: u64,
-}
-
-const STORED_VERSION: u8 = 1;
-
-impl BillingState {
-    /// For the ledger; empty before the first reading.
-    ///
-    /// # Errors
-    ///
-    /// Names or stages are longer than a profile allows.
-    pub fn encode(&self) -> Result<Vec<u8>, tls_codec::Error> {
-        let Some(running) = &self.running else {
-            return Ok(Vec::new());
-        };
-        let stage = |(name, value): &(String, i64)| StoredStage {
-            name: name.as_bytes().into(),
-            value: value.cast_unsigned(),
-        };
-        Stored {
-            version: STORED_VERSION,
-            obis: running.source.0.to_bytes(),
-            scale: running.source.1.cast_unsigned(),
-            begin: running.begin.millis(),
-            end: running.end.millis(),
-            from: (&running.from).into(),
-            to: (&running.to).into(),
-            stages: running.stages.iter().map(stage).collect::<Vec<_>>().into(),
-            error: running.error.cast_unsigned(),
-        }
-        .tls_serialize_detached()
-    }
-
-    /// What [`Self::encode`] wrote; `None` for anything else.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.is_empty() {
-            return Some(Self::default());
-        }
-        let stored = Stored::tls_deserialize_exact(bytes).ok()?;
-        let stage = |stage: &StoredStage| {
-            let name = String::from_utf8(stage.name.as_slice().to_vec()).ok()?;
-            Some((name, stage.value.cast_signed()))
-        };
-        let running = Running {
-            source: (stored.obis.into(), stored.scale.cast_signed()),
-            begin: UnixTime::from_millis(stored.begin),
-            end: UnixTime::from_millis(stored.end),
-            from: stored.from.read(),
-            to: stored.to.read(),
-            stages: stored.stages.iter().map(stage).collect::<Option<_>>()?,
-            error: stored.error.cast_signed(),
-        };
-        (stored.version == STORED_VERSION).then_some(Self {
-            running: Some(running),
-        })
-    }
-}
-
-impl From<&RegisterReading> for StoredReading {
-    fn from(reading: &RegisterReading) -> Self {
-        Self {
-            time: reading.time.millis(),
-            device: reading.device.as_bytes().into(),
-            value: reading.value.cast_unsigned(),
-        }
-    }
-}
-
-impl StoredReading {
-    fn read(&self) -> RegisterReading {
-        RegisterReading {
-            time: UnixTime::from_millis(self.time),
-            device: DeviceId::from(self.device.as_slice()),
-            value: self.value.cast_signed(),
         }
     }
 }

@@ -9,6 +9,7 @@
 mod billing;
 mod calendar;
 mod daily;
+mod stored;
 mod zone;
 
 use std::fmt;

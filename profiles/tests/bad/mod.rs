@@ -329,6 +329,11 @@ pub(crate) const TARIFF_CASES: &[(&str, &str, &str)] = &[
         "p.yaml:29:15: tariffs[0].seasons[0].week: invalid length 6, expected an array of length 7",
     ),
     (
+        "all, all]\n",
+        "all, all, all]\n",
+        "p.yaml:29:15: tariffs[0].seasons[0].week: invalid length 8, expected sequence of 7 elements",
+    ),
+    (
         "12-25",
         "25.12.",
         "p.yaml:31:17: tariffs[0].special_days[0].date: \"25.12.\" is not a day as 2026-04-03, or as 12-25 for every year",
