@@ -1,0 +1,87 @@
+//! Every sample in the documents is read.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::path::Path;
+
+use dcnet_profiles::Profile;
+
+/// What a sample leaves out.
+const REST: &[(&str, &str)] = &[
+    (
+        "meter",
+        "meter: { name: cellar, source: { sml: { device: /dev/ttyUSB0 } } }\n",
+    ),
+    (
+        "evaluation",
+        "evaluation: { taf: 7, slots: [{ obis: 1.8.0, unit: Wh, scale: -1 }] }\n",
+    ),
+    (
+        "communication",
+        "communication:\n  provider: https://provider.example\n  net: quarter-7\n  \
+         provider_ca: ca.pem\n  tls: { certificate: a, key: b }\n  \
+         signature: { certificate: a, key: b }\n",
+    ),
+    ("state", "state: state\n"),
+];
+
+/// The YAML samples of a document.
+fn samples(document: &str) -> Vec<String> {
+    let mut samples = Vec::new();
+    let mut current: Option<String> = None;
+    for line in document.lines() {
+        match (line, &mut current) {
+            ("```yaml", None) => current = Some(String::new()),
+            ("```", Some(_)) => samples.extend(current.take()),
+            (line, Some(sample)) => {
+                sample.push_str(line);
+                sample.push('\n');
+            }
+            _ => {}
+        }
+    }
+    samples
+}
+
+fn has(sample: &str, key: &str) -> bool {
+    let names: &[&str] = if key == "meter" {
+        &["meter:", "meters:"]
+    } else {
+        &[key]
+    };
+    sample
+        .lines()
+        .any(|line| names.iter().any(|name| line.starts_with(name)))
+}
+
+#[test]
+fn every_sample_of_the_documents_is_a_profile() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let mut read = 0;
+    for name in ["sources.md", "modbus.md"] {
+        let document = std::fs::read_to_string(folder.join(name)).unwrap();
+        for sample in samples(&document) {
+            // Templates of meters have a test of their own.
+            if sample.contains("registers:") {
+                continue;
+            }
+            let mut text = if let Some(source) = sample.strip_prefix("source:\n") {
+                format!("meter:\n  name: cellar\n  source:\n{}", indented(source))
+            } else {
+                sample.clone()
+            };
+            for (key, rest) in REST {
+                if !has(&text, key) {
+                    text.push_str(rest);
+                }
+            }
+            Profile::parse(&text, Path::new(name))
+                .unwrap_or_else(|error| panic!("{error}\n{text}"));
+            read += 1;
+        }
+    }
+    assert!(read >= 10, "{read}");
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
