@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use dcnet_profiles::communication::{CommunicationProfile, DEFAULT_MIN_SIZE};
+use dcnet_profiles::meter::Source;
 use dcnet_profiles::{Profile, ProfileError};
 use dcnet_protocol::certificate::{CertificateError, Identity, TrustAnchor, Usage};
 use dcnet_protocol::names::ClientId;
@@ -16,6 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::source::device;
+use crate::source::quirks::{self, QuirksError};
 use crate::submit::{TlsError, TlsMaterial, client_config};
 
 /// Everything that the daemon is told, checked.
@@ -73,6 +75,18 @@ impl Config {
                 Content::KeyForm,
             )
         })?;
+
+        for meter in &profile.meters {
+            for source in &meter.sources {
+                if let Source::Sml(line) = source {
+                    quirks::load(line.quirks.as_deref()).map_err(|source| ConfigError::Quirks {
+                        origin: path.to_owned(),
+                        meter: meter.name.clone(),
+                        source,
+                    })?;
+                }
+            }
+        }
 
         let (anchor, signer) = check.identify(
             "communication.signature.certificate",
@@ -405,6 +419,16 @@ pub enum ConfigError {
         file: PathBuf,
         /// What is wrong with it.
         problem: Box<Content>,
+    },
+    /// The owner's rules for a meter.
+    #[error("{}: meter {meter}: sml.quirks: {source}", origin.display())]
+    Quirks {
+        /// The profile.
+        origin: PathBuf,
+        /// Name of the meter.
+        meter: String,
+        /// What is wrong with them.
+        source: QuirksError,
     },
     /// The two certificates name different gateways.
     #[error(

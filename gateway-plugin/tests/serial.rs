@@ -24,6 +24,7 @@ fn line(device: &Path) -> SerialLine {
         parity: Some(Parity::None),
         data_bits: Some(DataBits::Eight),
         silence: 1,
+        quirks: None,
     }
 }
 
@@ -33,7 +34,7 @@ impl Source {
     fn start(line: SerialLine) -> Self {
         let (sender, events) = mpsc::channel(64);
         let feed = Feed::new("cellar", Clock::system(), sender);
-        tokio::spawn(push::run::<push::Sml>(line, feed));
+        tokio::spawn(push::run_sml(line, feed));
         Self(events)
     }
 

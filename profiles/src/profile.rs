@@ -172,7 +172,7 @@ impl Profile {
             &mut communication.signature.key,
         ];
         let sources = self.meters.iter_mut().flat_map(|meter| &mut meter.sources);
-        let of_sources = sources.filter_map(Source::path_mut);
+        let of_sources = sources.flat_map(Source::paths_mut);
         let all = paths.into_iter().chain(communication.gateway_ca.as_mut());
         for path in all.chain(of_sources) {
             *path = base.join(&*path);

@@ -12,6 +12,7 @@
 )]
 
 pub mod bench;
+pub mod d0;
 pub mod disk;
 pub mod log;
 pub mod meter;
