@@ -54,7 +54,7 @@ fn with_serial(id: &[u8], serial: u64) -> Option<Vec<u8>> {
             for byte in number {
                 // Two decimal digits, so nothing is cut off.
                 let digits = u8::try_from(rest % 100).unwrap_or_default();
-                *byte = (digits / 10) << 4 | digits % 10;
+                *byte = ((digits / 10) << 4) | (digits % 10);
                 rest /= 100;
             }
         }

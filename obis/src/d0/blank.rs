@@ -12,7 +12,7 @@ use crate::blank::{self, FINDABLE, KEY};
 /// others.
 ///
 /// In the values of 0.0.x, C.1.x, C.90 and, for heat meters, 9.20 and 9.21, and in what else equals
-/// one of them, digits become `0` and letters `X`. Checks are made right again. Registers and the
+/// one of them, digits become `0` and letters `X`; so for values of 32 characters and more. Checks are made right again. Registers and the
 /// identification line, which names maker and model, stay.
 ///
 /// Only whole readouts are given back that were read, and that say the same afterwards, without what
