@@ -10,6 +10,7 @@ pub mod config;
 pub mod daemon;
 pub mod ledger;
 mod log;
+pub mod recording;
 pub mod source;
 pub mod submit;
 #[cfg(test)]

@@ -192,22 +192,22 @@ async fn a_readout_that_breaks_off_is_noticed_and_the_first_rate_comes_back() {
 
 #[tokio::test]
 async fn a_silent_meter_and_one_that_talks_nonsense_are_told_apart() {
-    let line = Line::new();
-    let mut source = Running::start(settings(&line.device(), D0Mode::Request));
+    let quiet = Line::new();
+    let mut source = Running::start(settings(&quiet.device(), D0Mode::Request));
     assert_eq!(source.fault().await, SourceState::Silent { seconds: 3 });
 
-    let mut line = Line::new();
-    let mut source = Running::start(settings(&line.device(), D0Mode::Request));
-    let talking = async {
+    let mut talking = Line::new();
+    let mut source = Running::start(settings(&talking.device(), D0Mode::Request));
+    let nonsense = async {
         loop {
-            let _ = line
+            let _ = talking
                 .far
                 .write_all(b"\x55\xaa nothing that anyone asked for"); // may be full
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
     tokio::select! {
-        () = talking => unreachable!(),
+        () = nonsense => unreachable!(),
         state = source.fault() => {
             assert!(matches!(state, SourceState::Garbled { protocol: "D0", .. }), "{state:?}");
             assert!(state.to_string().contains("does not answer a request at 300 7E1"), "{state}");
@@ -218,12 +218,12 @@ async fn a_silent_meter_and_one_that_talks_nonsense_are_told_apart() {
 #[tokio::test]
 async fn a_port_that_is_not_there_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
-    let link = folder.path().join("ttyUSB0");
-    let mut source = Running::start(settings(&link, D0Mode::Request));
+    let path = folder.path().join("ttyUSB0");
+    let mut source = Running::start(settings(&path, D0Mode::Request));
     let state = source.fault().await;
     assert!(matches!(state, SourceState::Unavailable(_)), "{state:?}");
     let line = Line::new();
-    line.link(&link);
+    line.link(&path);
     let _meter = Asked::start(line, script());
     assert_eq!(import(&source.telegram().await), Some(285_400));
 }

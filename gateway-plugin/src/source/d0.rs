@@ -29,7 +29,7 @@ pub const FIRST_BAUD: u32 = 300;
 
 /// Most time until an answer begins, and between two characters of it: 1.5 s (section 6.3.14), and
 /// what adapters take to hand it on.
-const REACTION: Duration = Duration::from_millis(2_000);
+const REACTION: Duration = Duration::from_secs(2);
 
 /// After a reading head has sent its last character: adapters tell that it is sent a moment early.
 const ADAPTER: Duration = Duration::from_millis(20);
