@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use dcnet_profiles::Profile;
 use dcnet_profiles::communication::{CommunicationProfile, DEFAULT_MIN_SIZE};
+use dcnet_profiles::meter::Source;
 use dcnet_protocol::certificate::{CertificateError, Identity, TrustAnchor, Usage};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::round::UnixTime;
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 use self::credentials::Credentials;
 pub use self::error::{ConfigError, Content};
 use crate::source::device;
+use crate::source::quirks;
 use crate::submit::{TlsMaterial, client_config};
 
 /// Everything that the daemon is told, checked.
@@ -82,6 +84,18 @@ impl Config {
                 Content::KeyForm,
             )
         })?;
+
+        for meter in &profile.meters {
+            for source in &meter.sources {
+                if let Source::Sml(line) = source {
+                    quirks::load(line.quirks.as_deref()).map_err(|source| ConfigError::Quirks {
+                        origin: path.to_owned(),
+                        meter: meter.name.clone(),
+                        source,
+                    })?;
+                }
+            }
+        }
 
         let (anchor, signer) = check.identify(
             "communication.signature.certificate",

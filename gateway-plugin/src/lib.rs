@@ -13,6 +13,7 @@ mod home;
 pub mod ledger;
 mod log;
 mod mqtt;
+pub mod recording;
 pub mod source;
 pub mod submit;
 #[cfg(test)]

@@ -361,3 +361,25 @@ fn status_and_leave_say_what_they_find() {
         "The daemon does not run. Start it: it leaves the net bench and then ends.\n"
     );
 }
+
+#[test]
+fn the_owners_rules_for_a_meter_are_checked_with_file_and_line() {
+    let bench = Bench::new();
+    bench.household.edit(
+        "      silence: 2\n",
+        "      silence: 2\n      quirks: mine.tsv\n",
+    );
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: meter test: sml.quirks: [DIR]/mine.tsv: cannot be read: No such \
+         file or directory (os error 2)",
+    );
+    let good = "XYZ\t12345678\t-\tno-value-time\t-\tmy meter\n";
+    let write = |text: &str| bench.household.write("mine.tsv", text, 0o644);
+    write(&format!("# mine\n{good}XYZ\t*\t-\tfly\t-\tmy meter\n"));
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: meter test: sml.quirks: [DIR]/mine.tsv:3: `fly` is no rule; known \
+         are unsigned-if-short, sign-in-status and no-value-time",
+    );
+    write(good);
+    assert_eq!(bench.said("check").0, Some(0));
+}

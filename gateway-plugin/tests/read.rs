@@ -27,6 +27,7 @@ fn household(device: &Path) -> Household {
 fn read(household: &Household, options: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
         .arg("read")
+        .env("LC_ALL", "C")
         .args(options)
         .arg(household.profile())
         .output()
@@ -56,12 +57,26 @@ fn a_telegram_for_people() {
         String::from_utf8(output.stdout).unwrap(),
         "\
 meter DZG 00 00000007 (device id 0a01445a470000000007)
-  1-0:96.50.1*1 DZG
-  1.8.0                17243675.6 Wh
-  16.7.0                     -340 W
+  1-0:96.50.1*1  DZG                      maker
+  1.8.0                  17243675.6 Wh    import
+  16.7.0                       -340 W     power
 
 "
     );
+}
+
+#[test]
+fn values_have_names_in_the_language_of_the_owner() {
+    let output = read_telegram(
+        &telegram(7, 172_436_756, -340),
+        &["--once", "--language=de"],
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("  1.8.0                  17243675.6 Wh    Bezug\n"),
+        "{text}"
+    );
+    assert!(text.contains("Hersteller\n"), "{text}");
 }
 
 #[test]
@@ -89,11 +104,11 @@ fn a_locked_meter_is_explained() {
     let output = read_telegram(&locked, &["--once"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.contains("  1.8.0                   2324000 Wh\n"),
+        text.contains("  1.8.0                     2324000 Wh    import\n"),
         "{text}"
     );
     assert!(
-        text.contains("16.7.0       is not shown, but evaluation.slots needs it"),
+        text.contains("16.7.0         is not shown, but evaluation.slots needs it"),
         "{text}"
     );
     assert!(text.contains("INF on"), "{text}");

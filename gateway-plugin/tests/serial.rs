@@ -1,5 +1,10 @@
 //! The serial source on real pseudo-terminals.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
 
 mod support;
 
@@ -24,6 +29,7 @@ fn line(device: &Path) -> SerialLine {
         parity: Some(Parity::None),
         data_bits: Some(DataBits::Eight),
         silence: 1,
+        quirks: None,
     }
 }
 
@@ -33,7 +39,7 @@ impl Source {
     fn start(line: SerialLine) -> Self {
         let (sender, events) = mpsc::channel(64);
         let feed = Feed::new("cellar", Clock::system(), sender);
-        tokio::spawn(push::run::<push::Sml>(line, feed));
+        tokio::spawn(push::run_sml(line, feed));
         Self(events)
     }
 
@@ -256,6 +262,30 @@ async fn the_mode_of_the_line_is_found_out() {
     );
     drop(source);
     meter.join().unwrap();
+}
+
+#[tokio::test]
+async fn the_owners_rules_are_followed_and_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("quirks.tsv");
+    let mut line_ends = Line::new();
+    let mut settings = line(&line_ends.device());
+    settings.quirks = Some(file.clone());
+    let mut source = Source::start(settings);
+    // `check` has seen it, but it is gone.
+    let state = source.state().await.to_string();
+    assert!(state.contains("quirks.tsv: cannot be read"), "{state}");
+    let rule = "DZG\t1\t-\tsign-in-status\tcode=16.7.0 register=1.8.0 bit=5\tmy meter\n";
+    std::fs::write(&file, rule).unwrap();
+    assert_eq!(source.state().await, SourceState::Open);
+    let mut sent = telegram(1, 1, 230);
+    sent.entries[1].status = Some(1 << 5);
+    write(&mut line_ends, &encode::file(&sent).unwrap());
+    let power = source
+        .telegram()
+        .await
+        .number(dcnet_obis::ObisCode::ACTIVE_POWER);
+    assert_eq!(power.unwrap().exact_to(0), Some(-230));
 }
 
 #[tokio::test]

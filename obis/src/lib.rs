@@ -41,6 +41,7 @@
 //! that stands as data in a catalogue ([`sml::Catalog`]), which an owner can extend; a telegram has
 //! the values that its meter meant, not those that it wrote.
 
+mod blank;
 mod code;
 pub mod d0;
 mod decimal;

@@ -83,5 +83,6 @@ fn every_sample_of_the_documents_is_a_profile() {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+    let lines = text.lines().map(|line| format!("  {line}"));
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }

@@ -1,9 +1,13 @@
 //! The command line.
 
 mod check;
+mod language;
 mod leave;
+mod probe;
 mod read;
+mod record;
 mod run;
+mod show;
 mod status;
 
 use std::ffi::OsString;
@@ -37,8 +41,12 @@ struct Cli {
 enum Command {
     /// Check a profile and every file that it names
     Check(Profile),
+    /// Find meters at serial ports, and begin a profile
+    Probe(probe::Probe),
     /// Show live what the meter sends
     Read(read::Read),
+    /// Record what a meter sends, to report what does not work
+    Record(record::Record),
     /// Run the daemon
     Run(Profile),
     /// Show what the daemon is doing
@@ -72,7 +80,9 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     log::start(cli.log, cli.verbose);
     match cli.command {
         Command::Check(profile) => check::check(&profile.file),
+        Command::Probe(probe) => probe::probe(&probe),
         Command::Read(read) => read::read(&read),
+        Command::Record(record) => record::record(&record),
         Command::Run(profile) => run::run(&profile.file),
         Command::Status(show) => status::status(&show),
         Command::Leave(profile) => leave::leave(&profile.file),

@@ -7,6 +7,7 @@ use dcnet_profiles::ProfileError;
 use dcnet_protocol::certificate::CertificateError;
 use dcnet_protocol::names::ClientId;
 
+use crate::source::quirks::QuirksError;
 use crate::submit::TlsError;
 
 /// Why the daemon cannot run with a profile, in words for the owner.
@@ -51,6 +52,16 @@ pub enum ConfigError {
         file: PathBuf,
         /// What is wrong with it.
         problem: Box<Content>,
+    },
+    /// The owner's rules for a meter.
+    #[error("{}: meter {meter}: sml.quirks: {source}", origin.display())]
+    Quirks {
+        /// The profile.
+        origin: PathBuf,
+        /// Name of the meter.
+        meter: String,
+        /// What is wrong with them.
+        source: QuirksError,
     },
     /// The two certificates name different gateways.
     #[error(

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use dcnet_profiles::meter::{DataBits, Parity};
 use dcnet_profiles::modbus::ModbusSerial;
@@ -52,6 +53,36 @@ impl fmt::Display for LineMode {
         write!(f, "{} {}{}1", self.baud, self.data_bits, self.parity)
     }
 }
+
+/// The bits of a character, as people write them: `8N1`, `7E1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Character {
+    /// Data bits.
+    pub data_bits: DataBits,
+    /// Parity bit.
+    pub parity: Parity,
+}
+
+impl FromStr for Character {
+    type Err = CharacterError;
+    fn from_str(text: &str) -> Result<Self, CharacterError> {
+        let (data_bits, parity) = match text.to_ascii_uppercase().as_str() {
+            "8N1" => (DataBits::Eight, Parity::None),
+            "8E1" => (DataBits::Eight, Parity::Even),
+            "8O1" => (DataBits::Eight, Parity::Odd),
+            "7N1" => (DataBits::Seven, Parity::None),
+            "7E1" => (DataBits::Seven, Parity::Even),
+            "7O1" => (DataBits::Seven, Parity::Odd),
+            _ => return Err(CharacterError),
+        };
+        Ok(Self { data_bits, parity })
+    }
+}
+
+/// Not a mode of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("give data bits, parity and stop bit, such as 8N1 or 7E1")]
+pub struct CharacterError;
 
 /// Opens the line for this process alone.
 ///

@@ -4,13 +4,16 @@
 //! and in what state it is. [`Meters`] runs the sources of all meters and chooses, for each meter,
 //! the first that gives telegrams.
 
+pub mod d0;
 pub mod device;
 pub mod feed;
 pub mod gather;
 pub mod lines;
 pub mod modbus;
 mod pause;
+pub mod protocol;
 pub mod push;
+pub mod quirks;
 mod select;
 pub mod state;
 pub mod vzlogger;
@@ -118,12 +121,12 @@ impl Meters {
 /// Reads from `source` until nobody listens to `feed` any more.
 pub async fn run(source: Source, feed: Feed) {
     match source {
-        Source::Sml(line) => push::run::<push::Sml>(line, feed).await,
+        Source::Sml(line) => push::run_sml(line, feed).await,
         Source::Modbus(source) => modbus::run(source, feed).await,
         Source::Command(command) => lines::run_command(command, feed).await,
         Source::Input(input) => lines::run_input(input, feed).await,
         Source::Vzlogger(vzlogger) => vzlogger::run(vzlogger, feed).await,
-        Source::D0(_) => feed.gone().await,
+        Source::D0(line) => d0::run(line, feed).await,
     }
 }
 

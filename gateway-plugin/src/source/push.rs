@@ -1,62 +1,79 @@
 //! Telegrams that a meter sends on its own over a serial line.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use dcnet_obis::Telegram;
-use dcnet_profiles::meter::{DataBits, Parity, SerialLine};
+use dcnet_profiles::meter::SerialLine;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::device::{self, LineMode, OpenError};
 use super::feed::{Feed, Gone};
-use super::{SourceState, pause};
+use super::protocol::{Protocol, SML_MODES, Sml};
+use super::{SourceState, pause, quirks};
 
-/// What turns bytes into telegrams.
-pub trait Protocol: Send {
-    /// Its name in messages.
-    const NAME: &'static str;
-    /// The modes of a line that meters of this kind use, the usual one first.
-    const MODES: &'static [LineMode];
-    /// A decoder that has seen nothing yet.
-    fn begin() -> Self;
-    /// Takes the next bytes; what they complete, or why it was refused.
-    fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Result<Telegram, String>));
+/// A line on which a meter sends on its own.
+#[derive(Debug, Clone)]
+pub struct PushLine {
+    /// The port.
+    pub device: PathBuf,
+    /// The modes of the line to try, the likeliest first.
+    pub modes: Vec<LineMode>,
+    /// Seconds without any byte after which the port is opened anew.
+    pub silence: u64,
 }
 
-/// SML (BSI TR-03109-1, annex IV b).
-pub struct Sml(dcnet_obis::sml::Decoder);
-
-impl Protocol for Sml {
-    const NAME: &'static str = "SML";
-    const MODES: &'static [LineMode] = &[
-        LineMode::new(9_600, DataBits::Eight, Parity::None),
-        LineMode::new(115_200, DataBits::Eight, Parity::None),
-        LineMode::new(57_600, DataBits::Eight, Parity::None),
-        LineMode::new(38_400, DataBits::Eight, Parity::None),
-        LineMode::new(19_200, DataBits::Eight, Parity::None),
-        LineMode::new(921_600, DataBits::Eight, Parity::None),
-    ];
-    fn begin() -> Self {
-        Self(dcnet_obis::sml::Decoder::new())
-    }
-    fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Result<Telegram, String>)) {
-        self.0
-            .push_with(bytes, |result| sink(result.map_err(|e| e.to_string())));
+impl PushLine {
+    /// The line to an SML meter: the mode of the profile, or those of such meters.
+    pub fn sml(line: &SerialLine) -> Self {
+        Self {
+            device: line.device.clone(),
+            modes: modes(line),
+            silence: line.silence,
+        }
     }
 }
+
+/// Characters of a readout that is waited for on a slow line before it counts as garbled.
+const LONG_READOUT: u32 = 20_000;
 
 /// Time for one mode while the right one is looked for, if bytes come in.
-const TRIAL: Duration = Duration::from_secs(6);
+fn trial(mode: LineMode) -> Duration {
+    // Ten bits to the character: at 300 baud a readout takes half a minute.
+    let bits = u64::from(LONG_READOUT);
+    Duration::from_secs((bits / u64::from(mode.baud.max(1))).max(6))
+}
+
+/// Reads an SML meter until nobody listens to `feed` any more.
+pub async fn run_sml(line: SerialLine, mut feed: Feed) {
+    let mut pause = pause::SHORTEST;
+    // `check` has read the file; it may have gone or changed since.
+    let catalog = loop {
+        match quirks::load(line.quirks.as_deref()) {
+            Ok(catalog) => break catalog,
+            Err(error) => {
+                let what = format!("sml.quirks: {error}");
+                if feed.state(SourceState::Broken { what }).await.is_err() {
+                    return;
+                }
+            }
+        }
+        sleep(pause).await;
+        pause = pause::longer(pause);
+    };
+    let decoder = Box::new(Sml::with_catalog(&catalog));
+    run(PushLine::sml(&line), decoder, feed).await;
+}
 
 /// Reads the line until nobody listens to `feed` any more; a lost, silent or garbled port is opened
 /// again and again.
-pub async fn run<P: Protocol>(line: SerialLine, feed: Feed) {
-    let modes = modes::<P>(&line);
+pub async fn run(line: PushLine, decoder: Box<dyn Protocol>, feed: Feed) {
+    let modes = line.modes.clone();
     let mut reader = Reader {
         line,
         feed,
-        decoder: P::begin(),
+        decoder,
     };
     let mut pause = pause::SHORTEST;
     let (mut current, mut found) = (0, modes.len() < 2);
@@ -88,7 +105,7 @@ pub async fn run<P: Protocol>(line: SerialLine, feed: Feed) {
 }
 
 /// The modes to try: the one of the profile, or those of the protocol.
-fn modes<P: Protocol>(line: &SerialLine) -> Vec<LineMode> {
+fn modes(line: &SerialLine) -> Vec<LineMode> {
     if let Some(baud) = line.baud {
         let (bits, parity) = (line.data_bits, line.parity);
         return vec![LineMode::new(
@@ -101,7 +118,7 @@ fn modes<P: Protocol>(line: &SerialLine) -> Vec<LineMode> {
         line.data_bits.is_none_or(|bits| bits == mode.data_bits)
             && line.parity.is_none_or(|parity| parity == mode.parity)
     };
-    let modes: Vec<_> = P::MODES.iter().filter(fits).copied().collect();
+    let modes: Vec<_> = SML_MODES.iter().filter(fits).copied().collect();
     if !modes.is_empty() {
         return modes;
     }
@@ -111,13 +128,13 @@ fn modes<P: Protocol>(line: &SerialLine) -> Vec<LineMode> {
         parity: line.parity.unwrap_or(mode.parity),
         ..*mode
     };
-    P::MODES.iter().map(asked).collect()
+    SML_MODES.iter().map(asked).collect()
 }
 
-struct Reader<P> {
-    line: SerialLine,
+struct Reader {
+    line: PushLine,
     feed: Feed,
-    decoder: P,
+    decoder: Box<dyn Protocol>,
 }
 
 /// How the port's session ended.
@@ -126,7 +143,7 @@ struct End {
     read_something: bool,
 }
 
-impl<P: Protocol> Reader<P> {
+impl Reader {
     /// One opening of the port, to its end. `found`: whether this mode is known to be right.
     async fn session(&mut self, mode: LineMode, found: bool) -> Result<End, Gone> {
         let port = match device::open(&self.line.device, mode) {
@@ -139,7 +156,7 @@ impl<P: Protocol> Reader<P> {
             }
         };
         self.feed.state(SourceState::Open).await?;
-        self.decoder = P::begin();
+        self.decoder.reset();
         self.read(port, mode, found).await
     }
 
@@ -150,7 +167,12 @@ impl<P: Protocol> Reader<P> {
         found: bool,
     ) -> Result<End, Gone> {
         let silence = Duration::from_secs(self.line.silence);
-        let patience = if found { silence } else { silence.min(TRIAL) };
+        // What takes long on a slow line is not garbled.
+        let patience = match trial(mode) {
+            slow if mode.baud < 4_800 => slow,
+            _ if found => silence,
+            trial => silence.min(trial),
+        };
         let mut buffer = [0_u8; 1024];
         let mut last_error = None;
         let mut read_something = false;
@@ -190,7 +212,7 @@ impl<P: Protocol> Reader<P> {
             }
             if last_telegram.elapsed() > patience {
                 let state = SourceState::Garbled {
-                    protocol: P::NAME,
+                    protocol: self.decoder.name(),
                     seconds: last_telegram.elapsed().as_secs(),
                     last: last_error.take(),
                 };
@@ -210,6 +232,8 @@ impl<P: Protocol> Reader<P> {
 
 #[cfg(test)]
 mod tests {
+    use dcnet_profiles::meter::{DataBits, Parity};
+
     use super::*;
 
     fn line(baud: Option<u32>, parity: Option<Parity>) -> SerialLine {
@@ -219,16 +243,17 @@ mod tests {
             parity,
             data_bits: None,
             silence: 1,
+            quirks: None,
         }
     }
 
     #[test]
     fn what_the_profile_says_is_not_looked_for() {
-        let one = modes::<Sml>(&line(Some(2_400), Some(Parity::Even)));
+        let one = modes(&line(Some(2_400), Some(Parity::Even)));
         assert_eq!(one, [LineMode::new(2_400, DataBits::Eight, Parity::Even)]);
-        assert_eq!(modes::<Sml>(&line(None, None)), Sml::MODES);
-        let even = modes::<Sml>(&line(None, Some(Parity::Even)));
-        assert_eq!(even.len(), Sml::MODES.len());
+        assert_eq!(modes(&line(None, None)), SML_MODES);
+        let even = modes(&line(None, Some(Parity::Even)));
+        assert_eq!(even.len(), SML_MODES.len());
         assert!(even.iter().all(|mode| mode.parity == Parity::Even));
     }
 }

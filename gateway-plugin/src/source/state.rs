@@ -98,9 +98,14 @@ impl fmt::Display for SourceState {
                 if let Some(error) = last {
                     write!(f, " (last: {error})")?;
                 }
-                f.write_str(
-                    ": check `baud`, `parity` and `data_bits` of the meter profile, and that the \
-                     head sits straight",
+                // Only SML lines have the latter two.
+                let keys = match *protocol {
+                    "D0" => "`baud` and `fastest`",
+                    _ => "`baud`, `parity` and `data_bits`",
+                };
+                write!(
+                    f,
+                    ": check {keys} of the meter profile, and that the head sits straight"
                 )
             }
             Self::Trying { failed, next } => {

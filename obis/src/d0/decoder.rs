@@ -8,7 +8,7 @@ use super::data::{self, Reading};
 use super::{ACK, DecodeError, ETX, Identification, MAX_DATA, MAX_IDENTIFICATION, STX};
 use crate::Telegram;
 
-static ARC: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_ARC);
+pub(super) static ARC: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_ARC);
 
 /// Turns the bytes that a meter sends, in pieces of any size, into telegrams.
 ///
@@ -80,6 +80,16 @@ impl Decoder {
     pub fn with_medium(mut self, medium: u8) -> Self {
         self.reading.medium = medium;
         self
+    }
+
+    /// The identification line and the data of the readout that the last byte completed.
+    pub(super) fn last_readout(&self) -> (&[u8], &[u8]) {
+        (&self.head, &self.data)
+    }
+
+    /// Whether the next byte is a block check.
+    pub(super) fn expects_block_check(&self) -> bool {
+        self.place == Place::BlockCheck
     }
 
     /// Takes the next bytes; hands back the telegrams that they complete and the reasons for

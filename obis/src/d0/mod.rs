@@ -55,12 +55,14 @@
 //! most [`MAX_IDENTIFICATION`].
 
 mod address;
+mod blank;
 mod data;
 mod decoder;
 mod error;
 mod sign_on;
 mod unit;
 
+pub use blank::Blanker;
 pub use decoder::{Decoder, Statistics};
 pub use error::{DecodeError, RequestError};
 pub use sign_on::{Identification, Mode, acknowledge, request};

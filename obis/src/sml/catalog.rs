@@ -86,6 +86,31 @@ impl Catalog {
         self.quirks.len()
     }
 
+    /// Another serial number of this maker that the same rules concern; 0 if there is none.
+    pub(super) fn serial_like(&self, maker: Maker, serial: u64) -> u64 {
+        let ranges = || {
+            let of_maker = |quirk: &&Quirk| quirk.maker.is_none_or(|letters| letters == maker);
+            self.quirks
+                .iter()
+                .filter(of_maker)
+                .flat_map(|quirk| &quirk.serials)
+        };
+        let alike = |candidate: &u64| {
+            *candidate != serial
+                && ranges().all(|range| range.contains(candidate) == range.contains(&serial))
+        };
+        let borders = ranges().flat_map(|range| {
+            let (first, behind) = (*range.start(), range.end().saturating_add(1));
+            [
+                first,
+                first.saturating_add(1),
+                behind,
+                behind.saturating_add(1),
+            ]
+        });
+        [0, 1].into_iter().chain(borders).find(alike).unwrap_or(0)
+    }
+
     /// The rules for the meter that sent this, in their order.
     pub(super) fn concerning(&self, telegram: &Telegram) -> impl Iterator<Item = Rule> + use<'_> {
         let maker = telegram.maker_letters();

@@ -195,7 +195,7 @@ impl Encoder {
     }
 
     /// Puts a file's content between escape sequences.
-    fn frame(&self, body: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    pub(super) fn frame(&self, body: &[u8]) -> Result<Vec<u8>, EncodeError> {
         let mut file = START.to_vec();
         let mut escapes = 0;
         for byte in body {

@@ -37,6 +37,15 @@ enum Place {
     Inside,
 }
 
+/// The counter only: the bytes in between are a household's readings.
+impl core::fmt::Debug for Framer {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.debug_struct("Framer")
+            .field("discarded", &self.discarded)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Framer {
     pub(super) fn new() -> Self {
         Self {

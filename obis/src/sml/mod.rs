@@ -51,6 +51,7 @@
 //! second look of our own. Messages are read by our own parser: that of sml-rs trusts lengths
 //! from the wire.
 
+mod blank;
 mod catalog;
 mod checksum;
 mod decoder;
@@ -61,6 +62,7 @@ mod message;
 mod quirk;
 mod tlv;
 
+pub use blank::Blanker;
 pub use catalog::{Catalog, CatalogError, CatalogProblem, MAX_RULES};
 pub use checksum::Checksum;
 pub use decoder::{Decoder, Statistics};

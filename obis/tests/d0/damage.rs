@@ -67,3 +67,23 @@ fn a_missing_or_doubled_byte_under_a_block_check() {
         }
     }
 }
+
+/// Whatever happens to the bytes, nothing of an id gets through to a blanked recording.
+#[test]
+fn damaged_bytes_are_left_out_of_blanked_recordings() {
+    let file = crate::support::checked();
+    for place in 0..file.len() {
+        for bit in 0..8 {
+            let mut bytes = file.clone();
+            bytes[place] ^= 1 << bit;
+            bytes.extend(&file);
+            let blanked = dcnet_obis::d0::Blanker::new().push(&bytes);
+            let text = String::from_utf8_lossy(&blanked);
+            assert!(!text.contains("53965555"), "{place}.{bit}: {text}");
+            assert!(
+                text.contains("1.8.0(022108.7*kWh)"),
+                "{place}.{bit}: {text}"
+            );
+        }
+    }
+}

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, and its helpers are a part of it"
 )]
 
+mod blank;
 mod catalog;
 mod damage;
 mod doubles;

@@ -9,7 +9,7 @@ use dcnet_obis::ObisCode;
 use serde::{Deserialize, Deserializer};
 
 pub use id::DeviceId;
-pub use serial::{D0Line, D0Mode, DataBits, Parity, SerialLine};
+pub use serial::{D0Line, D0Mode, DataBits, EnergyUnit, Medium, Parity, SerialLine};
 pub use source::{CommandSource, InputSource, MAX_SOURCES, Source, SourceError};
 pub use vzlogger::{Channel, ChannelError, Channels, HttpAddress, Vzlogger, VzloggerError};
 

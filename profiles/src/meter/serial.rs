@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::schema;
 use crate::text;
@@ -34,6 +34,11 @@ pub struct SerialLine {
     )]
     #[schemars(with = "schema::Within<1, 86_400>")]
     pub silence: u64,
+    /// A file with rules for meters that mean something else than they say, as `sml::Catalog` of
+    /// `dcnet-obis` reads them; they are followed after the built-in ones. Left out: only those.
+    #[serde(default, deserialize_with = "text::path_option")]
+    #[schemars(with = "schema::NotEmpty")]
+    pub quirks: Option<PathBuf>,
 }
 
 /// A serial line to a meter of IEC 62056-21 (D0).
@@ -75,6 +80,56 @@ pub struct D0Line {
     )]
     #[schemars(with = "schema::Within<1, 86_400>")]
     pub silence: u64,
+    /// The unit of energy registers that the meter sends without one. Left out: such registers are
+    /// no reading.
+    #[serde(default)]
+    pub energy_unit: Option<EnergyUnit>,
+    /// What the meter measures: that of registers whose code does not say it.
+    #[serde(default)]
+    pub medium: Medium,
+}
+
+/// The unit of energy registers without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum EnergyUnit {
+    /// 1000 Wh, as the displays of all such meters have it.
+    #[serde(rename = "kWh")]
+    KilowattHour,
+}
+
+/// What a meter measures.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Medium {
+    /// Electricity.
+    #[default]
+    Electricity,
+    /// Cooling.
+    Cooling,
+    /// Heat.
+    Heat,
+    /// Gas.
+    Gas,
+    /// Cold water.
+    Water,
+    /// Hot water.
+    HotWater,
+}
+
+impl Medium {
+    /// The value group A of its OBIS codes (IEC 62056-61).
+    pub const fn group(self) -> u8 {
+        match self {
+            Self::Electricity => 1,
+            Self::Cooling => 5,
+            Self::Heat => 6,
+            Self::Gas => 7,
+            Self::Water => 8,
+            Self::HotWater => 9,
+        }
+    }
 }
 
 /// Whether a meter of IEC 62056-21 is asked.

@@ -100,32 +100,26 @@ impl Source {
         }
     }
 
-    /// The files that it names, which a relative path has from the profile's folder.
+    /// The files that it names, which relative paths have from the profile's folder.
     pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let (one, other) = match self {
+        let paths = match self {
+            Self::Sml(line) => [Some(&mut line.device), line.quirks.as_mut()],
+            Self::D0(line) => [Some(&mut line.device), None],
             Self::Modbus(source) => {
                 let device = match &mut source.line {
                     ModbusLine::Serial(line) => Some(&mut line.device),
                     ModbusLine::Tcp(_) => None,
                 };
-                (device, source.templates.as_mut())
+                [device, source.templates.as_mut()]
             }
-            source => (source.path_mut(), None),
-        };
-        one.into_iter().chain(other)
-    }
-
-    fn path_mut(&mut self) -> Option<&mut PathBuf> {
-        match self {
-            Self::Sml(line) => Some(&mut line.device),
-            Self::D0(line) => Some(&mut line.device),
             Self::Vzlogger(vzlogger) => match &mut vzlogger.channel {
-                super::Channel::Mqtt(address) => address.password_file.as_mut(),
-                super::Channel::Listen(_) | super::Channel::Http { .. } => None,
+                super::Channel::Mqtt(address) => [address.password_file.as_mut(), None],
+                super::Channel::Listen(_) | super::Channel::Http { .. } => [None, None],
             },
-            Self::Command(command) => command.directory.as_mut(),
-            Self::Modbus(_) | Self::Input(_) => None,
-        }
+            Self::Command(command) => [command.directory.as_mut(), None],
+            Self::Input(_) => [None, None],
+        };
+        paths.into_iter().flatten()
     }
 
     /// The serial port that it needs for itself.
