@@ -164,8 +164,8 @@ impl Session {
             }
             let wake = sleep(self.until_next().min(manager.pause()));
             let inbox_is_under_way = self.inbox.is_some();
+            // In no fixed order: whatever floods one way in must not keep the others from their turn.
             tokio::select! {
-                biased;
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(done) = self.parts.results.recv() => self.finished(done)?,
                 Some(event) = events.recv() => self.observe(event),
