@@ -284,6 +284,10 @@ fn a_meter_that_is_asked_is_recorded_too() {
     let shown = program(&["read", "--once", "--recording", &file]);
     let text = String::from_utf8(shown.stdout).unwrap();
     assert!(
+        text.contains("meter 00000000 (device id 3030303030303030)\n"),
+        "{text}"
+    );
+    assert!(
         text.contains("1.8.0                      285400 Wh    import\n"),
         "{text}"
     );
