@@ -320,6 +320,29 @@ fn the_meter_of_a_profile_is_recorded_with_its_rules() {
 }
 
 #[test]
+fn whoever_has_seen_enough_stops_it_and_keeps_what_came() {
+    let meter = Meter::start(Line::new(), Duration::from_millis(50));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("meter.jsonl");
+    let mut recorder = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+        .args(["record", "--seconds=3600", "--device"])
+        .arg(&meter.device)
+        .arg("--out")
+        .arg(&out)
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let process = rustix::process::Pid::from_child(&recorder);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    assert!(recorder.wait().unwrap().success());
+    let header = Recording::load(&out).unwrap().header.unwrap();
+    assert!(
+        header.counts.telegrams > 5 && header.millis < 60_000,
+        "{header:?}"
+    );
+}
+
+#[test]
 fn a_file_is_never_overwritten_and_a_silent_meter_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("meter.jsonl");
