@@ -284,6 +284,10 @@ fn a_meter_that_is_asked_is_recorded_too() {
     let shown = program(&["read", "--once", "--recording", &file]);
     let text = String::from_utf8(shown.stdout).unwrap();
     assert!(
+        text.contains("meter 00000000 (device id 3030303030303030)\n"),
+        "{text}"
+    );
+    assert!(
         text.contains("1.8.0                      285400 Wh    import\n"),
         "{text}"
     );
@@ -313,6 +317,29 @@ fn the_meter_of_a_profile_is_recorded_with_its_rules() {
 
     let nobody = program(&["record", "--meter=attic", "--out", &file, &profile]);
     assert_eq!(nobody.status.code(), Some(78), "{nobody:?}");
+}
+
+#[test]
+fn whoever_has_seen_enough_stops_it_and_keeps_what_came() {
+    let meter = Meter::start(Line::new(), Duration::from_millis(50));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("meter.jsonl");
+    let mut recorder = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+        .args(["record", "--seconds=3600", "--device"])
+        .arg(&meter.device)
+        .arg("--out")
+        .arg(&out)
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let process = rustix::process::Pid::from_child(&recorder);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    assert!(recorder.wait().unwrap().success());
+    let header = Recording::load(&out).unwrap().header.unwrap();
+    assert!(
+        header.counts.telegrams > 5 && header.millis < 60_000,
+        "{header:?}"
+    );
 }
 
 #[test]

@@ -13,6 +13,11 @@ pub(super) fn device(telegram: &Telegram) -> String {
     match telegram.device() {
         Some(device) => format!("meter {device} (device id {id})"),
         None if id.as_bytes().is_empty() => "meter that tells no device id".to_owned(),
+        None if id.as_bytes().iter().all(u8::is_ascii_graphic) => {
+            // D0 meters have texts for ids.
+            let text = String::from_utf8_lossy(id.as_bytes());
+            format!("meter {text} (device id {id})")
+        }
         None => format!("meter with the device id {id}"),
     }
 }

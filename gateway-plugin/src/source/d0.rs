@@ -31,6 +31,11 @@ pub const FIRST_BAUD: u32 = 300;
 /// what adapters take to hand it on.
 const REACTION: Duration = Duration::from_secs(2);
 
+/// Least time between hearing and answering, for both sides (section 6.3.14).
+const MANNERS: Duration = Duration::from_millis(200);
+/// The same for a meter that says that it is quick.
+const QUICK: Duration = Duration::from_millis(20);
+
 /// After a reading head has sent its last character: adapters tell that it is sent a moment early.
 const ADAPTER: Duration = Duration::from_millis(20);
 
@@ -234,6 +239,7 @@ impl Conversation<'_> {
         }
         let (answer, baud) = self.request.go_on(&meter);
         if let Some(answer) = answer {
+            sleep(if meter.quick { QUICK } else { MANNERS }).await;
             self.send(&answer, first.baud).await?;
         }
         if baud != first.baud {
@@ -385,6 +391,7 @@ impl Asker {
                 self.feed.refused(&error.to_string());
                 if again {
                     again = false;
+                    sleep(MANNERS).await;
                     continue;
                 }
             }

@@ -88,7 +88,15 @@ impl Conversation {
         std::thread::sleep(Duration::from_millis(200));
         self.say(&script.identification);
         if let Some((acknowledgement, baud)) = &script.acknowledgement {
+            let said = Instant::now();
             self.hear(acknowledgement)?;
+            // Both sides wait 200 ms, or 20 ms after a letter that says so; less what went by here.
+            let least = if script.identification[3].is_ascii_lowercase() {
+                10
+            } else {
+                150
+            };
+            assert!(said.elapsed() >= Duration::from_millis(least), "too early");
             let until = Instant::now() + Duration::from_millis(1_500);
             while self.line.baud() != *baud {
                 assert!(Instant::now() < until, "the rate is {}", self.line.baud());
