@@ -15,6 +15,7 @@ mod log;
 mod mqtt;
 pub mod source;
 pub mod submit;
+pub mod tariffs;
 #[cfg(test)]
 mod testing;
 

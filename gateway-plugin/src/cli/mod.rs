@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod export;
 mod leave;
 mod read;
 mod run;
@@ -43,6 +44,8 @@ enum Command {
     Run(Profile),
     /// Show what the daemon is doing
     Status(status::Show),
+    /// Give out the registers for the bill, for whoever checks one
+    Export(export::Export),
     /// Leave the net; the daemon sees it through
     Leave(Profile),
 }
@@ -75,6 +78,7 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Read(read) => read::read(&read),
         Command::Run(profile) => run::run(&profile.file),
         Command::Status(show) => status::status(&show),
+        Command::Export(export) => export::export(&export),
         Command::Leave(profile) => leave::leave(&profile.file),
     }
 }
