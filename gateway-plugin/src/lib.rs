@@ -16,6 +16,7 @@ mod mqtt;
 pub mod recording;
 pub mod source;
 pub mod submit;
+pub mod tariffs;
 #[cfg(test)]
 mod testing;
 

@@ -87,7 +87,8 @@ day-night,2026-11-01T00:00:00+01:00,2026-12-01T00:00:00+01:00,2026-11-30T05:30:0
 day-night,2026-11-01T00:00:00+01:00,2026-12-01T00:00:00+01:00,2026-11-30T05:30:00+01:00,2026-12-01T00:00:00+01:00,low,1-0:1.8.0*255,12.0,Wh,end
 day-night,2026-11-01T00:00:00+01:00,2026-12-01T00:00:00+01:00,2026-11-30T05:30:00+01:00,2026-12-01T00:00:00+01:00,error,1-0:1.8.0*255,25.0,Wh,end
 ";
-    assert_eq!(billing_csv(&day_night(), &november()).unwrap(), expected);
+    let text = billing_csv(&day_night(), &november(), None).unwrap();
+    assert_eq!(text, expected);
 }
 
 #[test]

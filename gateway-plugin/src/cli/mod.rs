@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod export;
 mod language;
 mod leave;
 mod probe;
@@ -51,6 +52,8 @@ enum Command {
     Run(Profile),
     /// Show what the daemon is doing
     Status(status::Show),
+    /// Give out the registers for the bill, for whoever checks one
+    Export(export::Export),
     /// Leave the net; the daemon sees it through
     Leave(Profile),
 }
@@ -85,6 +88,7 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Record(record) => record::record(&record),
         Command::Run(profile) => run::run(&profile.file),
         Command::Status(show) => status::status(&show),
+        Command::Export(export) => export::export(&export),
         Command::Leave(profile) => leave::leave(&profile.file),
     }
 }

@@ -4,6 +4,7 @@ use dcnet_profiles::advice::advice;
 use dcnet_profiles::evaluation::{BorderReading, Clipped, Missing, Reading, reading};
 use dcnet_protocol::gateway::Phase;
 use dcnet_protocol::round::{Round, UnixTime};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::session::Session;
@@ -12,6 +13,7 @@ use crate::source::{MeterEvent, SourceEvent};
 
 impl Session {
     pub(super) fn observe(&mut self, event: MeterEvent) {
+        self.parts.billing.observe(&event);
         let MeterEvent {
             meter,
             source,
@@ -45,6 +47,24 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Reads the registers of tariffs, if it is time.
+    pub(super) fn settle(
+        &mut self,
+        events: &mut mpsc::Receiver<MeterEvent>,
+    ) -> Result<(), LedgerError> {
+        let now = self.now();
+        if !self.parts.billing.is_due(now) {
+            return Ok(());
+        }
+        while let Ok(event) = events.try_recv() {
+            self.observe(event);
+        }
+        let machine = &mut self.parts.machine;
+        self.parts
+            .billing
+            .settle(now, |changes| machine.commit(changes))
     }
 
     /// Takes over what the sources have counted.

@@ -4,6 +4,7 @@
 //! others only wait for bytes (the serial line, the provider) and hand them over. All that must
 //! be remembered is on the disk before anything that follows from it leaves the gateway.
 
+mod billing;
 pub mod evidence;
 mod exchange;
 mod machine;

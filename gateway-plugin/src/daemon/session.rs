@@ -15,6 +15,7 @@ use dcnet_protocol::round::{Round, Schedule, UnixTime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::billing::Billing;
 use super::machine::{Effect, Machine};
 use super::manager::Manager;
 use super::outbox::{Done, LONGEST_WAIT, Outbox};
@@ -29,7 +30,7 @@ use crate::submit::retry::Backoff;
 use crate::submit::{Answer, Client, SubmitError};
 
 /// Longest time without a look at the clock: it may have been set.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 /// Time for frames on their way when asked to stop.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -41,6 +42,7 @@ pub(super) struct Parts {
     pub(super) client: Client,
     pub(super) machine: Machine,
     pub(super) collector: Collector,
+    pub(super) billing: Billing,
     /// What the sources of each meter count.
     pub(super) counters: Vec<Vec<Arc<Counters>>>,
     /// Where the household looks for the status.
@@ -196,6 +198,7 @@ impl Session {
             }
             self.close(round)?;
         }
+        self.settle(events)?;
         if let Some(missed) = self.plan.take_missed(now) {
             self.give_up(missed.round)?;
         }
@@ -380,6 +383,7 @@ impl Session {
         let by_plan = Duration::from_millis(self.plan.next(now).millis_since(now));
         // At least a moment, so that a clock that stands still does not become a busy loop.
         by_plan
+            .min(self.parts.billing.until_due(now))
             .min(next.saturating_duration_since(Instant::now()))
             .clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
     }

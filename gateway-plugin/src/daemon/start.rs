@@ -8,10 +8,11 @@ use dcnet_protocol::gateway::{Policy, Setup};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use super::billing::Billing;
 use super::machine::Machine;
 use super::manager::Manager;
 use super::outbox::Outbox;
-use super::session::{Parts, Session};
+use super::session::{LONGEST_SLEEP, Parts, Session};
 use super::status::Status;
 use super::{RunError, hex, os_rng, random};
 use crate::clock::{Clock, Plausibility};
@@ -33,6 +34,7 @@ pub(super) async fn start(
 ) -> Result<Option<Session>, RunError> {
     let communication = &config.profile.communication;
     let ledger = Ledger::open(StateDirectory::acquire(&config.profile.state)?)?;
+    let mut billing = Billing::open(&config.profile, &ledger, clock.now())?;
     let tls = client_config(&config.tls)?;
     let client = Client::new(
         communication.provider.as_str(),
@@ -50,10 +52,15 @@ pub(super) async fn start(
                 }
             })?),
         };
+    let mut keeper = Keeper {
+        clock,
+        ledger: &ledger,
+        billing: &mut billing,
+    };
     // Known from earlier: the daemon runs without the provider, and compares when it is there.
     let (descriptor, confirmed) = match known {
         Some(known) => (known, false),
-        None => match first_contact(&client, events, stop, manager).await {
+        None => match first_contact(&client, &mut keeper, events, stop, manager).await? {
             Some(descriptor) => (descriptor, true),
             None => return Ok(None),
         },
@@ -86,6 +93,7 @@ pub(super) async fn start(
         client,
         machine,
         collector,
+        billing,
         counters: meters.counters().to_vec(),
         show: show.clone(),
         plausibility,
@@ -95,13 +103,40 @@ pub(super) async fn start(
     })))
 }
 
+/// Keeps the registers for the bill while there is no session.
+struct Keeper<'a> {
+    clock: &'a Clock,
+    ledger: &'a Ledger,
+    billing: &'a mut Billing,
+}
+
+impl Keeper<'_> {
+    /// Reads the registers, if it is time.
+    fn settle(&mut self, events: &mut mpsc::Receiver<MeterEvent>) -> Result<(), LedgerError> {
+        let now = self.clock.now();
+        if !self.billing.is_due(now) {
+            return Ok(());
+        }
+        while let Ok(event) = events.try_recv() {
+            self.billing.observe(&event);
+        }
+        self.billing
+            .settle(now, |changes| self.ledger.commit(changes))
+    }
+
+    fn until_due(&self) -> Duration {
+        self.billing.until_due(self.clock.now())
+    }
+}
+
 /// Asks for the net's parameters until they are there.
 async fn first_contact(
     client: &Client,
+    keeper: &mut Keeper<'_>,
     events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
     manager: &mut Manager,
-) -> Option<NetDescriptor> {
+) -> Result<Option<NetDescriptor>, LedgerError> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut told = String::new();
     manager.tell("waiting for the provider: the net's parameters are not known yet");
@@ -120,16 +155,20 @@ async fn first_contact(
         loop {
             // The ledger is open and this loop runs: a provider that is away does not make the daemon
             // one that did not start.
+            keeper.settle(events)?;
             manager.progress();
+            // The clock may be set while it sleeps.
+            let pause = manager.pause().min(LONGEST_SLEEP).min(keeper.until_due());
             tokio::select! {
                 outcome = &mut attempt => match outcome {
-                    Ok(descriptor) => return Some(descriptor),
+                    Ok(descriptor) => return Ok(Some(descriptor)),
                     Err(()) => break,
                 },
-                // Without the interval there is no border that a telegram could belong to.
-                Some(_) = events.recv() => {}
-                () = sleep(manager.pause()) => {}
-                _ = stop.wait_for(|stop| *stop) => return None,
+                // Without the interval there is no round that a telegram could belong to, but tariffs
+                // have borders of their own.
+                Some(event) = events.recv() => keeper.billing.observe(&event),
+                () = sleep(pause) => {}
+                _ = stop.wait_for(|stop| *stop) => return Ok(None),
             }
         }
     }

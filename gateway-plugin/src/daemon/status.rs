@@ -209,7 +209,8 @@ impl StatusFile {
     }
 }
 
-fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+/// Replaces a file by one with this content, at once: whoever reads it sees the old or the new one.
+pub(crate) fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let mut file = fs::OpenOptions::new()

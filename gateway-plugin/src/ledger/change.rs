@@ -28,12 +28,20 @@ pub(super) const BORDERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new
 /// The consumer's log: number to what was sent, when, to whom.
 pub(super) const SENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sent");
 
+/// Name of a tariff to its definition and registers.
+pub(super) const TARIFFS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("tariffs");
+/// Name of a tariff and number to a billing period that is over.
+pub(super) const PERIODS: TableDefinition<'_, (&str, u64), &[u8]> =
+    TableDefinition::new("tariff-periods");
+
 /// Sealed frames, answers and receipts that are kept: far more than are ever asked for again.
 const KEEP_ROUNDS: u64 = 192;
 /// Readings at borders that are kept: six weeks of quarter hours.
 const KEEP_BORDERS: u64 = 4_032;
 /// Lines of the consumer's log that are kept: at least a quarter of a year of quarter hours.
 const KEEP_SENT: u64 = 20_000;
+/// Billing periods of a tariff that are kept: twenty years of months.
+pub const KEEP_PERIODS: usize = 240;
 
 /// One change; those of one [`Ledger::commit`](super::Ledger::commit) become durable together or not at all.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +100,20 @@ pub enum Change<'a> {
     Seen(UnixTime),
     /// A line of the consumer's log.
     Sent(&'a SentEntry),
+    /// The registers of a tariff (`docs/spec/evaluation.md`, section 3).
+    Tariff {
+        /// Its name.
+        name: &'a str,
+        /// Encoded definition and registers.
+        bytes: &'a [u8],
+    },
+    /// A billing period of a tariff is over; the oldest of many make room.
+    TariffPeriod {
+        /// The tariff's name.
+        name: &'a str,
+        /// Encoded period.
+        bytes: &'a [u8],
+    },
 }
 
 /// Writes one change; the inner error is a refusal, the outer one a failure of the storage.
@@ -183,6 +205,12 @@ pub(super) fn apply(
             sent.insert(next, line.encode().as_slice())?;
             bound(&mut sent, KEEP_SENT)?;
         }
+        Change::Tariff { name, bytes } => {
+            transaction.open_table(TARIFFS)?.insert(name, bytes)?;
+        }
+        Change::TariffPeriod { name, bytes } => {
+            append_period(&mut transaction.open_table(PERIODS)?, name, bytes)?;
+        }
     }
     Ok(Ok(()))
 }
@@ -245,6 +273,25 @@ fn answer_once(
 fn bound(table: &mut redb::Table<'_, u64, &[u8]>, keep: u64) -> Result<(), redb::Error> {
     while table.len()? > keep {
         table.pop_first()?;
+    }
+    Ok(())
+}
+
+/// Writes a period behind those that its tariff has, and drops the oldest of too many.
+fn append_period(
+    table: &mut redb::Table<'_, (&'static str, u64), &'static [u8]>,
+    name: &str,
+    bytes: &[u8],
+) -> Result<(), redb::Error> {
+    let mut numbers = Vec::new();
+    for period in table.range((name, 0)..=(name, u64::MAX))? {
+        numbers.push(period?.0.value().1);
+    }
+    let next = numbers.last().map_or(1, |last| last.saturating_add(1));
+    table.insert((name, next), bytes)?;
+    let surplus = (numbers.len() + 1).saturating_sub(KEEP_PERIODS);
+    for number in numbers.into_iter().take(surplus) {
+        table.remove((name, number))?;
     }
     Ok(())
 }

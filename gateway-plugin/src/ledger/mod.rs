@@ -21,10 +21,11 @@ use std::path::{Path, PathBuf};
 use dcnet_protocol::names::{ClientId, NetId};
 use redb::{Database, Durability, ReadableTable as _, StorageBackend};
 
-pub use change::Change;
 use change::{
-    ACKNOWLEDGED, ANSWERED, ANSWERED_ROSTERS, BORDERS, EVIDENCE, META, SEALED, SENT, STATE, apply,
+    ACKNOWLEDGED, ANSWERED, ANSWERED_ROSTERS, BORDERS, EVIDENCE, META, PERIODS, SEALED, SENT,
+    STATE, TARIFFS, apply,
 };
+pub use change::{Change, KEEP_PERIODS};
 pub use directory::{StateDirectory, is_running};
 pub use entry::{Outcome, SentEntry};
 pub use error::LedgerError;
@@ -148,6 +149,9 @@ impl Ledger {
             transaction.open_table(ACKNOWLEDGED)?;
             transaction.open_table(BORDERS)?;
             transaction.open_table(SENT)?;
+            // Files from before there were tariffs get their tables here.
+            transaction.open_table(TARIFFS)?;
+            transaction.open_table(PERIODS)?;
             Ok(Ok(()))
         })?;
         Ok(ledger)

@@ -6,7 +6,8 @@ use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use zeroize::Zeroizing;
 
 use super::change::{
-    ACKNOWLEDGED, ANSWERED, ANSWERED_ROSTERS, BORDERS, EVIDENCE, META, SEALED, SENT, STATE,
+    ACKNOWLEDGED, ANSWERED, ANSWERED_ROSTERS, BORDERS, EVIDENCE, META, PERIODS, SEALED, SENT,
+    STATE, TARIFFS,
 };
 use super::{Ledger, LedgerError, SentEntry};
 
@@ -135,6 +136,34 @@ impl Ledger {
             }
             lines.reverse();
             Ok(lines)
+        })
+    }
+
+    /// Definition and registers of a tariff, encoded.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::state`].
+    pub fn tariff(&self, name: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.read(|transaction| {
+            let row = transaction.open_table(TARIFFS)?.get(name)?;
+            Ok(row.map(|row| row.value().to_vec()))
+        })
+    }
+
+    /// The billing periods of a tariff that are over, encoded, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::state`].
+    pub fn tariff_periods(&self, name: &str) -> Result<Vec<Vec<u8>>, LedgerError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(PERIODS)?;
+            let mut periods = Vec::new();
+            for period in table.range((name, 0)..=(name, u64::MAX))? {
+                periods.push(period?.1.value().to_vec());
+            }
+            Ok(periods)
         })
     }
 

@@ -4,9 +4,10 @@ use dcnet_obis::ScaledInteger;
 use dcnet_protocol::round::UnixTime;
 
 use super::{Series, symbol};
-use crate::tariff::{ClosedPeriod, Closure, TariffProfile, Zone};
+use crate::tariff::{ClosedPeriod, Closure, Running, TariffProfile, Zone};
 
-/// One line for each register of each closed period of a tariff: `total`, the stages, `error`.
+/// One line for each register of each closed period of a tariff: `total`, the stages, `error`. The
+/// period that is not over yet comes last, closed by nothing.
 ///
 /// # Errors
 ///
@@ -14,6 +15,7 @@ use crate::tariff::{ClosedPeriod, Closure, TariffProfile, Zone};
 pub fn billing_csv(
     tariff: &TariffProfile,
     periods: &[ClosedPeriod],
+    running: Option<&Running>,
 ) -> Result<String, ::csv::Error> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record([
@@ -30,7 +32,12 @@ pub fn billing_csv(
     ])?;
     let text = |time: UnixTime| tariff.zone.text(time).unwrap_or_default();
     let obis = tariff.obis.to_string();
-    for period in periods {
+    let closed = periods
+        .iter()
+        .map(|period| (period.clone(), closure(period.closure)));
+    // What has not ended is written as if it did, but for the word that says why.
+    let running = running.map(|running| (running.clone().close(Closure::Ended), ""));
+    for (period, closed_by) in closed.chain(running) {
         let mut registers = vec![("total", period.total())];
         if !tariff.stages.is_empty() {
             let stages = period.stages.iter();
@@ -51,7 +58,7 @@ pub fn billing_csv(
                 &obis,
                 &value,
                 tariff.unit.symbol(),
-                closure(period.closure),
+                closed_by,
             ])?;
         }
     }

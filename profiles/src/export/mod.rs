@@ -204,6 +204,21 @@ impl Series {
         all
     }
 
+    /// The values at midnight of TAF-6. Days are not all of one length: the series has no period.
+    pub fn of_days(meter_id: &str, tariff: &TariffProfile, values: &[RegisterReading]) -> Self {
+        let values = values.iter().map(|reading| SeriesReading {
+            value: reading.value,
+            taken: Span {
+                begin: reading.time,
+                seconds: 0,
+            },
+            target: Some(reading.time),
+            status: None,
+        });
+        let register = (tariff.obis, tariff.unit, tariff.scale);
+        Self::new(meter_id, register, None, values.collect())
+    }
+
     fn new(
         meter_id: &str,
         (obis, unit, scaler): (ObisCode, Unit, i8),

@@ -89,6 +89,13 @@ impl BillingState {
         self.running.as_ref()
     }
 
+    /// The period that is not over yet, closed: the tariff's definition was changed, and the registers
+    /// begin anew. `None` before the first reading.
+    pub fn change(&self) -> Option<ClosedPeriod> {
+        let running = self.running.clone()?;
+        Some(running.close(Closure::Changed))
+    }
+
     /// Takes a reading in; answers the new state, and the period that it closed.
     ///
     /// # Errors
@@ -187,7 +194,7 @@ impl Running {
         later
     }
 
-    fn close(self, closure: Closure) -> ClosedPeriod {
+    pub(crate) fn close(self, closure: Closure) -> ClosedPeriod {
         ClosedPeriod {
             begin: self.begin,
             end: self.end,

@@ -95,6 +95,12 @@ pub struct YearDay {
     day: i8,
 }
 
+impl fmt::Display for YearDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}-{:02}", self.month, self.day)
+    }
+}
+
 impl From<Date> for YearDay {
     fn from(date: Date) -> Self {
         let (month, day) = (date.month(), date.day());

@@ -9,6 +9,7 @@
 mod billing;
 mod calendar;
 mod daily;
+mod definition;
 mod stored;
 mod zone;
 
