@@ -82,6 +82,61 @@ fn every_sample_of_the_documents_is_a_profile() {
     assert!(read >= 10, "{read}");
 }
 
+/// The targets of links in a document, without those elsewhere in the world.
+fn links(document: &str) -> impl Iterator<Item = &str> {
+    document
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|target| !target.contains("://") && !target.is_empty())
+}
+
+/// The heading of a link's fragment, as it is made out of a heading.
+fn anchors(document: &str) -> Vec<String> {
+    let headings = document.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| {
+        let text = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = text.chars().filter_map(|c| match c {
+            ' ' => Some('-'),
+            c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+            _ => None,
+        });
+        kept.collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut followed = 0;
+    let of_docs = std::fs::read_dir(root.join("docs")).unwrap();
+    let of_docs = of_docs.map(|entry| entry.unwrap().path());
+    let files = of_docs.chain([root.join("README.md"), root.join("CONTRIBUTING.md")]);
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "md")) {
+        let document = std::fs::read_to_string(&file).unwrap();
+        for link in links(&document) {
+            let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() {
+                file.clone()
+            } else {
+                file.parent().unwrap().join(path)
+            };
+            assert!(target.exists(), "{}: {link}", file.display());
+            if !fragment.is_empty() && target.is_file() {
+                let there = anchors(&std::fs::read_to_string(&target).unwrap());
+                assert!(
+                    there.iter().any(|anchor| anchor == fragment),
+                    "{}: {link} is none of {there:?}",
+                    file.display()
+                );
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 20, "{followed}");
+}
+
 fn indented(text: &str) -> String {
     let lines = text.lines().map(|line| format!("  {line}"));
     lines.collect::<Vec<_>>().join("\n") + "\n"

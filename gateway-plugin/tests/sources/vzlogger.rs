@@ -24,6 +24,11 @@ fn listening(port: u16) -> String {
 
 /// Posts as vzlogger does; the status of the answer.
 fn post(port: u16, path: &str, body: &str) -> u16 {
+    post_as(port, path, "", body)
+}
+
+/// The same with more header fields.
+fn post_as(port: u16, path: &str, fields: &str, body: &str) -> u16 {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
@@ -31,7 +36,7 @@ fn post(port: u16, path: &str, body: &str) -> u16 {
     write!(
         stream,
         "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-type: application/json\r\n\
-         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+         {fields}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
@@ -91,6 +96,23 @@ async fn it_may_think_that_we_are_its_middleware() {
     let (time, telegram) = source.telegram().await;
     assert_eq!(time.millis(), now);
     assert_eq!(shown(&telegram, "1.8.0"), "13232.9 Wh");
+}
+
+#[tokio::test]
+async fn a_page_in_a_browser_cannot_invent_readings() {
+    let port = free_port();
+    let clock = Clock::system();
+    let mut source = open(port, &clock).await;
+    let now = clock.now().millis();
+    let body = format!("{{\"data\":[{{\"uuid\":\"{IMPORT}\",\"tuples\":[[{now},1]]}}]}}");
+    let posting = tokio::task::spawn_blocking(move || {
+        let field = "Origin: http://example.org\r\n";
+        let refused = post_as(port, "/", field, &body);
+        (refused, post(port, "/", &body.replace(",1]", ",2]")))
+    });
+    assert_eq!(posting.await.unwrap(), (403, 200));
+    let (_, telegram) = source.telegram().await;
+    assert_eq!(shown(&telegram, "1.8.0"), "2 Wh");
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::header::ORIGIN;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -84,10 +85,15 @@ async fn take(
     State(sender): State<mpsc::Sender<Posted>>,
     method: Method,
     uri: Uri,
+    headers: HeaderMap,
     body: String,
 ) -> (StatusCode, &'static str) {
     if method != Method::POST {
         return (StatusCode::METHOD_NOT_ALLOWED, "{}");
+    }
+    // A page in a browser on this machine reaches the loopback, too, and always says that it is one.
+    if headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site") {
+        return (StatusCode::FORBIDDEN, "{}");
     }
     let posted = match channel_of(uri.path()) {
         Some(uuid) => samples::tuples(uuid, &body),
