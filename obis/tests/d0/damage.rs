@@ -71,7 +71,7 @@ fn a_missing_or_doubled_byte_under_a_block_check() {
 /// Whatever happens to the bytes, nothing of an id gets through to a blanked recording.
 #[test]
 fn damaged_bytes_are_left_out_of_blanked_recordings() {
-    let file = crate::support::checked();
+    let file = checked();
     for place in 0..file.len() {
         for bit in 0..8 {
             let mut bytes = file.clone();

@@ -23,11 +23,11 @@ fn every_form_of_a_file_keeps_its_values() {
         for (name, telegram) in telegrams() {
             let file = encoder.encode(&telegram).unwrap();
             let mut blanker = Blanker::new(Catalog::built_in());
-            let blanked = blanker.push(&file);
-            let (before, after) = (readings(decode(&file)), readings(decode(&blanked)));
+            let without = blanker.push(&file);
+            let (before, after) = (readings(decode(&file)), readings(decode(&without)));
             if before.is_empty() {
                 // A form that the decoder refuses.
-                assert_eq!(blanked, b"", "{form}, {name}");
+                assert_eq!(without, b"", "{form}, {name}");
                 continue;
             }
             assert_eq!(after.len(), 1, "{form}, {name}");
@@ -38,12 +38,12 @@ fn every_form_of_a_file_keeps_its_values() {
             );
             assert_ne!(after[0].server_id, telegram.server_id);
             assert_eq!(after[0].maker(), telegram.maker());
-            assert!(!contains(&blanked, &telegram.server_id), "{form}, {name}");
+            assert!(!contains(&without, &telegram.server_id), "{form}, {name}");
             let id = telegram
                 .entry(ObisCode::DEVICE_ID)
                 .map(|entry| &entry.value);
             if let Some(Value::Bytes(id)) = id {
-                assert!(!contains(&blanked, id), "{form}, {name}");
+                assert!(!contains(&without, id), "{form}, {name}");
             }
         }
     }
@@ -87,17 +87,17 @@ fn damaged_bytes_are_left_out() {
                 bytes.remove(place);
             }
             let mut blanker = Blanker::new(Catalog::built_in());
-            let blanked = blanker.push(&bytes);
-            assert!(readings(decode(&blanked)).len() <= 2);
+            let without = blanker.push(&bytes);
+            assert!(readings(decode(&without)).len() <= 2);
             assert_eq!(
-                blanked.len() as u64 + blanker.left_out(),
+                without.len() as u64 + blanker.left_out(),
                 bytes.len() as u64
             );
             // Three bytes of zeros and a one are found anywhere.
             if serial != [0, 0, 1] {
-                assert!(!contains(&blanked, serial), "{place}");
+                assert!(!contains(&without, serial), "{place}");
             }
-            assert!(!contains(&blanked, &telegram.server_id), "{place}");
+            assert!(!contains(&without, &telegram.server_id), "{place}");
         }
     }
 }
