@@ -68,8 +68,7 @@ pub async fn run(
     let (meters, mut events) = Meters::start(&config.profile.meters, &clock);
     let show = watch::Sender::new(Status::default());
     let client = config.client.to_string();
-    let latest = meters.latest().to_vec();
-    let home = home::start(&config.profile, &client, latest, show.subscribe());
+    let home = home::start(&config.profile, &client, &meters, show.subscribe());
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
     let mut manager = Manager::of_this_process();
     let end = loop {

@@ -10,15 +10,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::daemon::status::Status;
-use crate::source::Latest;
+use crate::source::Meters;
 
 /// Starts everything that the profile asks for. It ends when what is returned is dropped.
 ///
-/// `latest` has one for each meter of the profile, in its order.
+/// `sources` are those of the profile's meters.
 pub(crate) fn start(
     profile: &Profile,
     client: &str,
-    latest: Vec<watch::Receiver<Option<Latest>>>,
+    sources: &Meters,
     status: watch::Receiver<Status>,
 ) -> Home {
     let mut tasks = JoinSet::new();
@@ -28,7 +28,7 @@ pub(crate) fn start(
             profile: mqtt.clone(),
             language: profile.home.language,
             client: client.to_owned(),
-            meters: meters.zip(latest).collect(),
+            meters: meters.zip(sources.latest()).collect(),
             status,
         };
         tasks.spawn(publisher.run());

@@ -65,7 +65,7 @@ const WAITING: usize = 16;
 #[derive(Debug)]
 pub struct Meters {
     counters: Vec<Vec<Arc<Counters>>>,
-    latest: Vec<watch::Receiver<Option<Latest>>>,
+    latest: Vec<watch::Sender<Option<Latest>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -107,9 +107,9 @@ impl Meters {
         (meters, events)
     }
 
-    /// The last telegram of each meter, as ordered in the profile.
-    pub fn latest(&self) -> &[watch::Receiver<Option<Latest>>] {
-        &self.latest
+    /// The last telegram of each meter from now on, as ordered in the profile.
+    pub fn latest(&self) -> Vec<watch::Receiver<Option<Latest>>> {
+        self.latest.iter().map(watch::Sender::subscribe).collect()
     }
 
     /// What the sources of the meters have counted, as ordered in the profile.

@@ -48,9 +48,9 @@ impl Choice {
         }
     }
 
-    /// The last telegram that counts, to look at.
-    pub(super) fn latest(&self) -> watch::Receiver<Option<Latest>> {
-        self.latest.subscribe()
+    /// Where the last telegram that counts is shown, as long as somebody looks.
+    pub(super) fn latest(&self) -> watch::Sender<Option<Latest>> {
+        self.latest.clone()
     }
 
     /// Hands on what counts, until nobody listens or no source is left.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use dcnet_obis::ObisCode;
 use dcnet_profiles::meter::{Channels, Vzlogger};
 use dcnet_protocol::round::UnixTime;
+use tokio::time::Instant;
 
 use super::super::SourceState;
 use super::super::feed::{Feed, Gone};
-use super::super::gather::{Gatherer, entry_of, implied_unit};
+use super::super::gather::{Gatherer, TOGETHER, entry_of, implied_unit};
 use super::samples::{Sample, SampleError};
 
 /// Oldest value that is believed to be what its time says, in milliseconds: a logger that could not
@@ -25,6 +26,8 @@ const MOST_CHANNELS: usize = 256;
 pub(super) struct Intake {
     pub(super) feed: Feed,
     pub(super) silence: Duration,
+    /// When something came, or silence was told, last.
+    heard: Instant,
     channels: Channels,
     gatherer: Gatherer,
     /// The last value of each code: an answer repeats what an earlier one had.
@@ -37,6 +40,7 @@ impl Intake {
         Self {
             feed,
             silence: Duration::from_secs(source.silence),
+            heard: Instant::now(),
             channels: source.channels.clone(),
             gatherer: Gatherer::default(),
             newest: BTreeMap::new(),
@@ -104,9 +108,29 @@ impl Intake {
         Ok(())
     }
 
-    /// Whether values wait for others of the same moment.
-    pub(super) fn waits(&self) -> bool {
-        !self.gatherer.is_empty()
+    /// Something came.
+    pub(super) fn hears(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// When [`Self::overdue`] is to be called, unless something comes before.
+    pub(super) fn deadline(&self) -> Instant {
+        let patience = if self.gatherer.is_empty() {
+            self.silence
+        } else {
+            Duration::from_millis(TOGETHER)
+        };
+        self.heard + patience
+    }
+
+    /// Nothing has come: what waits is complete, or the source is silent.
+    pub(super) async fn overdue(&mut self) -> Result<(), Gone> {
+        if self.gatherer.is_empty() {
+            self.hears();
+            self.silent().await
+        } else {
+            self.flush().await
+        }
     }
 
     /// No more values of that moment come.

@@ -1,7 +1,6 @@
 //! vzlogger posts to us: as its `push` target, and as the middleware of a channel.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -9,11 +8,10 @@ use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{sleep, sleep_until};
 
 use super::super::SourceState;
 use super::super::feed::Gone;
-use super::super::gather::TOGETHER;
 use super::super::pause;
 use super::intake::Intake;
 use super::samples::{self, Sample, SampleError};
@@ -31,34 +29,21 @@ pub(super) async fn run(address: SocketAddr, mut intake: Intake) -> Result<(), G
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(sender);
     intake.feed.state(SourceState::Open).await?;
-    let mut heard = Instant::now();
+    intake.hears();
     let serving = axum::serve(listener, service).into_future();
     tokio::pin!(serving);
     loop {
-        let deadline = heard
-            + if intake.waits() {
-                Duration::from_millis(TOGETHER)
-            } else {
-                intake.silence
-            };
         tokio::select! {
             _ = &mut serving => return Ok(()), // never ends
             () = intake.feed.gone() => return Err(Gone),
             Some(posted) = posted.recv() => {
-                heard = Instant::now();
+                intake.hears();
                 match posted {
                     Ok(samples) => intake.take(samples).await?,
                     Err(error) => intake.refused(&error),
                 }
             }
-            () = sleep_until(deadline) => {
-                if intake.waits() {
-                    intake.flush().await?;
-                } else {
-                    intake.silent().await?;
-                    heard = Instant::now();
-                }
-            }
+            () = sleep_until(intake.deadline()) => intake.overdue().await?,
         }
     }
 }

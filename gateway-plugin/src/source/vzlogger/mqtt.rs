@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use dcnet_profiles::mqtt::MqttAddress;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{sleep, sleep_until};
 
 use super::super::SourceState;
 use super::super::feed::Gone;
-use super::super::gather::TOGETHER;
 use super::super::pause;
 use super::intake::Intake;
 use super::samples;
@@ -40,24 +39,13 @@ async fn session(
 ) -> Result<String, Gone> {
     let (client, mut connection): (AsyncClient, EventLoop) =
         AsyncClient::builder(options).capacity(8).build();
-    let mut heard = Instant::now();
+    intake.hears();
     loop {
-        let deadline = heard
-            + if intake.waits() {
-                Duration::from_millis(TOGETHER)
-            } else {
-                intake.silence
-            };
         let event = tokio::select! {
             event = connection.poll() => event,
             () = intake.feed.gone() => return Err(Gone),
-            () = sleep_until(deadline) => {
-                if intake.waits() {
-                    intake.flush().await?;
-                } else {
-                    intake.silent().await?;
-                    heard = Instant::now();
-                }
+            () = sleep_until(intake.deadline()) => {
+                intake.overdue().await?;
                 continue;
             }
         };
@@ -69,12 +57,12 @@ async fn session(
                     return Ok(format!("the MQTT broker cannot be subscribed to: {error}"));
                 }
                 intake.feed.state(SourceState::Open).await?;
-                heard = Instant::now();
+                intake.hears();
             }
             Ok(Event::Incoming(Packet::Publish(message))) => {
                 let topic = String::from_utf8_lossy(&message.topic).into_owned();
                 if take(broker, intake, &topic, message.retain, &message.payload).await? {
-                    heard = Instant::now();
+                    intake.hears();
                 }
             }
             Ok(_) => {}
