@@ -14,6 +14,7 @@ pub mod ledger;
 mod log;
 mod mqtt;
 pub mod recording;
+pub mod retry;
 pub mod source;
 pub mod submit;
 pub mod tariffs;

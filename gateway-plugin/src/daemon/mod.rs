@@ -36,9 +36,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::home;
 use crate::ledger::LedgerError;
+use crate::retry::Backoff;
 use crate::source::{MeterEvent, Meters};
 use crate::submit::TlsError;
-use crate::submit::retry::Backoff;
 
 /// Name of the file in the state directory by which the owner asks the daemon to leave the net.
 pub const LEAVE_REQUEST: &str = "leave-requested";

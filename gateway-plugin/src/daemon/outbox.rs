@@ -21,7 +21,7 @@ use tokio::time::sleep;
 
 use super::random;
 use crate::clock::{Clock, Exchange};
-use crate::submit::retry::Backoff;
+use crate::retry::Backoff;
 use crate::submit::{Answer, Client, SubmitError};
 
 /// Requests that are under way at once; those of a round do not count.

@@ -25,8 +25,8 @@ use super::status::{MeterStatus, Status, StatusFile};
 use super::{End, LEAVE_REQUEST, os_rng, random};
 use crate::clock::{Clock, ImplausibleClock, Plausibility};
 use crate::ledger::LedgerError;
+use crate::retry::Backoff;
 use crate::source::{Counters, MeterEvent};
-use crate::submit::retry::Backoff;
 use crate::submit::{Answer, Client, SubmitError};
 
 /// Longest time without a look at the clock: it may have been set.

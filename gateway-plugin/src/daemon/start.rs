@@ -18,8 +18,8 @@ use super::{RunError, hex, os_rng, random};
 use crate::clock::{Clock, Plausibility};
 use crate::config::Config;
 use crate::ledger::{Ledger, LedgerError, StateDirectory};
+use crate::retry::Backoff;
 use crate::source::{MeterEvent, Meters};
-use crate::submit::retry::Backoff;
 use crate::submit::{Client, SubmitError, client_config};
 
 /// Everything up to the first step; `None` if it was asked to stop on the way.

@@ -18,10 +18,11 @@ use tokio::time::{Instant, sleep};
 
 use super::discovery::{Announcement, Device, Quantity, identifier, object};
 use crate::daemon::status::Status;
+use crate::retry::Pauses;
 use crate::source::Latest;
 
-/// First and longest pause before a lost broker is tried again.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// Pauses before a lost broker is tried again.
+const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_mins(1));
 /// Messages that may wait for the broker; what does not fit is left out, the next value comes.
 const WAITING: usize = 512;
 /// Most values of a meter that are published.
@@ -39,7 +40,7 @@ pub(super) struct Publisher {
 impl Publisher {
     /// Publishes until the status has no sender any more, which is the end of the daemon.
     pub(super) async fn run(mut self) {
-        let mut pause = PAUSES.0;
+        let mut pause = PAUSES;
         let mut told = String::new();
         loop {
             let end = match crate::mqtt::options(&self.profile.broker, "home") {
@@ -59,10 +60,9 @@ impl Publisher {
                 told = end;
             }
             tokio::select! {
-                () = sleep(pause) => {}
+                () = sleep(pause.pause()) => {}
                 () = ended(&mut self.status) => return,
             }
-            pause = (pause * 2).min(PAUSES.1);
         }
     }
 
@@ -70,7 +70,7 @@ impl Publisher {
     async fn session(
         &mut self,
         mut options: MqttOptions,
-        pause: &mut Duration,
+        pause: &mut Pauses,
         told: &mut String,
     ) -> Option<String> {
         let availability = self.topic("availability");
@@ -85,7 +85,7 @@ impl Publisher {
             tokio::select! {
                 event = connection.poll() => match event {
                     Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                        *pause = PAUSES.0;
+                        pause.reset();
                         told.clear();
                         is_connected = true;
                         sent = Sent::default();

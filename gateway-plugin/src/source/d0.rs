@@ -22,7 +22,8 @@ use super::device::{self, LineMode, OpenError};
 use super::feed::{Feed, Gone};
 use super::protocol::{D0, D0_MODES, D0Options, d0_modes};
 use super::push::{self, PushLine};
-use super::{SourceState, pause};
+use super::{PAUSES, SourceState};
+use crate::retry::Pauses;
 
 /// The rate at which a conversation begins (section 6.1 of the standard).
 pub const FIRST_BAUD: u32 = 300;
@@ -52,7 +53,7 @@ pub async fn run(line: D0Line, feed: Feed) {
             push::run(push, decoder, feed).await;
         }
         D0Mode::Request => {
-            let mut pause = pause::SHORTEST;
+            let mut pause = PAUSES;
             let mut asker = Asker {
                 feed,
                 heard: None,
@@ -62,8 +63,7 @@ pub async fn run(line: D0Line, feed: Feed) {
                 if asker.feed.state(state).await.is_err() {
                     return;
                 }
-                sleep(pause).await;
-                pause = pause::longer(pause);
+                sleep(pause.pause()).await;
             }
         }
     }
@@ -316,7 +316,7 @@ struct Asker {
 
 impl Asker {
     /// One opening of the port, to its end.
-    async fn session(&mut self, line: &D0Line, pause: &mut Duration) -> Result<SourceState, Gone> {
+    async fn session(&mut self, line: &D0Line, pause: &mut Pauses) -> Result<SourceState, Gone> {
         let request = Request::from(line);
         let mut port = match device::open(&line.device, request.mode()) {
             Ok(port) => port,
@@ -330,7 +330,7 @@ impl Asker {
             let next = match self.twice(&mut port, &request).await? {
                 Ok(telegram) => {
                     self.read = Some(Instant::now());
-                    *pause = pause::SHORTEST;
+                    pause.reset();
                     self.feed.telegram(telegram).await?;
                     begun + every
                 }
@@ -347,8 +347,8 @@ impl Asker {
                             seconds: line.silence,
                         });
                     }
-                    *pause = pause::longer(*pause);
-                    Instant::now() + every.min(*pause)
+                    pause.pause();
+                    Instant::now() + every.min(pause.upcoming())
                 }
                 Err(error) => {
                     let since = self.read.unwrap_or(opened);

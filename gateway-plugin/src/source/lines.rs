@@ -15,14 +15,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::feed::{Feed, Gone};
 use super::gather::{Gatherer, TOGETHER, implied_unit};
-use super::{SourceState, pause};
+use super::{PAUSES, SourceState};
 
 /// Longest text of a failed program that the owner is shown, in bytes.
 const LONGEST_COMPLAINT: u64 = 2_048;
 
 /// Starts the program again and again, and reads what it prints.
 pub async fn run_command(source: CommandSource, mut feed: Feed) {
-    let mut pause = pause::SHORTEST;
+    let mut pause = PAUSES;
     loop {
         let begun = Instant::now();
         let (state, read_something) = match once(&source, &mut feed).await {
@@ -35,15 +35,14 @@ pub async fn run_command(source: CommandSource, mut feed: Feed) {
             return;
         }
         if read_something {
-            pause = pause::SHORTEST;
+            pause.reset();
         }
         match source.every {
             Some(every) if read_something => {
                 sleep_until(begun + Duration::from_secs(every)).await;
             }
             _ => {
-                sleep(pause).await;
-                pause = pause::longer(pause);
+                sleep(pause.pause()).await;
             }
         }
     }

@@ -10,7 +10,6 @@ pub mod feed;
 pub mod gather;
 pub mod lines;
 pub mod modbus;
-mod pause;
 pub mod protocol;
 pub mod push;
 pub mod quirks;
@@ -19,6 +18,7 @@ pub mod state;
 pub mod vzlogger;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dcnet_obis::Telegram;
 use dcnet_profiles::meter::{Channel, D0Mode, MeterProfile, Source};
@@ -32,6 +32,7 @@ pub use select::Latest;
 pub use state::SourceState;
 
 use crate::clock::Clock;
+use crate::retry::Pauses;
 
 /// What a source tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,9 @@ pub struct MeterEvent {
     /// What it told. Telegrams come only from the source that counts.
     pub event: SourceEvent,
 }
+
+/// Pauses before something lost is tried again.
+const PAUSES: Pauses = Pauses::new(Duration::from_millis(250), Duration::from_secs(30));
 
 /// Events that may wait while the daemon is busy.
 const WAITING: usize = 16;

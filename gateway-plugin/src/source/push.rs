@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::device::{self, LineMode, OpenError};
 use super::feed::{Feed, Gone};
 use super::protocol::{Protocol, SML_MODES, Sml};
-use super::{SourceState, pause, quirks};
+use super::{PAUSES, SourceState, quirks};
 
 /// A line on which a meter sends on its own.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ fn trial(mode: LineMode) -> Duration {
 
 /// Reads an SML meter until nobody listens to `feed` any more.
 pub async fn run_sml(line: SerialLine, mut feed: Feed) {
-    let mut pause = pause::SHORTEST;
+    let mut pause = PAUSES;
     // `check` has read the file; it may have gone or changed since.
     let catalog = loop {
         match quirks::load(line.quirks.as_deref()) {
@@ -59,8 +59,7 @@ pub async fn run_sml(line: SerialLine, mut feed: Feed) {
                 }
             }
         }
-        sleep(pause).await;
-        pause = pause::longer(pause);
+        sleep(pause.pause()).await;
     };
     let decoder = Box::new(Sml::with_catalog(&catalog));
     run(PushLine::sml(&line), decoder, feed).await;
@@ -75,7 +74,7 @@ pub async fn run(line: PushLine, decoder: Box<dyn Protocol>, feed: Feed) {
         feed,
         decoder,
     };
-    let mut pause = pause::SHORTEST;
+    let mut pause = PAUSES;
     let (mut current, mut found) = (0, modes.len() < 2);
     loop {
         let mode = modes.get(current).copied().unwrap_or_default();
@@ -83,7 +82,7 @@ pub async fn run(line: PushLine, decoder: Box<dyn Protocol>, feed: Feed) {
             return;
         };
         if end.read_something {
-            pause = pause::SHORTEST;
+            pause.reset();
             found = true;
         }
         let mut state = end.state;
@@ -93,14 +92,13 @@ pub async fn run(line: PushLine, decoder: Box<dyn Protocol>, feed: Feed) {
             if current != 0 {
                 // Only after all of them is it a fault.
                 state = SourceState::Trying { failed: mode, next };
-                pause = pause::SHORTEST;
+                pause.reset();
             }
         }
         if reader.feed.state(state).await.is_err() {
             return;
         }
-        sleep(pause).await;
-        pause = pause::longer(pause);
+        sleep(pause.pause()).await;
     }
 }
 

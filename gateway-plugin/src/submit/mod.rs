@@ -4,7 +4,6 @@
 //! answers come back decoded, or an error says in the owner's words why not.
 
 mod error;
-pub mod retry;
 mod tls;
 
 use std::time::{Duration, Instant};

@@ -17,7 +17,7 @@ use self::device::Device;
 use self::link::Link;
 use self::sunspec::Search;
 use super::feed::{Feed, Gone};
-use super::{SourceState, pause};
+use super::{PAUSES, SourceState};
 
 pub use self::fault::Fault;
 pub use self::plan::{Span, plan};
@@ -49,7 +49,7 @@ pub async fn run_with(source: ModbusSource, layout: Layout, feed: Feed) {
         feed,
         search: Search::default(),
     };
-    let mut wait = pause::SHORTEST;
+    let mut wait = PAUSES;
     loop {
         let before = reader.feed.counters().telegrams();
         let fault = match reader.session().await {
@@ -58,16 +58,15 @@ pub async fn run_with(source: ModbusSource, layout: Layout, feed: Feed) {
             Err(End::Fault(fault)) => fault,
         };
         if reader.feed.counters().telegrams() > before {
-            wait = pause::SHORTEST;
+            wait.reset();
         }
         if reader.feed.state(fault.into()).await.is_err() {
             return;
         }
         tokio::select! {
-            () = sleep(wait) => {}
+            () = sleep(wait.pause()) => {}
             () = reader.feed.gone() => return,
         }
-        wait = pause::longer(wait);
     }
 }
 

@@ -10,9 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 
-use super::super::SourceState;
 use super::super::feed::Gone;
-use super::super::pause;
+use super::super::{PAUSES, SourceState};
 use super::intake::Intake;
 use super::samples::{self, Sample, SampleError};
 
@@ -49,7 +48,7 @@ pub(super) async fn run(address: SocketAddr, mut intake: Intake) -> Result<(), G
 }
 
 async fn bind(address: SocketAddr, intake: &mut Intake) -> Result<TcpListener, Gone> {
-    let mut pause = pause::SHORTEST;
+    let mut pause = PAUSES;
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => return Ok(listener),
@@ -60,8 +59,7 @@ async fn bind(address: SocketAddr, intake: &mut Intake) -> Result<TcpListener, G
                 intake.feed.state(SourceState::Broken { what }).await?;
             }
         }
-        sleep(pause).await;
-        pause = pause::longer(pause);
+        sleep(pause.pause()).await;
     }
 }
 

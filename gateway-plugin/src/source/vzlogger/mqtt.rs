@@ -4,20 +4,18 @@
 //! and `TOPIC/CHANNEL/uuid` once at vzlogger's start, not retained unless it is told to. `CHANNEL`
 //! is `chn0` or what the channel's own `mqtt_topic` says, which may have slashes.
 
-use std::time::Duration;
-
 use dcnet_profiles::mqtt::MqttAddress;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use tokio::time::{sleep, sleep_until};
 
-use super::super::SourceState;
 use super::super::feed::Gone;
-use super::super::pause;
+use super::super::{PAUSES, SourceState};
 use super::intake::Intake;
 use super::samples;
+use crate::retry::Pauses;
 
 pub(super) async fn run(broker: MqttAddress, mut intake: Intake) -> Result<(), Gone> {
-    let mut pause = pause::SHORTEST;
+    let mut pause = PAUSES;
     loop {
         let end = match crate::mqtt::options(&broker, "vzlogger") {
             Ok(options) => session(&broker, options, &mut intake, &mut pause).await?,
@@ -25,8 +23,7 @@ pub(super) async fn run(broker: MqttAddress, mut intake: Intake) -> Result<(), G
         };
         intake.flush().await?;
         intake.feed.state(SourceState::Broken { what: end }).await?;
-        sleep(pause).await;
-        pause = pause::longer(pause);
+        sleep(pause.pause()).await;
     }
 }
 
@@ -35,7 +32,7 @@ async fn session(
     broker: &MqttAddress,
     options: MqttOptions,
     intake: &mut Intake,
-    pause: &mut Duration,
+    pause: &mut Pauses,
 ) -> Result<String, Gone> {
     let (client, mut connection): (AsyncClient, EventLoop) =
         AsyncClient::builder(options).capacity(8).build();
@@ -51,7 +48,7 @@ async fn session(
         };
         match event {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                *pause = pause::SHORTEST;
+                pause.reset();
                 let topic = format!("{}/#", broker.topic);
                 if let Err(error) = client.try_subscribe(topic, QoS::AtMostOnce) {
                     return Ok(format!("the MQTT broker cannot be subscribed to: {error}"));

@@ -1,18 +1,18 @@
-//! When to try again: doubling pauses with jitter, so that a net that lost its provider does not
-//! come back as one wave.
+//! When to try again: doubling pauses; towards the provider with jitter, so that a net that lost it
+//! does not come back as one wave.
 
 use std::time::Duration;
 
-/// Pauses between attempts.
+/// Pauses that double, without jitter: for what is tried again inside the house.
 #[derive(Debug, Clone)]
-pub struct Backoff {
+pub struct Pauses {
     next: Duration,
     shortest: Duration,
     longest: Duration,
 }
 
-impl Backoff {
-    /// Begins with about `shortest` and doubles up to about `longest`.
+impl Pauses {
+    /// Begins with `shortest` and doubles up to `longest`.
     pub const fn new(shortest: Duration, longest: Duration) -> Self {
         Self {
             next: shortest,
@@ -21,16 +21,43 @@ impl Backoff {
         }
     }
 
-    /// The next pause: between half of the nominal one and all of it. `random` is any number.
-    pub fn pause(&mut self, random: u64) -> Duration {
-        let nominal = self.next;
-        self.next = (nominal * 2).min(self.longest);
-        nominal / 2 + part(nominal / 2, random)
+    /// The next pause.
+    pub fn pause(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(self.longest);
+        pause
     }
 
     /// It worked: the next failure begins anew.
     pub fn reset(&mut self) {
         self.next = self.shortest;
+    }
+
+    /// The pause that [`Self::pause`] would give.
+    pub const fn upcoming(&self) -> Duration {
+        self.next
+    }
+}
+
+/// Pauses between attempts at the provider.
+#[derive(Debug, Clone)]
+pub struct Backoff(Pauses);
+
+impl Backoff {
+    /// Begins with about `shortest` and doubles up to about `longest`.
+    pub const fn new(shortest: Duration, longest: Duration) -> Self {
+        Self(Pauses::new(shortest, longest))
+    }
+
+    /// The next pause: between half of the nominal one and all of it. `random` is any number.
+    pub fn pause(&mut self, random: u64) -> Duration {
+        let nominal = self.0.pause();
+        nominal / 2 + part(nominal / 2, random)
+    }
+
+    /// It worked: the next failure begins anew.
+    pub fn reset(&mut self) {
+        self.0.reset();
     }
 }
 
