@@ -1,6 +1,6 @@
 //! What turns the bytes of a line into telegrams.
 
-use dcnet_obis::{Telegram, d0, sml};
+use dcnet_obis::{Statistics, Telegram, d0, sml};
 use dcnet_profiles::meter::{D0Line, DataBits, EnergyUnit, Medium, Parity};
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,18 @@ pub struct Counts {
     pub other_errors: u64,
     /// Bytes that belong to no telegram.
     pub discarded_bytes: u64,
+}
+
+impl From<Statistics> for Counts {
+    fn from(counts: Statistics) -> Self {
+        Self {
+            bytes: counts.bytes,
+            telegrams: counts.telegrams,
+            checksum_errors: counts.checksum_errors,
+            other_errors: counts.other_errors,
+            discarded_bytes: counts.discarded_bytes,
+        }
+    }
 }
 
 /// The modes of a line that SML meters use, the usual one first.
@@ -90,14 +102,7 @@ impl Protocol for Sml {
             .push_with(bytes, |result| sink(result.map_err(|e| e.to_string())));
     }
     fn counts(&self) -> Counts {
-        let counts = self.0.statistics();
-        Counts {
-            bytes: counts.bytes,
-            telegrams: counts.telegrams,
-            checksum_errors: counts.checksum_errors,
-            other_errors: counts.other_errors,
-            discarded_bytes: counts.discarded_bytes,
-        }
+        self.0.statistics().into()
     }
 }
 
@@ -156,13 +161,6 @@ impl Protocol for D0 {
             .push_with(bytes, |result| sink(result.map_err(|e| e.to_string())));
     }
     fn counts(&self) -> Counts {
-        let counts = self.0.statistics();
-        Counts {
-            bytes: counts.bytes,
-            telegrams: counts.telegrams,
-            checksum_errors: counts.checksum_errors,
-            other_errors: counts.other_errors,
-            discarded_bytes: counts.discarded_bytes,
-        }
+        self.0.statistics().into()
     }
 }

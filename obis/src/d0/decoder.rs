@@ -6,7 +6,7 @@ use crc::{CRC_16_ARC, Crc, Table};
 
 use super::data::{self, Reading};
 use super::{ACK, DecodeError, ETX, Identification, MAX_DATA, MAX_IDENTIFICATION, STX};
-use crate::Telegram;
+use crate::{Statistics, Telegram};
 
 pub(super) static ARC: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_ARC);
 
@@ -386,21 +386,4 @@ impl fmt::Debug for Decoder {
             .field("statistics", &self.statistics())
             .finish_non_exhaustive()
     }
-}
-
-/// Counters of a [`Decoder`], since its beginning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// Bytes taken.
-    pub bytes: u64,
-    /// Telegrams handed out.
-    pub telegrams: u64,
-    /// Readouts refused because a block check or a CRC was wrong.
-    pub checksum_errors: u64,
-    /// Readouts refused for another reason.
-    pub other_errors: u64,
-    /// Bytes that belong neither to a telegram nor to a readout under way: those of damaged
-    /// readouts, echoes, garbage.
-    pub discarded_bytes: u64,
 }

@@ -63,7 +63,7 @@ mod sign_on;
 mod unit;
 
 pub use blank::Blanker;
-pub use decoder::{Decoder, Statistics};
+pub use decoder::Decoder;
 pub use error::{DecodeError, RequestError};
 pub use sign_on::{Identification, Mode, acknowledge, request};
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::frame::Framer;
 use super::{Catalog, DecodeError, message};
-use crate::Telegram;
+use crate::{Statistics, Telegram};
 
 /// Turns the bytes that a meter sends, in pieces of any size, into telegrams.
 ///
@@ -102,23 +102,4 @@ impl fmt::Debug for Decoder {
             .field("statistics", &self.statistics)
             .finish_non_exhaustive()
     }
-}
-
-/// Counters of a [`Decoder`], since its beginning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// Bytes taken.
-    pub bytes: u64,
-    /// Telegrams handed out.
-    pub telegrams: u64,
-    /// Files refused because a checksum was wrong, theirs or that of a message in them.
-    pub checksum_errors: u64,
-    /// Files refused for another reason.
-    pub other_errors: u64,
-    /// Bytes outside of files, and those of files that were damaged or broke off.
-    pub discarded_bytes: u64,
-    /// Bytes between the escape sequences of files that came over intact but whose messages were
-    /// refused.
-    pub refused_bytes: u64,
 }

@@ -65,7 +65,7 @@ mod tlv;
 pub use blank::Blanker;
 pub use catalog::{Catalog, CatalogError, CatalogProblem, MAX_RULES};
 pub use checksum::Checksum;
-pub use decoder::{Decoder, Statistics};
+pub use decoder::Decoder;
 pub use error::{DecodeError, MessageError};
 
 #[cfg(doc)]
