@@ -15,11 +15,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use dcnet_obis::sml::encode;
-use dcnet_obis::{Entry, ObisCode, ScaledInteger, Unit};
 use dcnet_profiles::Profile;
 use dcnet_profiles::meter::{D0Mode, EnergyUnit, Source};
 use support::d0::{Asked, Script, block};
-use support::meter::{Line, Meter, telegram};
+use support::meter::{Line, Meter, locked_telegram, recorder, telegram};
 use support::pki::{Authority, Household};
 
 fn probe(port: &Path, options: &[&str]) -> Output {
@@ -114,13 +113,7 @@ fn the_rate_is_found_out_and_told_to_programs() {
 
 #[test]
 fn a_locked_meter_is_explained() {
-    let mut locked = telegram(7, 0, 0);
-    locked.entries.truncate(1);
-    locked.entries.push(Entry::number(
-        ObisCode::ACTIVE_ENERGY_IMPORT,
-        ScaledInteger::new(2324, 3),
-        Unit::WATT_HOUR,
-    ));
+    let locked = locked_telegram(7);
     let bytes = encode::file(&locked).unwrap();
     let (_, output) = probe_sending(|_| bytes.clone(), &[]);
     assert!(
@@ -202,13 +195,7 @@ fn whoever_holds_a_port_is_named() {
     let meter = Meter::start(Line::new(), Duration::from_millis(100));
     let folder = tempfile::tempdir().unwrap();
     let taken = folder.path().join("meter.jsonl");
-    let mut holder = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
-        .args(["record", "--seconds=60", "--device"])
-        .arg(&meter.device)
-        .arg("--out")
-        .arg(&taken)
-        .spawn()
-        .unwrap();
+    let mut holder = recorder(&meter.device, &taken);
     let busy = (0..50).find_map(|_| {
         std::thread::sleep(Duration::from_millis(100));
         let output = probe(&meter.device, &["--listen-only"]);

@@ -13,9 +13,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use dcnet_obis::Telegram;
 use dcnet_obis::sml::encode;
-use dcnet_obis::{Entry, ObisCode, ScaledInteger, Telegram, Unit};
-use support::meter::{Line, Meter, telegram};
+use support::meter::{Line, Meter, locked_telegram, telegram};
 use support::pki::{Authority, Household};
 
 fn household(device: &Path) -> Household {
@@ -94,13 +94,7 @@ fn a_telegram_for_programs() {
 
 #[test]
 fn a_locked_meter_is_explained() {
-    let mut locked = telegram(7, 0, 0);
-    locked.entries.truncate(1);
-    locked.entries.push(Entry::number(
-        ObisCode::ACTIVE_ENERGY_IMPORT,
-        ScaledInteger::new(2324, 3),
-        Unit::WATT_HOUR,
-    ));
+    let locked = locked_telegram(7);
     let output = read_telegram(&locked, &["--once"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(

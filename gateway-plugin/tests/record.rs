@@ -18,7 +18,7 @@ use dcnet_gateway::recording::Recording;
 use dcnet_obis::sml::{Decoder, encode};
 use dcnet_obis::{ObisCode, Telegram, Value};
 use support::d0::{Asked, Script, block};
-use support::meter::{Line, Meter, telegram};
+use support::meter::{Line, Meter, recorder, telegram};
 use support::pki::{Authority, Household};
 
 fn program(arguments: &[&str]) -> Output {
@@ -324,13 +324,7 @@ fn whoever_has_seen_enough_stops_it_and_keeps_what_came() {
     let meter = Meter::start(Line::new(), Duration::from_millis(50));
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("meter.jsonl");
-    let mut recorder = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
-        .args(["record", "--seconds=3600", "--device"])
-        .arg(&meter.device)
-        .arg("--out")
-        .arg(&out)
-        .spawn()
-        .unwrap();
+    let mut recorder = recorder(&meter.device, &out);
     std::thread::sleep(Duration::from_secs(2));
     let process = rustix::process::Pid::from_child(&recorder);
     rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use dcnet_profiles::Profile;
+use dcnet_profiles::modbus::Template;
 
 /// What a sample leaves out.
 const REST: &[(&str, &str)] = &[
@@ -54,14 +55,16 @@ fn has(sample: &str, key: &str) -> bool {
 }
 
 #[test]
-fn every_sample_of_the_documents_is_a_profile() {
+fn every_sample_of_the_documents_is_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let mut read = 0;
+    let (mut read, mut templates) = (0, 0);
     for name in ["sources.md", "modbus.md", "use-cases.md"] {
         let document = std::fs::read_to_string(folder.join(name)).unwrap();
         for sample in samples(&document) {
-            // Templates of meters have a test of their own.
-            if sample.contains("registers:") {
+            if sample.contains("\nregisters:") {
+                let template = Template::parse(&sample, Path::new(name));
+                assert!(!template.unwrap().registers.is_empty());
+                templates += 1;
                 continue;
             }
             let mut text = if let Some(source) = sample.strip_prefix("source:\n") {
@@ -80,6 +83,7 @@ fn every_sample_of_the_documents_is_a_profile() {
         }
     }
     assert!(read >= 18, "{read}");
+    assert_eq!(templates, 1);
 }
 
 /// The targets of links in a document, without those elsewhere in the world.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use dcnet_gateway::clock::Clock;
 use dcnet_gateway::source::SourceState;
 
-use crate::broker::Broker;
-use crate::support::{Running, captures, clock_at, free_port, shown};
+use crate::broker::{Broker, free_port};
+use crate::support::{Running, captures, clock_at, shown};
 
 /// The first messages of a recording.
 fn recorded(file: &str, number: usize) -> Option<Vec<(String, String)>> {
@@ -32,7 +32,7 @@ async fn values_with_times_are_of_that_time() {
     let Some(messages) = recorded("mqtt-timestamps.log", 12) else {
         return;
     };
-    let Some(broker) = Broker::start(free_port(), false) else {
+    let Some(broker) = Broker::anywhere(false) else {
         return;
     };
     let source = format!("vzlogger: {{ mqtt: {{ port: {} }} }}", broker.port);
@@ -59,7 +59,7 @@ async fn plain_values_are_of_now_and_topics_may_be_the_owners() {
     let Some(messages) = recorded("mqtt-plain.log", 6) else {
         return;
     };
-    let Some(broker) = Broker::start(free_port(), false) else {
+    let Some(broker) = Broker::anywhere(false) else {
         return;
     };
     let source = format!("vzlogger: {{ mqtt: {{ port: {} }} }}", broker.port);
@@ -81,7 +81,7 @@ async fn plain_values_are_of_now_and_topics_may_be_the_owners() {
 
 #[tokio::test]
 async fn codes_may_stand_in_the_profile_and_old_values_do_not_count() {
-    let Some(broker) = Broker::start(free_port(), false) else {
+    let Some(broker) = Broker::anywhere(false) else {
         return;
     };
     // Kept by the broker since nobody knows when.
@@ -129,7 +129,7 @@ async fn a_broker_that_restarts_is_found_again() {
 #[tokio::test]
 async fn a_broker_may_ask_for_a_password() {
     use std::os::unix::fs::PermissionsExt as _;
-    let Some(broker) = Broker::start(free_port(), true) else {
+    let Some(broker) = Broker::anywhere(true) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

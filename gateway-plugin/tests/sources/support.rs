@@ -148,9 +148,3 @@ pub(crate) fn captures(folder: &str) -> Option<PathBuf> {
     };
     Some(PathBuf::from(shared).join("captures").join(folder))
 }
-
-/// A port that nobody uses now.
-pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}

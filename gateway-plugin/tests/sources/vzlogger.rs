@@ -9,7 +9,8 @@ use std::time::Duration;
 use dcnet_gateway::clock::Clock;
 use dcnet_gateway::source::SourceState;
 
-use crate::support::{Running, captures, clock_at, free_port, shown};
+use crate::broker::free_port;
+use crate::support::{Running, captures, clock_at, shown};
 
 const IMPORT: &str = "fde8f1d0-c5d0-11e0-856e-f9e4360ced10";
 const EXPORT: &str = "a8da012a-9eb4-49ed-b7f3-38c95142a90c";

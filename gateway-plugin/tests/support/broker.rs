@@ -11,6 +11,11 @@ pub struct Broker {
 }
 
 impl Broker {
+    /// At a port that nobody uses. `None` as for [`Self::start`].
+    pub fn anywhere(passwords: bool) -> Option<Self> {
+        Self::start(free_port(), passwords)
+    }
+
     /// `None` where there is no mosquitto; where there are recordings, there has to be one.
     pub fn start(port: u16, passwords: bool) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
@@ -88,4 +93,10 @@ impl Drop for Broker {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A port that nobody uses now.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }

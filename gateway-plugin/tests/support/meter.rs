@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
@@ -33,6 +34,29 @@ pub fn telegram(serial: u8, import: i64, power: i64) -> Telegram {
             ),
         ],
     }
+}
+
+/// What a meter sends before its PIN was entered: whole kWh, no power.
+pub fn locked_telegram(serial: u8) -> Telegram {
+    let mut locked = telegram(serial, 0, 0);
+    locked.entries.truncate(1);
+    locked.entries.push(Entry::number(
+        ObisCode::ACTIVE_ENERGY_IMPORT,
+        ScaledInteger::new(2324, 3),
+        Unit::WATT_HOUR,
+    ));
+    locked
+}
+
+/// The real program, recording what comes at `device` for an hour.
+pub fn recorder(device: &Path, out: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+        .args(["record", "--seconds=3600", "--device"])
+        .arg(device)
+        .arg("--out")
+        .arg(out)
+        .spawn()
+        .unwrap()
 }
 
 /// Both ends of a pseudo-terminal.
