@@ -12,6 +12,7 @@ pub mod daemon;
 mod home;
 pub mod ledger;
 mod log;
+mod logbook;
 mod mqtt;
 pub mod recording;
 pub mod retry;

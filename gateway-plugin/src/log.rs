@@ -1,4 +1,5 @@
-//! Logs to standard error: for journald and people, or one JSON object per line for programs.
+//! Logs to standard error: for journald and people, or one JSON object per line for programs; and, from
+//! level info on, to the logbooks.
 //!
 //! Every line carries the field `event`, a stable name; the text beside it may change. No line
 //! holds a reading, a key or a pad.
@@ -48,6 +49,11 @@ pub(crate) fn start(form: Form, verbose: bool) {
             .with_filter(filter)
             .boxed(),
     };
+    let filter = Targets::new().with_target("dcnet_gateway", LevelFilter::INFO);
+    let logbooks = crate::logbook::Layered.with_filter(filter);
     // Refused only if there is a subscriber already.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(logbooks)
+        .try_init();
 }

@@ -1,10 +1,17 @@
 //! What the household itself gets to see, and by which ways.
 
+mod page;
+mod retention;
+
 use dcnet_obis::Language;
 use serde::Deserialize;
 
 use crate::mqtt::{MqttAddress, MqttError, MqttKeys};
+use crate::tariff::Zone;
 use crate::text;
+
+pub use page::{HomePage, PageError, PageTls};
+pub use retention::Retention;
 
 /// What the household itself gets to see. Nothing of it leaves the house through us.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -12,8 +19,14 @@ use crate::text;
 pub struct HomeProfile {
     /// Language of names that are shown.
     pub language: Language,
+    /// Zone of the times that are shown, and of the days that values are shown by.
+    pub zone: Zone,
     /// Readings for home automation.
     pub mqtt: Option<HomeMqtt>,
+    /// The page for a browser.
+    pub page: Option<HomePage>,
+    /// For how long the logbooks are kept.
+    pub logbooks: Retention,
 }
 
 crate::schema::read_as!(HomeProfile, Keys);
@@ -22,7 +35,10 @@ impl Default for HomeProfile {
     fn default() -> Self {
         Self {
             language: Language::English,
+            zone: Zone::berlin(),
             mqtt: None,
+            page: None,
+            logbooks: Retention::default(),
         }
     }
 }
@@ -62,7 +78,13 @@ impl From<LanguageKey> for Language {
 /// What the household itself gets to see. Nothing of it leaves the house through the gateway.
 struct Keys {
     language: LanguageKey,
+    /// Time zone of what is shown, by its name in the IANA database: Europe/Berlin unless stated.
+    #[serde(deserialize_with = "text::parsed_option")]
+    #[schemars(with = "crate::schema::NotEmpty")]
+    zone: Option<Zone>,
     mqtt: Option<MqttKeysOfHome>,
+    page: Option<page::Keys>,
+    logbooks: Retention,
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -116,7 +138,10 @@ impl TryFrom<Keys> for HomeProfile {
         });
         Ok(Self {
             language: keys.language.into(),
+            zone: keys.zone.unwrap_or_else(Zone::berlin),
             mqtt: mqtt.transpose()?,
+            page: keys.page.map(TryInto::try_into).transpose()?,
+            logbooks: keys.logbooks,
         })
     }
 }
@@ -127,6 +152,9 @@ pub enum HomeError {
     /// The broker.
     #[error("mqtt.broker: {0}")]
     Mqtt(#[from] MqttError),
+    /// The page.
+    #[error("page: {0}")]
+    Page(#[from] PageError),
     /// No topic.
     #[error("mqtt.discovery is a topic (homeassistant), or false; {got:?} is none")]
     Discovery {

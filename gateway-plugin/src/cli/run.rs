@@ -49,7 +49,11 @@ pub(super) fn run(file: &Path) -> ExitCode {
 async fn until_told(config: Config, clock: Clock) -> Result<End, RunError> {
     let (stop, stopped) = watch::channel(false);
     let (client, net) = (config.client, config.profile.communication.net);
-    tracing::info!(event = "started", "gateway {client} for the net {net}");
+    tracing::info!(
+        event = "started",
+        version = env!("CARGO_PKG_VERSION"),
+        "gateway {client} for the net {net}"
+    );
     // Without a handler the signal ends the process at once, which the ledger is made for.
     let mut terminate = signal(SignalKind::terminate()).ok();
     let mut interrupt = signal(SignalKind::interrupt()).ok();

@@ -1,15 +1,19 @@
 //! The state machine of the protocol, tied to the ledger: persist, then send.
 
+use std::collections::HashSet;
+
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::gateway::{
     Gateway, GatewayState, Input, Outgoing, Output, Report, Request, Setup, SetupError,
 };
+use dcnet_protocol::message::frame_hash;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::round::UnixTime;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
-use crate::ledger::{Binding, Change, Ledger, LedgerError};
+use crate::ledger::{Binding, Change, Dispatch, Hidden, Ledger, LedgerError, Matter};
 
 /// A gateway whose steps are durable before they are seen.
 #[derive(Debug)]
@@ -17,7 +21,13 @@ pub struct Machine {
     gateway: Gateway,
     ledger: Ledger,
     failed: bool,
+    /// Hashes of messages that are written down as having left and are not sealed: they may be sent
+    /// again and again.
+    written: HashSet<[u8; 32]>,
 }
+
+/// Hashes that are remembered: a gateway has fewer messages than that on their way.
+const MAX_WRITTEN: usize = 1_024;
 
 /// What is left to do after a step: everything that had to be durable is.
 #[derive(Debug)]
@@ -65,6 +75,7 @@ impl Machine {
             gateway,
             ledger,
             failed: false,
+            written: HashSet::new(),
         })
     }
 
@@ -87,12 +98,16 @@ impl Machine {
             return Err(LedgerError::Stopped);
         }
         let mut effects = Vec::new();
+        let values = reading_of(&input);
         for output in self.gateway.handle(now, input, rng) {
             match output {
                 Output::Persist(persist) => {
                     let roster = persist.sending.as_ref().and_then(roster_of);
                     let mut changes = vec![Change::State(persist.state.expose())];
                     let sending = persist.sending.as_ref();
+                    let dispatch =
+                        sending.map(|outgoing| self.dispatch(now, outgoing, values.as_ref()));
+                    changes.extend(dispatch.as_ref().map(Change::Dispatch));
                     changes.extend(sending.map(|outgoing| leaving(outgoing, roster.as_ref())));
                     changes.extend(persist.evidence.as_ref().map(|kept| Change::Evidence {
                         round: kept.round,
@@ -104,11 +119,89 @@ impl Machine {
                         effects.push(Effect::Evidence);
                     }
                 }
-                Output::Send(request) => effects.push(Effect::Send(request)),
+                Output::Send(request) => {
+                    self.write_down(now, &request)?;
+                    effects.push(Effect::Send(request));
+                }
                 Output::Report(report) => effects.push(Effect::Report(report)),
             }
         }
         Ok(effects)
+    }
+
+    /// The line of the consumer's log about a frame that is about to leave. `values`: what the reading
+    /// of this step was.
+    fn dispatch(
+        &self,
+        now: UnixTime,
+        outgoing: &Outgoing,
+        values: Option<&Zeroizing<Vec<i64>>>,
+    ) -> Dispatch {
+        let Outgoing {
+            notification,
+            round,
+            bytes,
+        } = outgoing;
+        let (notification, round) = (*notification, *round);
+        let epoch = self.gateway.epoch(now);
+        let (members, neighbours) = epoch.map_or((0, 0), |(_, members, neighbours)| {
+            (members, neighbours.len())
+        });
+        let hidden = (notification == Notification::Transmit).then(|| Hidden {
+            members: members.try_into().unwrap_or(u32::MAX),
+            neighbours: neighbours.try_into().unwrap_or(u32::MAX),
+            values: values.cloned(),
+        });
+        Dispatch {
+            time: now,
+            matter: Matter::Frame {
+                notification,
+                round,
+            },
+            bytes: bytes.clone(),
+            hidden,
+        }
+    }
+
+    /// Writes down a message that leaves without having been sealed, once.
+    fn write_down(&mut self, now: UnixTime, request: &Request) -> Result<(), LedgerError> {
+        let (matter, bytes) = match request {
+            Request::Frame {
+                notification:
+                    notification @ (Notification::Register
+                    | Notification::Entered
+                    | Notification::Exiting),
+                round,
+                bytes,
+            } => {
+                let (notification, round) = (*notification, *round);
+                let matter = Matter::Frame {
+                    notification,
+                    round,
+                };
+                (matter, bytes.clone())
+            }
+            Request::Envelope(envelope) => {
+                let to = envelope.header().to;
+                (Matter::Envelope { to }, envelope.encode())
+            }
+            _ => return Ok(()),
+        };
+        let hash = frame_hash(&bytes);
+        if self.written.contains(&hash) {
+            return Ok(());
+        }
+        self.commit(&[Change::Dispatch(&Dispatch {
+            time: now,
+            matter,
+            bytes,
+            hidden: None,
+        })])?;
+        if self.written.len() >= MAX_WRITTEN {
+            self.written.clear();
+        }
+        self.written.insert(hash);
+        Ok(())
     }
 
     /// Makes other changes durable.
@@ -133,6 +226,17 @@ impl Machine {
     /// The ledger, to look at.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+}
+
+/// The reading that a step is to hide, if there is one.
+fn reading_of(input: &Input) -> Option<Zeroizing<Vec<i64>>> {
+    match input {
+        Input::Submit { reading, .. } => {
+            let reading = reading.as_ref()?;
+            Some(Zeroizing::new(reading.values().to_vec()))
+        }
+        _ => None,
     }
 }
 

@@ -35,13 +35,23 @@ use manager::Manager;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::home;
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, View};
 use crate::retry::Backoff;
 use crate::source::{MeterEvent, Meters};
 use crate::submit::TlsError;
 
 /// Name of the file in the state directory by which the owner asks the daemon to leave the net.
 pub const LEAVE_REQUEST: &str = "leave-requested";
+
+/// Where the daemon puts what the household may see of it. Those who look hold the other end, and never
+/// keep it from its work.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Show {
+    /// What it is doing.
+    pub(crate) status: watch::Sender<Status>,
+    /// The ledger, while it is open.
+    pub(crate) ledger: watch::Sender<View>,
+}
 
 /// Why the daemon ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +76,8 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<End, RunError> {
     let (meters, mut events) = Meters::start(&config.profile.meters, &clock);
-    let show = watch::Sender::new(Status::default());
-    let client = config.client.to_string();
-    let home = home::start(&config.profile, &client, &meters, show.subscribe());
+    let show = Show::default();
+    let home = home::start(&config, &meters, &clock, &show);
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
     let mut manager = Manager::of_this_process();
     let end = loop {
@@ -131,7 +140,7 @@ async fn attempt(
     config: &Config,
     clock: &Clock,
     meters: &Meters,
-    show: &watch::Sender<Status>,
+    show: &Show,
     events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
     manager: &mut Manager,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::evidence;
 use super::session::Session;
 use crate::ledger::LedgerError;
+use crate::logbook;
 
 impl Session {
     pub(super) fn tell(&mut self, report: &Report) {
@@ -148,11 +149,30 @@ impl Session {
             .and_then(|(.., neighbours)| neighbours.len().try_into().ok());
     }
 
+    /// What was logged goes into the ledger.
+    pub(super) fn keep_logbooks(&mut self) -> Result<(), LedgerError> {
+        let machine = &mut self.parts.machine;
+        logbook::write(|changes| machine.commit(changes))
+    }
+
+    /// Tells once that the clock is not believed, and once that it is again.
+    fn note_clock(&mut self) {
+        let fault = self.judge().err();
+        match (&fault, &self.status.clock_fault) {
+            (Some(fault), None) => {
+                tracing::warn!(event = "clock.fault", "{fault}");
+            }
+            (None, Some(_)) => tracing::info!(event = "clock.ready", "the clock is believed"),
+            _ => {}
+        }
+        self.status.clock_fault = fault.map(|fault| fault.to_string());
+    }
+
     pub(super) fn publish(&mut self) {
         let now = self.now();
-        self.status.clock_fault = self.judge().err().map(|fault| fault.to_string());
+        self.note_clock();
         let (show, status) = (&self.parts.show, &self.status);
-        show.send_if_modified(|shown| {
+        show.status.send_if_modified(|shown| {
             let is_news = *shown != *status;
             if is_news {
                 shown.clone_from(status);

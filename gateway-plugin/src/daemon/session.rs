@@ -22,7 +22,7 @@ use super::outbox::{Done, LONGEST_WAIT, Outbox};
 use super::plan::Plan;
 use super::reports::mode_name;
 use super::status::{MeterStatus, Status, StatusFile};
-use super::{End, LEAVE_REQUEST, os_rng, random};
+use super::{End, LEAVE_REQUEST, Show, os_rng, random};
 use crate::clock::{Clock, ImplausibleClock, Plausibility};
 use crate::ledger::LedgerError;
 use crate::retry::Backoff;
@@ -45,8 +45,8 @@ pub(super) struct Parts {
     pub(super) billing: Billing,
     /// What the sources of each meter count.
     pub(super) counters: Vec<Vec<Arc<Counters>>>,
-    /// Where the household looks for the status.
-    pub(super) show: watch::Sender<Status>,
+    /// Where the household looks.
+    pub(super) show: Show,
     pub(super) plausibility: Plausibility,
     pub(super) outbox: Outbox,
     pub(super) results: mpsc::UnboundedReceiver<Done>,
@@ -162,6 +162,7 @@ impl Session {
             manager.progress();
             manager.tell(&self.status.line());
             if self.phase == Some(Phase::Left) {
+                self.keep_logbooks()?;
                 return Ok(End::Left);
             }
             let wake = sleep(self.until_next().min(manager.pause()));
@@ -186,6 +187,7 @@ impl Session {
                 Ok(None) | Err(_) => break,
             }
         }
+        self.keep_logbooks()?;
         Ok(End::Stopped)
     }
 
@@ -223,6 +225,7 @@ impl Session {
         if instant >= self.poll_at {
             self.poll_at = instant + self.poll_pause();
             self.count_telegrams();
+            self.keep_logbooks()?;
             self.look_for_leave_request()?;
             if !self.parts.descriptor_confirmed {
                 self.parts.outbox.ask_descriptor();

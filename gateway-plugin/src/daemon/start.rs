@@ -13,11 +13,11 @@ use super::machine::Machine;
 use super::manager::Manager;
 use super::outbox::Outbox;
 use super::session::{LONGEST_SLEEP, Parts, Session};
-use super::status::Status;
-use super::{RunError, hex, os_rng, random};
+use super::{RunError, Show, hex, os_rng, random};
 use crate::clock::{Clock, Plausibility};
 use crate::config::Config;
 use crate::ledger::{Ledger, LedgerError, StateDirectory};
+use crate::logbook;
 use crate::retry::Backoff;
 use crate::source::{MeterEvent, Meters};
 use crate::submit::{Client, SubmitError, client_config};
@@ -27,13 +27,15 @@ pub(super) async fn start(
     config: &Config,
     clock: &Clock,
     meters: &Meters,
-    show: &watch::Sender<Status>,
+    show: &Show,
     events: &mut mpsc::Receiver<MeterEvent>,
     stop: &mut watch::Receiver<bool>,
     manager: &mut Manager,
 ) -> Result<Option<Session>, RunError> {
     let communication = &config.profile.communication;
-    let ledger = Ledger::open(StateDirectory::acquire(&config.profile.state)?)?;
+    let ledger = Ledger::open(StateDirectory::acquire(&config.profile.state)?)?
+        .keeping(config.profile.home.logbooks);
+    show.ledger.send_replace(ledger.view());
     let mut billing = Billing::open(&config.profile, &ledger, clock.now())?;
     let tls = client_config(&config.tls)?;
     let client = Client::new(
@@ -113,6 +115,7 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     /// Reads the registers, if it is time.
     fn settle(&mut self, events: &mut mpsc::Receiver<MeterEvent>) -> Result<(), LedgerError> {
+        logbook::write(|changes| self.ledger.commit(changes))?;
         let now = self.clock.now();
         if !self.billing.is_due(now) {
             return Ok(());

@@ -2,38 +2,57 @@
 
 mod discovery;
 mod mqtt;
+mod page;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use dcnet_profiles::Profile;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::daemon::Show;
 use crate::daemon::status::Status;
 use crate::source::Meters;
 
 /// Starts everything that the profile asks for. It ends when what is returned is dropped.
 ///
-/// `sources` are those of the profile's meters.
-pub(crate) fn start(
-    profile: &Profile,
-    client: &str,
-    sources: &Meters,
-    status: watch::Receiver<Status>,
-) -> Home {
+/// `sources` are those of the profile's meters; `show` is where the daemon puts what may be seen.
+pub(crate) fn start(config: &Config, sources: &Meters, clock: &Clock, show: &Show) -> Home {
     let mut tasks = JoinSet::new();
+    let (profile, client) = (&config.profile, config.client.to_string());
     if let Some(mqtt) = &profile.home.mqtt {
         let meters = profile.meters.iter().map(|meter| meter.name.clone());
         let publisher = mqtt::Publisher {
             profile: mqtt.clone(),
             language: profile.home.language,
-            client: client.to_owned(),
+            client,
             meters: meters.zip(sources.latest()).collect(),
-            status,
+            status: show.status.subscribe(),
         };
         tasks.spawn(publisher.run());
     }
+    let house = page::House {
+        profile: profile.clone(),
+        client: config.client.to_string(),
+        clock: clock.clone(),
+        // Telegrams are copied only if somebody may look.
+        meters: profile
+            .home
+            .page
+            .as_ref()
+            .map_or_else(Vec::new, |_| sources.latest()),
+        status: show.status.subscribe(),
+        ledger: show.ledger.subscribe(),
+    };
+    tasks.spawn(page::run(Arc::new(house)));
     Home { tasks }
+}
+
+/// Waits for the end of the daemon.
+async fn ended(status: &mut watch::Receiver<Status>) {
+    while status.changed().await.is_ok() {}
 }
 
 /// What is shown to the household, running.

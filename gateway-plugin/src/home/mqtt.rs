@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::discovery::{Announcement, Device, Quantity, identifier, object};
+use super::ended;
 use crate::daemon::status::Status;
 use crate::retry::Pauses;
 use crate::source::Latest;
@@ -223,9 +224,4 @@ async fn farewell(client: &AsyncClient, connection: &mut EventLoop, availability
     let _ = client.try_disconnect();
     // To the connection's end, which comes after what waits has gone out.
     while connection.poll().await.is_ok() {}
-}
-
-/// Waits for the end of the daemon.
-async fn ended(status: &mut watch::Receiver<Status>) {
-    while status.changed().await.is_ok() {}
 }

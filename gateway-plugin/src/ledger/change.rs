@@ -4,8 +4,12 @@ use dcnet_protocol::notification::Notification;
 use dcnet_protocol::round::{Round, UnixTime};
 use redb::{ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
 
+use dcnet_profiles::home::Retention;
+
+use super::dispatch::Dispatch;
 use super::entry::SentEntry;
 use super::error::LedgerError;
+use super::logbook::{Book, Line, MAX_DISPATCHES, MAX_LINES};
 
 /// Version, net, client, descriptor, last round entered, latest time seen.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -27,6 +31,14 @@ pub(super) const ACKNOWLEDGED: TableDefinition<'_, (u64, u8), u64> =
 pub(super) const BORDERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("borders");
 /// The consumer's log: number to what was sent, when, to whom.
 pub(super) const SENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sent");
+
+/// Number to what left the house, byte for byte.
+pub(super) const DISPATCHES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("dispatches");
+/// The system's log: number to line.
+pub(super) const SYSTEM: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log-system");
+/// The calibration log: number to line.
+pub(super) const CALIBRATION: TableDefinition<'_, u64, &[u8]> =
+    TableDefinition::new("log-calibration");
 
 /// Name of a tariff to its definition and registers.
 pub(super) const TARIFFS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("tariffs");
@@ -100,6 +112,10 @@ pub enum Change<'a> {
     Seen(UnixTime),
     /// A line of the consumer's log.
     Sent(&'a SentEntry),
+    /// A message that is about to leave the house.
+    Dispatch(&'a Dispatch),
+    /// A line of a logbook.
+    Line(Book, &'a Line),
     /// The registers of a tariff (`docs/spec/evaluation.md`, section 3).
     Tariff {
         /// Its name.
@@ -120,44 +136,13 @@ pub enum Change<'a> {
 pub(super) fn apply(
     transaction: &redb::WriteTransaction,
     change: &Change<'_>,
+    keep: Retention,
 ) -> Result<Result<(), LedgerError>, redb::Error> {
     match *change {
         Change::State(bytes) => {
             transaction.open_table(STATE)?.insert("gateway", bytes)?;
         }
-        Change::Sealed { round, bytes } => {
-            let mut sealed = transaction.open_table(SEALED)?;
-            match once(&mut sealed, round, bytes)? {
-                Once::Same => return Ok(Ok(())),
-                Once::Differs => return Ok(Err(LedgerError::RoundReused { round })),
-                Once::New => {}
-            }
-            let mut meta = transaction.open_table(META)?;
-            let last = meta.get("last-entered")?.map(|last| last.value().to_vec());
-            let last = last
-                .and_then(|last| last.try_into().ok())
-                .map(u64::from_be_bytes);
-            if let Some(last) = last
-                && round.number() <= last
-            {
-                return Ok(Err(LedgerError::RoundPassed {
-                    round,
-                    last: Round::new(last),
-                }));
-            }
-            meta.insert("last-entered", round.number().to_be_bytes().as_slice())?;
-            let oldest = round.number().saturating_sub(KEEP_ROUNDS);
-            sealed.retain_in(..oldest, |_, _| false)?;
-            transaction
-                .open_table(ANSWERED)?
-                .retain_in(..oldest, |_, _| false)?;
-            transaction
-                .open_table(ANSWERED_ROSTERS)?
-                .retain_in(..(oldest, 0, &[0; 32]), |_, _| false)?;
-            transaction
-                .open_table(ACKNOWLEDGED)?
-                .retain_in(..(oldest, 0), |_, _| false)?;
-        }
+        Change::Sealed { round, bytes } => return seal(transaction, round, bytes),
         Change::Answered { round, bytes } => {
             let mut answered = transaction.open_table(ANSWERED)?;
             if once(&mut answered, round, bytes)? == Once::Differs {
@@ -199,11 +184,27 @@ pub(super) fn apply(
         }
         Change::Sent(line) => {
             let mut sent = transaction.open_table(SENT)?;
-            let next = sent
-                .last()?
-                .map_or(1, |(number, _)| number.value().saturating_add(1));
-            sent.insert(next, line.encode().as_slice())?;
-            bound(&mut sent, KEEP_SENT)?;
+            append(&mut sent, &line.encode(), KEEP_SENT)?;
+        }
+        Change::Dispatch(dispatch) => {
+            let mut table = transaction.open_table(DISPATCHES)?;
+            append(&mut table, &dispatch.encode(), MAX_DISPATCHES)?;
+            let first = days_before(dispatch.time, keep.consumer);
+            forget(&mut table, |bytes| {
+                Dispatch::decode(bytes).is_none_or(|one| one.time < first)
+            })?;
+        }
+        Change::Line(book, line) => {
+            let (table, days) = match book {
+                Book::System => (SYSTEM, keep.system),
+                Book::Calibration => (CALIBRATION, keep.calibration),
+            };
+            let mut table = transaction.open_table(table)?;
+            append(&mut table, &line.encode(), MAX_LINES)?;
+            let first = days_before(line.time, days);
+            forget(&mut table, |bytes| {
+                Line::decode(bytes).is_none_or(|one| one.time < first)
+            })?;
         }
         Change::Tariff { name, bytes } => {
             transaction.open_table(TARIFFS)?.insert(name, bytes)?;
@@ -212,6 +213,46 @@ pub(super) fn apply(
             append_period(&mut transaction.open_table(PERIODS)?, name, bytes)?;
         }
     }
+    Ok(Ok(()))
+}
+
+/// Writes the sealed frame of a round, which is entered thereby, and drops what lies far behind.
+fn seal(
+    transaction: &redb::WriteTransaction,
+    round: Round,
+    bytes: &[u8],
+) -> Result<Result<(), LedgerError>, redb::Error> {
+    let mut sealed = transaction.open_table(SEALED)?;
+    match once(&mut sealed, round, bytes)? {
+        Once::Same => return Ok(Ok(())),
+        Once::Differs => return Ok(Err(LedgerError::RoundReused { round })),
+        Once::New => {}
+    }
+    let mut meta = transaction.open_table(META)?;
+    let last = meta.get("last-entered")?.map(|last| last.value().to_vec());
+    let last = last
+        .and_then(|last| last.try_into().ok())
+        .map(u64::from_be_bytes);
+    if let Some(last) = last
+        && round.number() <= last
+    {
+        return Ok(Err(LedgerError::RoundPassed {
+            round,
+            last: Round::new(last),
+        }));
+    }
+    meta.insert("last-entered", round.number().to_be_bytes().as_slice())?;
+    let oldest = round.number().saturating_sub(KEEP_ROUNDS);
+    sealed.retain_in(..oldest, |_, _| false)?;
+    transaction
+        .open_table(ANSWERED)?
+        .retain_in(..oldest, |_, _| false)?;
+    transaction
+        .open_table(ANSWERED_ROSTERS)?
+        .retain_in(..(oldest, 0, &[0; 32]), |_, _| false)?;
+    transaction
+        .open_table(ACKNOWLEDGED)?
+        .retain_in(..(oldest, 0), |_, _| false)?;
     Ok(Ok(()))
 }
 
@@ -267,6 +308,35 @@ fn answer_once(
     }
     table.insert((round.number(), notification.number(), roster), bytes)?;
     Ok(Once::New)
+}
+
+/// Writes a row behind the last one, and drops the oldest beyond `keep`.
+fn append(
+    table: &mut redb::Table<'_, u64, &'static [u8]>,
+    bytes: &[u8],
+    keep: u64,
+) -> Result<(), redb::Error> {
+    let next = table
+        .last()?
+        .map_or(1, |(number, _)| number.value().saturating_add(1));
+    table.insert(next, bytes)?;
+    bound(table, keep)
+}
+
+/// Drops the oldest rows as long as they are `old`: in a clock's disorder rather too few.
+fn forget(
+    table: &mut redb::Table<'_, u64, &'static [u8]>,
+    old: impl Fn(&[u8]) -> bool,
+) -> Result<(), redb::Error> {
+    while table.first()?.is_some_and(|(_, bytes)| old(bytes.value())) {
+        table.pop_first()?;
+    }
+    Ok(())
+}
+
+fn days_before(time: UnixTime, days: u64) -> UnixTime {
+    const DAY: u64 = 86_400_000;
+    time.minus_millis(days.saturating_mul(DAY))
 }
 
 /// Drops the oldest rows beyond `keep`.

@@ -11,24 +11,32 @@
 
 mod change;
 mod directory;
+mod dispatch;
 mod entry;
 mod error;
+mod logbook;
 mod queries;
+mod view;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use dcnet_profiles::home::Retention;
 use dcnet_protocol::names::{ClientId, NetId};
 use redb::{Database, Durability, ReadableTable as _, StorageBackend};
 
 use change::{
-    ACKNOWLEDGED, ANSWERED, ANSWERED_ROSTERS, BORDERS, EVIDENCE, META, PERIODS, SEALED, SENT,
-    STATE, TARIFFS, apply,
+    ACKNOWLEDGED, ANSWERED, ANSWERED_ROSTERS, BORDERS, CALIBRATION, DISPATCHES, EVIDENCE, META,
+    PERIODS, SEALED, SENT, STATE, SYSTEM, TARIFFS, apply,
 };
 pub use change::{Change, KEEP_PERIODS};
 pub use directory::{StateDirectory, is_running};
+pub use dispatch::{Dispatch, Hidden, Matter};
 pub use entry::{Outcome, SentEntry};
 pub use error::LedgerError;
+pub use logbook::{Book, Gravity, Line};
+pub use view::{Numbered, View};
 
 /// The file in the state directory.
 const NAME: &str = "ledger.redb";
@@ -44,8 +52,9 @@ const CACHE: usize = 256 * 1024;
 /// The ledger of one gateway, opened by this process alone.
 #[derive(Debug)]
 pub struct Ledger {
-    database: Database,
+    database: Arc<Database>,
     path: PathBuf,
+    keep: Retention,
     _lock: Option<File>,
 }
 
@@ -84,6 +93,7 @@ impl Ledger {
         Ok(Self {
             database,
             path,
+            keep: Retention::default(),
             _lock: Some(directory.into_lock()),
         })
     }
@@ -92,7 +102,7 @@ impl Ledger {
         directory: &StateDirectory,
         name: &str,
         path: &Path,
-    ) -> Result<Database, LedgerError> {
+    ) -> Result<Arc<Database>, LedgerError> {
         let file = directory
             .open_private(name)
             .map_err(|source| LedgerError::File {
@@ -120,8 +130,9 @@ impl Ledger {
 
     fn begin(database: Database, path: PathBuf, lock: Option<File>) -> Result<Self, LedgerError> {
         let ledger = Self {
-            database,
+            database: Arc::new(database),
             path,
+            keep: Retention::default(),
             _lock: lock,
         };
         ledger.write(|transaction| {
@@ -152,9 +163,19 @@ impl Ledger {
             // Files from before there were tariffs get their tables here.
             transaction.open_table(TARIFFS)?;
             transaction.open_table(PERIODS)?;
+            // And from before there were logbooks.
+            transaction.open_table(DISPATCHES)?;
+            transaction.open_table(SYSTEM)?;
+            transaction.open_table(CALIBRATION)?;
             Ok(Ok(()))
         })?;
         Ok(ledger)
+    }
+
+    /// Keeps the logbooks for so long, from the next line on.
+    #[must_use]
+    pub fn keeping(self, keep: Retention) -> Self {
+        Self { keep, ..self }
     }
 
     /// Where the ledger lies.
@@ -225,7 +246,7 @@ impl Ledger {
     pub fn commit(&self, changes: &[Change<'_>]) -> Result<(), LedgerError> {
         self.write(|transaction| {
             for change in changes {
-                if let Err(refusal) = apply(transaction, change)? {
+                if let Err(refusal) = apply(transaction, change, self.keep)? {
                     return Ok(Err(refusal));
                 }
             }

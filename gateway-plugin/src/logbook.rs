@@ -1,0 +1,169 @@
+//! From log lines to logbooks: what is logged waits here until the ledger takes it.
+//!
+//! One process has one log, and so one queue. Lines of the log hold no reading, no key and no pad
+//! ([`crate::log`]); neither do those of the logbooks.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use dcnet_protocol::round::UnixTime;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+use crate::clock::Clock;
+use crate::ledger::{Book, Change, Gravity, LedgerError, Line};
+
+/// Lines that wait; of more the oldest are lost, and it is told how many.
+const MAX_WAITING: usize = 512;
+
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting {
+    lines: VecDeque::new(),
+    lost: 0,
+});
+
+struct Waiting {
+    lines: VecDeque<Line>,
+    lost: u64,
+}
+
+impl Waiting {
+    fn push(&mut self, line: Line) {
+        if self.lines.len() >= MAX_WAITING {
+            self.lines.pop_front();
+            self.lost += 1;
+        }
+        self.lines.push_back(line);
+    }
+}
+
+fn waiting<T>(body: impl FnOnce(&mut Waiting) -> T) -> T {
+    body(&mut WAITING.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Moves what waits into the ledger, through `commit`. What it does not take goes on waiting.
+///
+/// # Errors
+///
+/// Those of `commit`.
+pub(crate) fn write(
+    commit: impl FnOnce(&[Change<'_>]) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    let lines = waiting(|waiting| {
+        let mut lines: Vec<Line> = waiting.lines.drain(..).collect();
+        let lost = std::mem::take(&mut waiting.lost);
+        if let Some(first) = lines.first()
+            && lost > 0
+        {
+            let line = Line {
+                time: first.time,
+                gravity: Gravity::Warning,
+                event: "logbook.lost".to_owned(),
+                text: format!("{lost} lines before this one are lost: there were too many"),
+            };
+            lines.insert(0, line);
+        }
+        lines
+    });
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let mut changes = Vec::new();
+    for line in &lines {
+        changes.push(Change::Line(Book::System, line));
+        if bears_on_values(&line.event) {
+            changes.push(Change::Line(Book::Calibration, line));
+        }
+    }
+    commit(&changes).inspect_err(|_| {
+        waiting(|waiting| {
+            for line in lines.iter().rev() {
+                waiting.lines.push_front(line.clone());
+            }
+        });
+    })
+}
+
+/// Whether an event belongs into the calibration log, too.
+fn bears_on_values(event: &str) -> bool {
+    const PREFIXES: [&str; 5] = [
+        "clock.",
+        "meter.advice",
+        "meter.ready",
+        "tariff.",
+        "vzlogger.",
+    ];
+    const EVENTS: [&str; 4] = [
+        "started",
+        "reading.clipped",
+        "round.no_reading",
+        "meter.source",
+    ];
+    EVENTS.contains(&event) || PREFIXES.iter().any(|prefix| event.starts_with(prefix))
+}
+
+/// Puts what is logged from level info on into the queue.
+pub(crate) struct Layered;
+
+impl<S: Subscriber> Layer<S> for Layered {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let gravity = match *event.metadata().level() {
+            Level::ERROR => Gravity::Error,
+            Level::WARN => Gravity::Warning,
+            Level::INFO => Gravity::Info,
+            Level::DEBUG | Level::TRACE => return,
+        };
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let Fields {
+            event,
+            mut text,
+            rest,
+        } = fields;
+        if !rest.is_empty() {
+            let _ = write!(text, " ({rest})"); // writing to a string cannot fail
+        }
+        let line = Line {
+            time: now(),
+            gravity,
+            event,
+            text,
+        };
+        waiting(|waiting| waiting.push(line));
+    }
+}
+
+fn now() -> UnixTime {
+    Clock::system().now()
+}
+
+#[derive(Default)]
+struct Fields {
+    event: String,
+    text: String,
+    rest: String,
+}
+
+impl Fields {
+    fn take(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "event" => value.clone_into(&mut self.event),
+            "message" => value.clone_into(&mut self.text),
+            name => {
+                let comma = if self.rest.is_empty() { "" } else { ", " };
+                let _ = write!(self.rest, "{comma}{name} {value}"); // cannot fail
+            }
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.take(field, &format!("{value:?}"));
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.take(field, value);
+    }
+}

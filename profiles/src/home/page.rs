@@ -1,0 +1,125 @@
+//! The page that the gateway shows in a browser.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::schema::{NotEmpty, SocketAddress};
+use crate::text;
+
+/// The page that the gateway shows in a browser of the household.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomePage {
+    /// Where it is shown. 127.0.0.1:8480 unless stated: to browsers on this machine alone.
+    pub listen: SocketAddr,
+    /// Names and addresses by which browsers may ask for it, besides `listen` and `localhost`. Others
+    /// are refused: a foreign page must not reach it under a name of its own.
+    pub names: Vec<String>,
+    /// File with the password that is asked for, readable by its owner only.
+    pub password_file: Option<PathBuf>,
+    /// Certificates (PEM) of which one has to have issued the browser's.
+    pub clients: Option<PathBuf>,
+    /// Certificate and key of the page. `None` beyond the loopback: one of its own making.
+    pub tls: Option<PageTls>,
+}
+
+impl HomePage {
+    /// Whether it is shown over HTTPS.
+    pub fn is_https(&self) -> bool {
+        self.tls.is_some() || self.clients.is_some() || !self.listen.ip().is_loopback()
+    }
+}
+
+/// Certificate and key of the page, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PageTls {
+    /// File with the certificate first, then those that lead to an authority.
+    #[serde(deserialize_with = "text::path")]
+    #[schemars(with = "NotEmpty")]
+    pub certificate: PathBuf,
+    /// File with its key, readable by its owner only.
+    #[serde(deserialize_with = "text::path")]
+    #[schemars(with = "NotEmpty")]
+    pub key: PathBuf,
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default, rename = "page")]
+/// The page that the gateway shows in a browser of the household.
+pub(super) struct Keys {
+    /// Address and port. Beyond the loopback: over HTTPS, with `password_file` or `clients`.
+    #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "SocketAddress")]
+    listen: SocketAddr,
+    /// Names and addresses by which browsers may ask for it, besides `listen` and `localhost`.
+    names: Vec<String>,
+    /// File with the password that is asked for, readable by its owner only.
+    #[serde(deserialize_with = "text::path_option")]
+    #[schemars(with = "NotEmpty")]
+    password_file: Option<PathBuf>,
+    /// Certificates (PEM) of which one has to have issued the browser's.
+    #[serde(deserialize_with = "text::path_option")]
+    #[schemars(with = "NotEmpty")]
+    clients: Option<PathBuf>,
+    /// Certificate and key. Left out beyond the loopback: the gateway makes its own.
+    tls: Option<PageTls>,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8_480)),
+            names: Vec::new(),
+            password_file: None,
+            clients: None,
+            tls: None,
+        }
+    }
+}
+
+impl TryFrom<Keys> for HomePage {
+    type Error = PageError;
+    fn try_from(keys: Keys) -> Result<Self, PageError> {
+        let is_open = keys.password_file.is_none() && keys.clients.is_none();
+        if is_open && !keys.listen.ip().is_loopback() {
+            return Err(PageError::Open {
+                listen: keys.listen,
+            });
+        }
+        let is_name = |name: &String| {
+            !name.is_empty() && !name.contains(['/', '@', ' ', '*']) && name.is_ascii()
+        };
+        if let Some(got) = keys.names.iter().find(|name| !is_name(name)) {
+            return Err(PageError::Name { got: got.clone() });
+        }
+        Ok(Self {
+            listen: keys.listen,
+            names: keys.names,
+            password_file: keys.password_file,
+            clients: keys.clients,
+            tls: keys.tls,
+        })
+    }
+}
+
+/// Why the keys of the page do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PageError {
+    /// Everybody could look.
+    #[error(
+        "listen: {listen} can be reached from other machines, and the page shows readings: state \
+         password_file or clients, or listen on 127.0.0.1"
+    )]
+    Open {
+        /// As configured.
+        listen: SocketAddr,
+    },
+    /// Not a name.
+    #[error("names: {got:?} is no host name or address")]
+    Name {
+        /// As configured.
+        got: String,
+    },
+}
