@@ -167,3 +167,68 @@ impl Visit for Fields {
         self.take(field, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redb::backends::InMemoryBackend;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::ledger::Ledger;
+
+    /// The only test of the queue, which is one for the process.
+    #[test]
+    fn what_is_logged_reaches_its_logbooks_and_waits_while_the_ledger_fails() {
+        let subscriber = tracing_subscriber::registry().with(Layered);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!(event = "frame.again", "not for a logbook");
+            tracing::info!(event = "phase", phase = "active", "this gateway is active");
+            tracing::warn!(
+                event = "reading.clipped",
+                round = 7,
+                "the value was clipped"
+            );
+        });
+        let failed = write(|changes| {
+            assert_eq!(changes.len(), 3);
+            Err(LedgerError::Stopped)
+        });
+        failed.unwrap_err();
+        let ledger = Ledger::with_backend(InMemoryBackend::new()).unwrap();
+        write(|changes| ledger.commit(changes)).unwrap();
+        write(|_| panic!("nothing waits any more")).unwrap();
+        let texts = |book| -> Vec<_> {
+            let lines = ledger.view().lines(book, None, 10).unwrap();
+            let texts = lines.into_iter();
+            texts.map(|(_, line)| (line.event, line.text)).collect()
+        };
+        let clipped = ("reading.clipped", "the value was clipped (round 7)");
+        let phase = ("phase", "this gateway is active (phase active)");
+        let expected = |lines: &[(&str, &str)]| -> Vec<(String, String)> {
+            let lines = lines.iter();
+            lines
+                .map(|(event, text)| ((*event).to_owned(), (*text).to_owned()))
+                .collect()
+        };
+        assert_eq!(texts(Book::System), expected(&[clipped, phase]));
+        assert_eq!(texts(Book::Calibration), expected(&[clipped]));
+    }
+
+    #[test]
+    fn of_too_many_lines_the_oldest_are_lost_and_counted() {
+        let mut waiting = Waiting {
+            lines: VecDeque::new(),
+            lost: 0,
+        };
+        for number in 0..MAX_WAITING + 3 {
+            waiting.push(Line {
+                time: UnixTime::from_secs(0),
+                gravity: Gravity::Info,
+                event: "phase".to_owned(),
+                text: number.to_string(),
+            });
+        }
+        assert_eq!((waiting.lines.len(), waiting.lost), (MAX_WAITING, 3));
+        assert_eq!(waiting.lines.front().unwrap().text, "3");
+    }
+}

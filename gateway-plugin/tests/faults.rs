@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use dcnet_gateway::daemon::{Effect, Machine};
-use dcnet_gateway::ledger::Ledger;
+use dcnet_gateway::ledger::{Ledger, Matter};
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::CorrectionMode;
 use dcnet_protocol::evidence::EvidenceFile;
@@ -169,6 +169,7 @@ impl House {
                 "sent before it was durable"
             );
         }
+        self.is_written_down(&request);
         let from = self.client;
         match request {
             Request::Frame {
@@ -217,6 +218,51 @@ impl House {
                 let roster = self.net.roster(from, round, after)?;
                 Some(Input::Roster(Box::new(roster)))
             }
+        }
+    }
+
+    /// What leaves stands in the consumer's log before it does, byte for byte, and a superposition once
+    /// and beside a reading.
+    fn is_written_down(&self, request: &Request) {
+        let (bytes, matter, is_sealed) = match request {
+            Request::Frame {
+                notification,
+                round,
+                bytes,
+            } => {
+                let (notification, round) = (*notification, *round);
+                let matter = Matter::Frame {
+                    notification,
+                    round,
+                };
+                (bytes.clone(), matter, notification >= Notification::Resend)
+            }
+            Request::Envelope(envelope) => {
+                let to = envelope.header().to;
+                (envelope.encode(), Matter::Envelope { to }, false)
+            }
+            _ => return,
+        };
+        let ledger = Ledger::with_backend(self.disk.after_power_loss()).unwrap();
+        let all = ledger.view().dispatches(None, usize::MAX).unwrap();
+        let mut found = all.iter().map(|(_, one)| one);
+        let line = found.find(|line| line.bytes == bytes);
+        let line = line.unwrap_or_else(|| panic!("left without a line: {matter:?}"));
+        assert_eq!(line.matter, matter);
+        assert!(!is_sealed || found.all(|line| line.bytes != bytes), "twice");
+        let hidden = line.hidden.as_ref();
+        let is_superposition = matches!(
+            matter,
+            Matter::Frame {
+                notification: Notification::Transmit,
+                ..
+            }
+        );
+        assert_eq!(hidden.is_some(), is_superposition);
+        if let Some(hidden) = hidden {
+            let values = hidden.values.as_ref().unwrap();
+            assert!((1..=self.reading).contains(&values[0]) && values[1] == 0);
+            assert!(hidden.members > 0 && hidden.neighbours > 0);
         }
     }
 

@@ -152,3 +152,6 @@ impl View {
             .map_err(|source| LedgerError::storage(&self.path, source))
     }
 }
+
+#[cfg(test)]
+mod tests;
