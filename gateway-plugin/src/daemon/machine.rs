@@ -99,7 +99,10 @@ impl Machine {
         }
         let mut effects = Vec::new();
         let values = reading_of(&input);
-        for output in self.gateway.handle(now, input, rng) {
+        let outputs = self.gateway.handle(now, input, rng);
+        // With the state that they follow from, so that the disk is waited for once.
+        let mut unsealed = self.unwritten(now, &outputs);
+        for output in outputs {
             match output {
                 Output::Persist(persist) => {
                     let roster = persist.sending.as_ref().and_then(roster_of);
@@ -108,6 +111,8 @@ impl Machine {
                     let dispatch =
                         sending.map(|outgoing| self.dispatch(now, outgoing, values.as_ref()));
                     changes.extend(dispatch.as_ref().map(Change::Dispatch));
+                    let unsealed = std::mem::take(&mut unsealed);
+                    changes.extend(unsealed.iter().map(Change::Dispatch));
                     changes.extend(sending.map(|outgoing| leaving(outgoing, roster.as_ref())));
                     changes.extend(persist.evidence.as_ref().map(|kept| Change::Evidence {
                         round: kept.round,
@@ -120,7 +125,11 @@ impl Machine {
                     }
                 }
                 Output::Send(request) => {
-                    self.write_down(now, &request)?;
+                    let unsealed = std::mem::take(&mut unsealed);
+                    if !unsealed.is_empty() {
+                        let changes: Vec<_> = unsealed.iter().map(Change::Dispatch).collect();
+                        self.commit(&changes)?;
+                    }
                     effects.push(Effect::Send(request));
                 }
                 Output::Report(report) => effects.push(Effect::Report(report)),
@@ -163,45 +172,31 @@ impl Machine {
         }
     }
 
-    /// Writes down a message that leaves without having been sealed, once.
-    fn write_down(&mut self, now: UnixTime, request: &Request) -> Result<(), LedgerError> {
-        let (matter, bytes) = match request {
-            Request::Frame {
-                notification:
-                    notification @ (Notification::Register
-                    | Notification::Entered
-                    | Notification::Exiting),
-                round,
-                bytes,
-            } => {
-                let (notification, round) = (*notification, *round);
-                let matter = Matter::Frame {
-                    notification,
-                    round,
-                };
-                (matter, bytes.clone())
+    /// Lines of the consumer's log about messages that leave without having been sealed: each once,
+    /// however often it is sent.
+    fn unwritten(&mut self, now: UnixTime, outputs: &[Output]) -> Vec<Dispatch> {
+        let mut found = Vec::new();
+        for output in outputs {
+            let Output::Send(request) = output else {
+                continue;
+            };
+            let Some((matter, bytes)) = unsealed(request) else {
+                continue;
+            };
+            if self.written.len() >= MAX_WRITTEN {
+                self.written.clear();
             }
-            Request::Envelope(envelope) => {
-                let to = envelope.header().to;
-                (Matter::Envelope { to }, envelope.encode())
+            // A commit that fails ends this machine: what is remembered too early does no harm.
+            if self.written.insert(frame_hash(&bytes)) {
+                found.push(Dispatch {
+                    time: now,
+                    matter,
+                    bytes,
+                    hidden: None,
+                });
             }
-            _ => return Ok(()),
-        };
-        let hash = frame_hash(&bytes);
-        if self.written.contains(&hash) {
-            return Ok(());
         }
-        self.commit(&[Change::Dispatch(&Dispatch {
-            time: now,
-            matter,
-            bytes,
-            hidden: None,
-        })])?;
-        if self.written.len() >= MAX_WRITTEN {
-            self.written.clear();
-        }
-        self.written.insert(hash);
-        Ok(())
+        found
     }
 
     /// Makes other changes durable.
@@ -226,6 +221,31 @@ impl Machine {
     /// The ledger, to look at.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+}
+
+/// A message that leaves without having been sealed: everything but superpositions and answers to
+/// corrections and rosters. Requests that carry nothing but a question are none.
+fn unsealed(request: &Request) -> Option<(Matter, Vec<u8>)> {
+    match request {
+        Request::Frame {
+            notification:
+                notification @ (Notification::Register | Notification::Entered | Notification::Exiting),
+            round,
+            bytes,
+        } => {
+            let (notification, round) = (*notification, *round);
+            let matter = Matter::Frame {
+                notification,
+                round,
+            };
+            Some((matter, bytes.clone()))
+        }
+        Request::Envelope(envelope) => {
+            let to = envelope.header().to;
+            Some((Matter::Envelope { to }, envelope.encode()))
+        }
+        _ => None,
     }
 }
 
