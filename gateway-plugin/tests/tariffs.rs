@@ -52,6 +52,9 @@ tariffs:
     seasons:
       - from: \"01-01\"
         week: [workday, workday, workday, workday, workday, workday, workday]
+    customer: \"44332211\"
+    supplier: North & South
+    gateway: EXXX0012345678
   - { name: daily, taf: 6, obis: 1.8.0, unit: Wh, scale: -1 }
 communication:
 ";
@@ -216,6 +219,9 @@ fn registers_survive_kills_and_need_no_provider() {
     );
     let point = UsagePoint::read(&fs::read_to_string(&out).unwrap()).unwrap();
     assert_eq!(point.tariff_name, "day-night");
+    assert_eq!(point.customer_id, "44332211");
+    assert_eq!(point.invoicing_party_id, "North & South");
+    assert_eq!(point.smgw_id, "EXXX0012345678");
     let values: Vec<_> = point
         .series
         .iter()

@@ -134,11 +134,11 @@ fn xml(tariff: &TariffProfile, shown: &Shown, meter: &str) -> Result<String, Str
     let point = UsagePoint {
         kind: 0, // electricity
         usage_point_id: meter.to_owned(),
-        // Who consumes, who bills, and whose gateway it is: no profile says so.
-        customer_id: String::new(),
-        invoicing_party_id: String::new(),
-        cert_id: 0,
-        smgw_id: String::new(),
+        // Empty if the owner has not named them: the form wants the elements.
+        customer_id: tariff.customer.clone().unwrap_or_default(),
+        invoicing_party_id: tariff.supplier.clone().unwrap_or_default(),
+        cert_id: 0, // no certificate is in the file
+        smgw_id: tariff.gateway.clone().unwrap_or_default(),
         tariff_name: tariff.name.clone(),
         analysis: None,
         series: series(tariff, shown, meter)?,
