@@ -101,10 +101,13 @@ impl Running {
 }
 
 fn export(household: &Household, options: &[&str]) -> Output {
+    command(household, &[&["export"], options].concat())
+}
+
+fn command(household: &Household, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
-        .arg("export")
+        .args(arguments)
         .arg(household.profile())
-        .args(options)
         .output()
         .unwrap()
 }
@@ -264,6 +267,11 @@ fn registers_are_kept_in_a_net_and_after_it_is_gone() {
     let ledger = Ledger::open(StateDirectory::acquire(&household.state()).unwrap()).unwrap();
     assert!(ledger.binding().unwrap().is_some(), "it was in contact");
     drop(ledger);
+    let shown = status(&household);
+    let day_night = &shown["tariffs"][0];
+    assert_eq!(day_night["stage"], "high");
+    assert_eq!(day_night["since"], (MONDAY + 11 * 3600) * 1000);
+    assert_eq!(day_night["closed"], 0);
     // A meter that is replaced: what it counted stays, what the other one counts begins.
     drop(server);
     meter.serial.store(2, std::sync::atomic::Ordering::Relaxed);
@@ -275,6 +283,30 @@ fn registers_are_kept_in_a_net_and_after_it_is_gone() {
         (replaced[5].as_str(), replaced[7].as_str()),
         ("total", "12.3")
     );
+    let shown = status(&household);
+    let half_past = (MONDAY + 11 * 3600 + 1800) * 1000;
+    // These keys and no other: the status has nothing that was counted.
+    let expected = serde_json::json!([
+        { "name": "day-night", "taf": 2, "stage": "high", "since": half_past, "closed": 1,
+          "fault": null },
+        { "name": "daily", "taf": 6, "stage": null, "since": null, "closed": 0, "fault": null },
+    ]);
+    assert_eq!(shown["tariffs"], expected);
+    let text = command(&household, &["status"]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    for line in [
+        "tariff      day-night (TAF-2): stage high, counts since 2027-01-04T12:30:00+01:00, 1 period is over",
+        "tariff      daily (TAF-6): no reading yet",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+    }
+    let metrics = fs::read_to_string(household.state().join("metrics.prom")).unwrap();
+    assert!(metrics.contains("tariff=\"day-night\"} 1\n"), "{metrics}");
+}
+
+/// What `status` says as JSON.
+fn status(household: &Household) -> serde_json::Value {
+    serde_json::from_slice(&command(household, &["status", "--json"]).stdout).unwrap()
 }
 
 #[test]

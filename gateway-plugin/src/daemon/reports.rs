@@ -150,6 +150,7 @@ impl Session {
 
     pub(super) fn publish(&mut self) {
         let now = self.now();
+        self.status.tariffs = self.parts.billing.status(now);
         self.status.clock_fault = self.judge().err().map(|fault| fault.to_string());
         let (show, status) = (&self.parts.show, &self.status);
         show.send_if_modified(|shown| {
