@@ -71,5 +71,8 @@ fn a_changed_tariff_closes_what_was_counted() {
         (state, _) = state.advance(&tariff, reading).unwrap();
     }
     let closed = state.change().unwrap();
-    assert_eq!((closed.closure, closed.total()), (Closure::Changed, 800));
+    assert_eq!(
+        (closed.closure, closed.period.total()),
+        (Closure::Changed, 800)
+    );
 }

@@ -161,10 +161,10 @@ fn series(tariff: &TariffProfile, shown: &Shown, meter: &str) -> Result<Vec<Seri
         Registers::Billing(_) => {
             let devices = shown
                 .closed
-                .chunk_by(|one, two| one.to.device == two.to.device);
+                .chunk_by(|one, two| one.period.to.device == two.period.to.device);
             devices
                 .filter_map(|periods| {
-                    let device = id(&periods.first()?.to.device);
+                    let device = id(&periods.first()?.period.to.device);
                     Some(Series::of_periods(&device, tariff, periods))
                 })
                 .flatten()

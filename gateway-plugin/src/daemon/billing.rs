@@ -176,8 +176,8 @@ impl Billing {
         for (tariff, step) in self.tariffs.iter_mut().zip(steps) {
             let Some(step) = step else { continue };
             tariff.shown = step.shown;
-            if let Some((period, _)) = step.closed {
-                note_closed(&tariff.profile.name, &period);
+            if let Some((closed, _)) = step.closed {
+                note_closed(&tariff.profile.name, &closed);
             }
         }
         self.show();
@@ -202,7 +202,7 @@ impl Tariff {
             Registers::Billing(state) => {
                 let running = state.running();
                 (
-                    running.map(|running| running.from.time),
+                    running.map(|running| running.period.from.time),
                     self.shown.closed.len(),
                 )
             }
@@ -337,14 +337,14 @@ fn go_on(tariff: &TariffProfile, ledger: &Ledger) -> Result<Shown, LedgerError> 
 }
 
 /// Says that a period is over, but not what it counted.
-fn note_closed(tariff: &str, period: &ClosedPeriod) {
+fn note_closed(tariff: &str, closed: &ClosedPeriod) {
     tracing::info!(
         event = "tariff.closed",
         tariff,
-        begin = period.begin.millis() / 1000,
-        end = period.end.millis() / 1000,
+        begin = closed.period.begin.millis() / 1000,
+        end = closed.period.end.millis() / 1000,
         "a billing period was closed ({:?})",
-        period.closure
+        closed.closure
     );
 }
 

@@ -19,7 +19,7 @@ use dcnet_obis::{ObisCode, Unit};
 use dcnet_protocol::round::UnixTime;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-pub use billing::{BillingError, BillingState, ClosedPeriod, Closure, Running};
+pub use billing::{BillingError, BillingState, ClosedPeriod, Closure, Period, Running};
 pub use calendar::{
     DayProfile, NoDate, Season, SpecialDate, SpecialDay, Switch, TimeOfDay, YearDay,
 };

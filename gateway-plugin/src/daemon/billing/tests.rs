@@ -49,7 +49,7 @@ impl Bench {
         let Registers::Billing(state) = &shown[0].kept.registers else {
             panic!("{shown:?}")
         };
-        let running = state.running()?;
+        let running = &state.running()?.period;
         let stages = running.stages.iter().map(|(_, value)| value).sum();
         Some((running.to.value, stages, running.error))
     }
