@@ -218,6 +218,7 @@ fn tariff_line(tariff: &TariffStatus, profile: &Profile) -> String {
     let daily = tariff.taf == BillingUseCase::Taf6.number();
     parts.push(match since {
         None => "no reading yet".to_owned(),
+        Some(since) if daily && closed == 1 => format!("1 midnight, {since}"),
         Some(since) if daily => format!("{closed} midnights since {since}"),
         Some(since) => format!("counts since {since}"),
     });
