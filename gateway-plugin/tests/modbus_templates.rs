@@ -344,3 +344,28 @@ async fn devices_without_a_meter_of_sunspec_are_named() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_owners_template_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my-meter.yaml");
+    let mut table = Table::default();
+    table.put(4, 0x48, &[0, 4711]);
+    let server = Server::start(table, Trick::None).await;
+    let mut profile = over_tcp(&server.address, "my-meter");
+    profile.templates = Some(folder.path().to_owned());
+    let mut source = Source::by_profile(profile);
+    // `check` has seen it, but it is gone.
+    let state = source.state().await.to_string();
+    assert!(state.contains("no template `my-meter`"), "{state}");
+    // Somebody is writing it.
+    let template = "name: my-meter\nmaker: Someone\nmodel: M1\nregisters:\n  - { obis: 1.8.0, address: \
+                    0x48, function: 4, type: uint32, unit: Wh }\n";
+    std::fs::write(&file, &template[..20]).unwrap();
+    let state = source.state().await.to_string();
+    assert!(state.contains("my-meter.yaml"), "{state}");
+    std::fs::write(&file, template).unwrap();
+    assert_eq!(source.state().await, SourceState::Open);
+    let register = source.telegram().await.number(obis("1.8.0"));
+    assert_eq!(register, Some(ScaledInteger::new(4711, 0)));
+}

@@ -52,6 +52,9 @@ tariffs:
     seasons:
       - from: \"01-01\"
         week: [workday, workday, workday, workday, workday, workday, workday]
+    customer: \"44332211\"
+    supplier: North & South
+    gateway: EXXX0012345678
   - { name: daily, taf: 6, obis: 1.8.0, unit: Wh, scale: -1 }
 communication:
 ";
@@ -98,10 +101,13 @@ impl Running {
 }
 
 fn export(household: &Household, options: &[&str]) -> Output {
+    command(household, &[&["export"], options].concat())
+}
+
+fn command(household: &Household, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
-        .arg("export")
+        .args(arguments)
         .arg(household.profile())
-        .args(options)
         .output()
         .unwrap()
 }
@@ -216,6 +222,9 @@ fn registers_survive_kills_and_need_no_provider() {
     );
     let point = UsagePoint::read(&fs::read_to_string(&out).unwrap()).unwrap();
     assert_eq!(point.tariff_name, "day-night");
+    assert_eq!(point.customer_id, "44332211");
+    assert_eq!(point.invoicing_party_id, "North & South");
+    assert_eq!(point.smgw_id, "EXXX0012345678");
     let values: Vec<_> = point
         .series
         .iter()
@@ -258,6 +267,11 @@ fn registers_are_kept_in_a_net_and_after_it_is_gone() {
     let ledger = Ledger::open(StateDirectory::acquire(&household.state()).unwrap()).unwrap();
     assert!(ledger.binding().unwrap().is_some(), "it was in contact");
     drop(ledger);
+    let shown = status(&household);
+    let day_night = &shown["tariffs"][0];
+    assert_eq!(day_night["stage"], "high");
+    assert_eq!(day_night["since"], (MONDAY + 11 * 3600) * 1000);
+    assert_eq!(day_night["closed"], 0);
     // A meter that is replaced: what it counted stays, what the other one counts begins.
     drop(server);
     meter.serial.store(2, std::sync::atomic::Ordering::Relaxed);
@@ -269,6 +283,30 @@ fn registers_are_kept_in_a_net_and_after_it_is_gone() {
         (replaced[5].as_str(), replaced[7].as_str()),
         ("total", "12.3")
     );
+    let shown = status(&household);
+    let half_past = (MONDAY + 11 * 3600 + 1800) * 1000;
+    // These keys and no other: the status has nothing that was counted.
+    let expected = serde_json::json!([
+        { "name": "day-night", "taf": 2, "stage": "high", "since": half_past, "closed": 1,
+          "fault": null },
+        { "name": "daily", "taf": 6, "stage": null, "since": null, "closed": 0, "fault": null },
+    ]);
+    assert_eq!(shown["tariffs"], expected);
+    let text = command(&household, &["status"]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    for line in [
+        "tariff      day-night (TAF-2): stage high, counts since 2027-01-04T12:30:00+01:00, 1 period is over",
+        "tariff      daily (TAF-6): no reading yet",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+    }
+    let metrics = fs::read_to_string(household.state().join("metrics.prom")).unwrap();
+    assert!(metrics.contains("tariff=\"day-night\"} 1\n"), "{metrics}");
+}
+
+/// What `status` says as JSON.
+fn status(household: &Household) -> serde_json::Value {
+    serde_json::from_slice(&command(household, &["status", "--json"]).stdout).unwrap()
 }
 
 #[test]

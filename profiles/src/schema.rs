@@ -89,6 +89,8 @@ macro_rules! text_form {
 text_form! {
     /// Text with at least one character: a path.
     NotEmpty: "^.";
+    /// What something is called elsewhere: one line.
+    Label: r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$";
     /// An OBIS code, long or short.
     Obis: r"^([0-9]{1,3}-[0-9]{1,3}:)?[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}([*.][0-9]{1,3})?$";
     /// Symbol of a unit, never with a prefix.

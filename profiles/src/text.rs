@@ -60,6 +60,32 @@ impl FromStr for FilePath {
     }
 }
 
+/// What something is called elsewhere, for a key that may be left out.
+pub(crate) fn label_option<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    parsed::<D, Label>(deserializer).map(|label| Some(label.0))
+}
+
+struct Label(String);
+
+/// Longest label in characters.
+const MAX_LABEL: usize = 64;
+
+impl FromStr for Label {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (1..=MAX_LABEL).contains(&text.chars().count());
+        // XML has neither these characters nor spaces at the ends.
+        let has = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+        if fits && text.trim() == text && text.chars().all(has) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("has to be a line of 1 to 64 characters, without spaces at its ends")
+        }
+    }
+}
+
 /// A number within `MIN..=MAX`.
 pub(crate) fn within<'de, D, const MIN: u64, const MAX: u64>(
     deserializer: D,

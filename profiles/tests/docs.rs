@@ -1,7 +1,7 @@
-//! Every sample in the documents is read.
+//! The documents: every sample is read, every link leads somewhere, every one is in the book.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dcnet_profiles::Profile;
 use dcnet_profiles::modbus::Template;
@@ -114,10 +114,8 @@ fn anchors(document: &str) -> Vec<String> {
 fn links_between_documents_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut followed = 0;
-    let of_docs = std::fs::read_dir(root.join("docs")).unwrap();
-    let of_docs = of_docs.map(|entry| entry.unwrap().path());
-    let files = of_docs.chain([root.join("README.md"), root.join("CONTRIBUTING.md")]);
-    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "md")) {
+    let of_root = [root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for file in documents(&root.join("docs")).into_iter().chain(of_root) {
         let document = std::fs::read_to_string(&file).unwrap();
         for link in links(&document) {
             let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
@@ -138,7 +136,49 @@ fn links_between_documents_lead_somewhere() {
             followed += 1;
         }
     }
-    assert!(followed > 20, "{followed}");
+    assert!(followed > 100, "{followed}");
+}
+
+/// All documents below a folder.
+fn documents(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(documents(&path));
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_book_has_every_document_once_and_under_its_heading() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let summary = folder.join("SUMMARY.md");
+    let text = std::fs::read_to_string(&summary).unwrap();
+    let mut entries = Vec::new();
+    for line in text.lines() {
+        let Some((title, file)) = line.split_once('[').and_then(|(_, rest)| {
+            let (title, rest) = rest.split_once("](")?;
+            Some((title, rest.strip_suffix(')')?))
+        }) else {
+            continue;
+        };
+        let file = folder.join(file);
+        let document = std::fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let heading = document.lines().next().unwrap();
+        assert_eq!(heading, format!("# {title}"), "{}", file.display());
+        entries.push(file);
+    }
+    let mut there = documents(&folder);
+    there.retain(|file| *file != summary);
+    there.sort();
+    entries.sort();
+    assert_eq!(entries, there);
+    assert!(there.len() > 30, "{}", there.len());
 }
 
 fn indented(text: &str) -> String {

@@ -243,6 +243,12 @@ fn the_recording_of_a_month_goes_there_and_back() {
     assert_eq!(last.target, Some(at("2018-01-31T23:00:00Z")));
     assert_eq!(last.taken.begin, at("2018-01-31T22:59:59Z"));
     assert_eq!(point.series[1].exact(last).to_string(), "490217.8100");
+    assert_eq!(point.customer_id, "44332211");
+    assert_eq!(point.invoicing_party_id, "987654321");
+    assert_eq!(
+        (point.cert_id, point.smgw_id.as_str()),
+        (1, "EXXX0012345678")
+    );
     let analysis = point.analysis.as_ref().unwrap();
     assert_eq!(
         (analysis.use_case, analysis.period.seconds),
@@ -251,14 +257,20 @@ fn the_recording_of_a_month_goes_there_and_back() {
 
     let written = point.write(&Zone::berlin()).unwrap();
     assert_eq!(UsagePoint::read(&written).as_ref(), Ok(&point));
-    // Element by element as it was recorded: the first series from its head to its end.
-    let reading = |text: &str| {
-        let (_, rest) = text.split_once("<MeterReading>").unwrap();
-        let (reading, _) = rest.split_once("</MeterReading>").unwrap();
-        let words: Vec<_> = reading.split_whitespace().map(str::to_owned).collect();
+    // Element by element as it was recorded: whose it is, and the first series.
+    let between = |text: &str, begin: &str, end: &str| {
+        let (_, rest) = text.split_once(begin).unwrap();
+        let (part, _) = rest.split_once(end).unwrap();
+        let words: Vec<_> = part.split_whitespace().map(str::to_owned).collect();
         words
     };
-    assert!(reading(&written) == reading(&text), "the series differ");
+    for (begin, end) in [
+        ("<UsagePoint>", "</SMGW>"),
+        ("<MeterReading>", "</MeterReading>"),
+    ] {
+        let (written, recorded) = (between(&written, begin, end), between(&text, begin, end));
+        assert!(written == recorded, "{begin} differs");
+    }
     let csv = series_csv(&point.series, &Zone::berlin()).unwrap();
     assert_eq!(csv.lines().count(), 1 + 2 * 2_977);
 }

@@ -54,6 +54,10 @@ fn what_decides_what_registers_count_is_in_the_definition() {
     // Days that are added year by year do not begin registers anew.
     let mut more = day_night();
     more.special_days.pop();
+    // Nor does it matter who is named on the bill.
+    more.customer = Some("44332211".to_owned());
+    more.supplier = Some("987654321".to_owned());
+    more.gateway = Some("EXXX0012345678".to_owned());
     assert_eq!(more.definition(), tariff.definition());
 }
 
@@ -67,5 +71,8 @@ fn a_changed_tariff_closes_what_was_counted() {
         (state, _) = state.advance(&tariff, reading).unwrap();
     }
     let closed = state.change().unwrap();
-    assert_eq!((closed.closure, closed.total()), (Closure::Changed, 800));
+    assert_eq!(
+        (closed.closure, closed.period.total()),
+        (Closure::Changed, 800)
+    );
 }

@@ -63,7 +63,7 @@ fn registers(tariff: &TariffProfile, readings: &[(&str, i64)]) -> (Vec<i64>, i64
         .collect();
     let (state, closed) = run(tariff, &readings);
     assert_eq!(closed, []);
-    let running = state.running().unwrap();
+    let running = &state.running().unwrap().period;
     let stages = running.stages.iter().map(|(_, value)| *value).collect();
     (stages, running.error)
 }
@@ -80,7 +80,7 @@ fn quarters(from: &str, to: &str) -> Vec<RegisterReading> {
 fn day(tariff: &TariffProfile, from: &str, to: &str) -> (usize, Vec<i64>, i64) {
     let readings = quarters(from, to);
     let (state, _) = run(tariff, &readings);
-    let running = state.running().unwrap();
+    let running = &state.running().unwrap().period;
     let stages = running.stages.iter().map(|(_, value)| *value).collect();
     (readings.len() - 1, stages, running.error)
 }
@@ -97,12 +97,13 @@ fn a_month_is_closed_by_the_reading_at_its_end() {
     let [october] = closed.as_slice() else {
         panic!("{closed:?}")
     };
+    assert_eq!(october.closure, Closure::Ended);
+    let october = &october.period;
     assert_eq!(october.begin, at("2026-09-30T22:00:00Z"));
     assert_eq!(october.end, at("2026-10-31T23:00:00Z"));
-    assert_eq!(october.closure, Closure::Ended);
     assert_eq!(october.stages, [("total".to_owned(), 900)]);
     assert_eq!((october.error, october.total()), (0, 900));
-    let november = state.running().unwrap();
+    let november = &state.running().unwrap().period;
     assert_eq!(november.from, readings[2]);
     assert_eq!(november.stages, [("total".to_owned(), 10)]);
 }
@@ -128,9 +129,12 @@ fn a_gap_across_the_end_of_a_period_goes_to_the_error_register() {
     ];
     let (state, closed) = run(&monthly(), &readings);
     assert_eq!(closed[0].closure, Closure::Gap);
-    assert_eq!(closed[0].total(), 0);
-    let november = state.running().unwrap();
-    assert_eq!((november.begin, november.error), (closed[0].end, 100));
+    assert_eq!(closed[0].period.total(), 0);
+    let november = &state.running().unwrap().period;
+    assert_eq!(
+        (november.begin, november.error),
+        (closed[0].period.end, 100)
+    );
     assert_eq!(november.from, readings[0], "nothing is lost in between");
 }
 
@@ -246,8 +250,8 @@ fn a_replaced_meter_closes_the_period() {
     ];
     let (state, closed) = run(&monthly(), &readings);
     assert_eq!(closed[0].closure, Closure::Replaced);
-    assert_eq!(closed[0].total(), 50);
-    assert_eq!(state.running().unwrap().from, other);
+    assert_eq!(closed[0].period.total(), 50);
+    assert_eq!(state.running().unwrap().period.from, other);
     // A register that went back is another one, whatever id it shows.
     let back = register(at("2026-11-03T00:00:00Z"), 149);
     let (_, closed) = run(
@@ -270,7 +274,7 @@ fn a_source_without_ids_goes_on_with_the_meter_that_was_there() {
     ];
     let (state, closed) = run(&monthly(), &readings);
     assert_eq!(closed, []);
-    assert_eq!(state.running().unwrap().stages[0].1, 60);
+    assert_eq!(state.running().unwrap().period.stages[0].1, 60);
 }
 
 #[test]
@@ -282,7 +286,7 @@ fn a_changed_tariff_begins_anew() {
     let next = register(at("2026-11-23T05:15:00Z"), 5);
     let (state, closed) = state.advance(&tariff, &next).unwrap();
     assert_eq!(closed.unwrap().closure, Closure::Changed);
-    assert_eq!(state.running().unwrap().stages.len(), 3);
+    assert_eq!(state.running().unwrap().period.stages.len(), 3);
 }
 
 #[test]
@@ -391,12 +395,12 @@ proptest! {
             }
         }
         let (state, closed) = run(&tariff, &readings);
-        let running = state.running().unwrap();
+        let running = &state.running().unwrap().period;
         let sum = |stages: &[(String, i64)]| stages.iter().map(|(_, value)| value).sum::<i64>();
         let mut stages = [running.stages[0].1, running.stages[1].1];
         let mut error = running.error;
         let mut from = &readings[0];
-        for period in &closed {
+        for ClosedPeriod { period, .. } in &closed {
             prop_assert_eq!(sum(&period.stages) + period.error, period.total());
             prop_assert_eq!(&period.from, from);
             from = &period.to;
@@ -428,7 +432,7 @@ proptest! {
             register(UnixTime::from_millis((2_000_000 + number * 7) * INTERVAL), *value)
         }).collect();
         let (_, closed) = run(&day_night(), &readings);
-        for period in closed {
+        for ClosedPeriod { period, .. } in closed {
             let sum = period.stages.iter().map(|(_, value)| i128::from(*value)).sum::<i128>();
             let total = i128::from(period.to.value) - i128::from(period.from.value);
             prop_assert_eq!(sum + i128::from(period.error), total);

@@ -134,11 +134,11 @@ fn xml(tariff: &TariffProfile, shown: &Shown, meter: &str) -> Result<String, Str
     let point = UsagePoint {
         kind: 0, // electricity
         usage_point_id: meter.to_owned(),
-        // Who consumes, who bills, and whose gateway it is: no profile says so.
-        customer_id: String::new(),
-        invoicing_party_id: String::new(),
-        cert_id: 0,
-        smgw_id: String::new(),
+        // Empty if the owner has not named them: the form wants the elements.
+        customer_id: tariff.customer.clone().unwrap_or_default(),
+        invoicing_party_id: tariff.supplier.clone().unwrap_or_default(),
+        cert_id: 0, // no certificate is in the file
+        smgw_id: tariff.gateway.clone().unwrap_or_default(),
         tariff_name: tariff.name.clone(),
         analysis: None,
         series: series(tariff, shown, meter)?,
@@ -161,10 +161,10 @@ fn series(tariff: &TariffProfile, shown: &Shown, meter: &str) -> Result<Vec<Seri
         Registers::Billing(_) => {
             let devices = shown
                 .closed
-                .chunk_by(|one, two| one.to.device == two.to.device);
+                .chunk_by(|one, two| one.period.to.device == two.period.to.device);
             devices
                 .filter_map(|periods| {
-                    let device = id(&periods.first()?.to.device);
+                    let device = id(&periods.first()?.period.to.device);
                     Some(Series::of_periods(&device, tariff, periods))
                 })
                 .flatten()

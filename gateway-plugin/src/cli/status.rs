@@ -9,9 +9,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use dcnet_profiles::Profile;
+use dcnet_profiles::tariff::{BillingUseCase, Zone};
+use dcnet_protocol::round::UnixTime;
 
 use super::{EXIT_CONFIG, fail};
-use crate::daemon::status::{self, MeterStatus, Status};
+use crate::daemon::status::{self, MeterStatus, Status, TariffStatus};
 use crate::ledger::is_running;
 
 /// Exit code if there is evidence against the provider.
@@ -60,7 +62,7 @@ pub(super) fn status(options: &Show) -> ExitCode {
         }
         println!("{value:#}");
     } else {
-        print!("{}", text(&status, running));
+        print!("{}", text(&status, running, &profile));
     }
     if !status.evidence.is_empty() {
         ExitCode::from(EXIT_EVIDENCE)
@@ -77,7 +79,7 @@ the provider signed statements that contradict each other: it lied. This gateway
 this net any more. Do not trust this net; give the file to the gateway administrator and the \
 supervisory authority, who can check it with: dcnet verify-evidence FILE";
 
-fn text(status: &Status, running: Option<u32>) -> String {
+fn text(status: &Status, running: Option<u32>, profile: &Profile) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<12}{value}"); // writing to a string cannot fail
@@ -119,6 +121,9 @@ fn text(status: &Status, running: Option<u32>) -> String {
         row("log", &format!("{} entries{open}", status.log_size));
     }
     meters(&mut row, &status.meters);
+    for tariff in &status.tariffs {
+        row("tariff", &tariff_line(tariff, profile));
+    }
     if let Some(round) = status.last_round {
         let reading = if status.last_round_had_reading {
             "with"
@@ -195,4 +200,34 @@ fn meters(row: &mut impl FnMut(&str, &str), meters: &[MeterStatus]) {
             row("advice", &format!("{}: {advice}", meter.name));
         }
     }
+}
+
+/// How far a tariff is, in the local time that it follows.
+fn tariff_line(tariff: &TariffStatus, profile: &Profile) -> String {
+    let mut of_profile = profile.tariffs.iter();
+    let zone = of_profile
+        .find(|one| one.name == tariff.name)
+        .map_or_else(Zone::berlin, |one| one.zone.clone());
+    let since = tariff.since.map(UnixTime::from_millis);
+    let since = since.and_then(|since| zone.text(since));
+    let mut parts = Vec::new();
+    if let Some(stage) = &tariff.stage {
+        parts.push(format!("stage {stage}"));
+    }
+    let closed = tariff.closed;
+    let daily = tariff.taf == BillingUseCase::Taf6.number();
+    parts.push(match since {
+        None => "no reading yet".to_owned(),
+        Some(since) if daily && closed == 1 => format!("1 midnight, {since}"),
+        Some(since) if daily => format!("{closed} midnights since {since}"),
+        Some(since) => format!("counts since {since}"),
+    });
+    if !daily {
+        parts.push(match closed {
+            1 => "1 period is over".to_owned(),
+            _ => format!("{closed} periods are over"),
+        });
+    }
+    parts.extend(tariff.fault.clone());
+    format!("{} (TAF-{}): {}", tariff.name, tariff.taf, parts.join(", "))
 }

@@ -12,6 +12,7 @@ use dcnet_profiles::tariff::{ClosedPeriod, INTERVAL};
 use dcnet_profiles::{Profile, TariffProfile};
 use dcnet_protocol::round::UnixTime;
 
+use super::status::TariffStatus;
 use crate::clock::is_set;
 use crate::ledger::{Change, KEEP_PERIODS, Ledger, LedgerError};
 use crate::source::{MeterEvent, SourceEvent};
@@ -89,6 +90,12 @@ impl Billing {
                 let _ = tariff.collector.observe(event.meter, *time, telegram);
             }
         }
+    }
+
+    /// For the status: how far each tariff is, and nothing that it counted.
+    pub(super) fn status(&self, now: UnixTime) -> Vec<TariffStatus> {
+        let tariffs = self.tariffs.iter();
+        tariffs.map(|tariff| tariff.status(now)).collect()
     }
 
     /// Whether a border has passed.
@@ -169,8 +176,8 @@ impl Billing {
         for (tariff, step) in self.tariffs.iter_mut().zip(steps) {
             let Some(step) = step else { continue };
             tariff.shown = step.shown;
-            if let Some((period, _)) = step.closed {
-                note_closed(&tariff.profile.name, &period);
+            if let Some((closed, _)) = step.closed {
+                note_closed(&tariff.profile.name, &closed);
             }
         }
         self.show();
@@ -190,6 +197,31 @@ impl Billing {
 }
 
 impl Tariff {
+    fn status(&self, now: UnixTime) -> TariffStatus {
+        let (since, closed) = match &self.shown.kept.registers {
+            Registers::Billing(state) => {
+                let running = state.running();
+                (
+                    running.map(|running| running.period.from.time),
+                    self.shown.closed.len(),
+                )
+            }
+            Registers::Daily(values) => {
+                let first = values.values().next();
+                (first.map(|first| first.time), values.values().count())
+            }
+        };
+        let stage = is_set(now).then(|| self.profile.stage_at(now)).flatten();
+        TariffStatus {
+            name: self.profile.name.clone(),
+            taf: self.profile.taf.number(),
+            stage: stage.and_then(|stage| self.profile.stages.get(stage).cloned()),
+            since: since.map(UnixTime::millis),
+            closed: closed.try_into().unwrap_or(u64::MAX),
+            fault: self.trouble.clone(),
+        }
+    }
+
     /// What the register at `border` makes of the tariff, if that is anything.
     fn step(&mut self, border: UnixTime) -> Option<Step> {
         match self.evaluate(border) {
@@ -305,14 +337,14 @@ fn go_on(tariff: &TariffProfile, ledger: &Ledger) -> Result<Shown, LedgerError> 
 }
 
 /// Says that a period is over, but not what it counted.
-fn note_closed(tariff: &str, period: &ClosedPeriod) {
+fn note_closed(tariff: &str, closed: &ClosedPeriod) {
     tracing::info!(
         event = "tariff.closed",
         tariff,
-        begin = period.begin.millis() / 1000,
-        end = period.end.millis() / 1000,
+        begin = closed.period.begin.millis() / 1000,
+        end = closed.period.end.millis() / 1000,
         "a billing period was closed ({:?})",
-        period.closure
+        closed.closure
     );
 }
 

@@ -14,7 +14,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::status::{MeterStatus, Status};
+use super::status::{MeterStatus, Status, TariffStatus};
 
 /// The metrics of one moment, with net and gateway as labels.
 ///
@@ -109,6 +109,7 @@ impl Collector for Snapshot {
             metric.encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
         meters(&mut to, &status.meters)?;
+        tariffs(&mut to, &status.tariffs)?;
         let help = "Corrections and rosters that were refused";
         let reasons = by_reason(&status.refusals);
         labelled(&mut to, "requests_refused", help, "reason", reasons)?;
@@ -157,6 +158,25 @@ fn meters(to: &mut DescriptorEncoder<'_>, meters: &[MeterStatus]) -> fmt::Result
         }
     }
     Ok(())
+}
+
+/// How far each tariff is; never what it counted.
+fn tariffs(to: &mut DescriptorEncoder<'_>, tariffs: &[TariffStatus]) -> fmt::Result {
+    let since = tariffs
+        .iter()
+        .filter_map(|tariff| Some((tariff.name.as_str(), gauge(tariff.since? / 1000))));
+    let help = "From when on the billing period that runs counts";
+    labelled(to, "tariff_since_timestamp_seconds", help, "tariff", since)?;
+    let closed = tariffs
+        .iter()
+        .map(|tariff| (tariff.name.as_str(), gauge(tariff.closed)));
+    let help = "Billing periods that are over and kept, or midnights";
+    labelled(to, "tariff_periods_kept", help, "tariff", closed)?;
+    let troubled = tariffs
+        .iter()
+        .map(|tariff| (tariff.name.as_str(), gauge(tariff.fault.is_some().into())));
+    let help = "1 if the last quarter of an hour had no reading of the register";
+    labelled(to, "tariff_reading_missing", help, "tariff", troubled)
 }
 
 fn gauge(value: u64) -> ConstGauge<i64> {
@@ -215,6 +235,19 @@ mod tests {
                 }],
                 ..MeterStatus::default()
             }],
+            tariffs: vec![
+                TariffStatus {
+                    name: "day-night".to_owned(),
+                    since: Some(1_700_000_000_000),
+                    closed: 3,
+                    ..TariffStatus::default()
+                },
+                TariffStatus {
+                    name: "daily".to_owned(),
+                    fault: Some("the meter is silent".to_owned()),
+                    ..TariffStatus::default()
+                },
+            ],
             refusals: [("two-rosters".to_owned(), 1), ("not-current".to_owned(), 2)].into(),
             rounds_refused: [("unproved".to_owned(), 3)].into(),
             ..Status::default()
@@ -233,12 +266,23 @@ mod tests {
             ),
             format!("dcnet_gateway_telegrams_total{{{own},{source}}} 9"),
             format!("dcnet_gateway_telegrams_refused_total{{{own},{source}}} 2"),
+            format!(
+                "dcnet_gateway_tariff_since_timestamp_seconds{{{own},tariff=\"day-night\"}} 1700000000"
+            ),
+            format!("dcnet_gateway_tariff_periods_kept{{{own},tariff=\"day-night\"}} 3"),
+            format!("dcnet_gateway_tariff_periods_kept{{{own},tariff=\"daily\"}} 0"),
+            format!("dcnet_gateway_tariff_reading_missing{{{own},tariff=\"daily\"}} 1"),
         ] {
             assert!(
                 text.lines().any(|printed| printed == line),
                 "{line}\n{text}"
             );
         }
-        assert!(!text.contains("dcnet_gateway_epoch"), "{text}");
+        for unknown in [
+            "dcnet_gateway_epoch",
+            "since_timestamp_seconds{net=\"zwinger\",client=\"gw-1\",tariff=\"daily\"",
+        ] {
+            assert!(!text.contains(unknown), "{text}");
+        }
     }
 }

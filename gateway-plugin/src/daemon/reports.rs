@@ -171,6 +171,7 @@ impl Session {
     pub(super) fn publish(&mut self) {
         let now = self.now();
         self.note_clock();
+        self.status.tariffs = self.parts.billing.status(now);
         let (show, status) = (&self.parts.show, &self.status);
         show.status.send_if_modified(|shown| {
             let is_news = *shown != *status;

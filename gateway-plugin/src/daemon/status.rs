@@ -45,6 +45,8 @@ pub struct Status {
     pub comparing: bool,
     /// The meters, as ordered in the profile.
     pub meters: Vec<MeterStatus>,
+    /// The tariffs, as ordered in the profile.
+    pub tariffs: Vec<TariffStatus>,
     /// Last trouble with the provider, if it lasts.
     pub provider_fault: Option<String>,
     /// Why the clock is not believed, if it is not.
@@ -102,6 +104,26 @@ pub struct SourceStatus {
     pub telegrams: u64,
     /// What was refused since the start: damaged on the way, or not understood.
     pub refused: u64,
+}
+
+/// How far a tariff is. Its registers are readings: they stand in the ledger and in what
+/// `dcnet-gateway export` reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TariffStatus {
+    /// Its name.
+    pub name: String,
+    /// Tariff use case: 1, 2 or 6.
+    pub taf: u8,
+    /// The stage that holds now, by the gateway's clock (TAF-2).
+    pub stage: Option<String>,
+    /// The reading from which on the billing period that runs counts; of TAF-6 the first midnight that
+    /// is kept.
+    pub since: Option<u64>,
+    /// Billing periods that are over and kept; of TAF-6 the midnights.
+    pub closed: u64,
+    /// Why the last quarter of an hour had no reading of the register, if so.
+    pub fault: Option<String>,
 }
 
 impl MeterStatus {

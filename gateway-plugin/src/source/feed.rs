@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dcnet_obis::Telegram;
 use dcnet_protocol::round::UnixTime;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
-use super::{SourceEvent, SourceState};
+use super::{PAUSES, SourceEvent, SourceState};
 use crate::clock::Clock;
 
 /// The way from a source to whoever reads the meter.
@@ -117,6 +118,26 @@ impl Feed {
             .send(SourceEvent::State(next))
             .await
             .map_err(|_| Gone)
+    }
+
+    /// What `read` makes of a file that the profile names. `check` has read it, but it may have gone or
+    /// changed since: why it cannot be used becomes the state, and it is tried again and again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::telegram`].
+    pub async fn wait_for<T>(&mut self, read: impl Fn() -> Result<T, String>) -> Result<T, Gone> {
+        let mut wait = PAUSES;
+        loop {
+            match read() {
+                Ok(content) => return Ok(content),
+                Err(what) => self.state(SourceState::Broken { what }).await?,
+            }
+            tokio::select! {
+                () = sleep(wait.pause()) => {}
+                () = self.gone() => return Err(Gone),
+            }
+        }
     }
 
     /// Waits until nobody listens any more.

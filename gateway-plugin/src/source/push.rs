@@ -47,19 +47,12 @@ fn trial(mode: LineMode) -> Duration {
 
 /// Reads an SML meter until nobody listens to `feed` any more.
 pub async fn run_sml(line: SerialLine, mut feed: Feed) {
-    let mut pause = PAUSES;
-    // `check` has read the file; it may have gone or changed since.
-    let catalog = loop {
-        match quirks::load(line.quirks.as_deref()) {
-            Ok(catalog) => break catalog,
-            Err(error) => {
-                let what = format!("sml.quirks: {error}");
-                if feed.state(SourceState::Broken { what }).await.is_err() {
-                    return;
-                }
-            }
-        }
-        sleep(pause.pause()).await;
+    let rules = || {
+        let rules = quirks::load(line.quirks.as_deref());
+        rules.map_err(|error| format!("sml.quirks: {error}"))
+    };
+    let Ok(catalog) = feed.wait_for(rules).await else {
+        return;
     };
     let decoder = Box::new(Sml::with_catalog(&catalog));
     run(PushLine::sml(&line), decoder, feed).await;

@@ -43,6 +43,14 @@ impl Source {
         Self(events)
     }
 
+    /// As the daemon starts it: the source looks for its template itself.
+    pub fn by_profile(source: ModbusSource) -> Self {
+        let (sender, events) = mpsc::channel(64);
+        let feed = Feed::new("cellar", Clock::system(), sender);
+        tokio::spawn(modbus::run(source, feed));
+        Self(events)
+    }
+
     pub fn catalogue(source: ModbusSource) -> Self {
         let layout = source.layout().unwrap();
         Self::start(source, layout)

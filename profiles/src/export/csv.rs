@@ -34,9 +34,8 @@ pub fn billing_csv(
     let obis = tariff.obis.to_string();
     let closed = periods
         .iter()
-        .map(|period| (period.clone(), closure(period.closure)));
-    // What has not ended is written as if it did, but for the word that says why.
-    let running = running.map(|running| (running.clone().close(Closure::Ended), ""));
+        .map(|closed| (&closed.period, closure(closed.closure)));
+    let running = running.map(|running| (&running.period, ""));
     for (period, closed_by) in closed.chain(running) {
         let mut registers = vec![("total", period.total())];
         if !tariff.stages.is_empty() {

@@ -16,7 +16,7 @@ use dcnet_protocol::round::UnixTime;
 pub use csv::{billing_csv, series_csv};
 pub use tree::ReadError;
 
-use crate::tariff::{BillingUseCase, ClosedPeriod, RegisterReading, TariffProfile};
+use crate::tariff::{BillingUseCase, ClosedPeriod, Period, RegisterReading, TariffProfile};
 
 /// What a file of the transparency software says of one metering point. Certificates, logs and
 /// signatures of a gateway are not part of it: they are not read and not written.
@@ -176,9 +176,9 @@ impl Series {
         tariff: &TariffProfile,
         periods: &[ClosedPeriod],
     ) -> Vec<Self> {
-        let series = |e: u8, value: &dyn Fn(&ClosedPeriod) -> Option<i64>| {
+        let series = |e: u8, value: &dyn Fn(&Period) -> Option<i64>| {
             let obis = ObisCode { e, ..tariff.obis };
-            let values = periods.iter().filter_map(|period| {
+            let values = periods.iter().filter_map(|ClosedPeriod { period, .. }| {
                 let begin = period.from.time;
                 let seconds = period.to.time.millis_since(begin) / 1000;
                 Some(SeriesReading {

@@ -11,51 +11,48 @@ pub struct BillingState {
     pub(super) running: Option<Running>,
 }
 
-/// The billing period that is not over yet.
+/// What was counted in a billing period, up to now or up to its end. The sum of `stages` and `error`
+/// is exactly the difference of `to` and `from`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Running {
-    /// Register and scale of the tariff, and the names of its stages.
-    pub(super) source: (ObisCode, i8),
-    /// Where the period begins and where it ends, by the calendar.
+pub struct Period {
+    /// Where it begins by the calendar.
     pub begin: UnixTime,
-    /// Where the next period begins.
+    /// Where the next one begins by the calendar.
     pub end: UnixTime,
-    /// From which reading on the registers count.
+    /// From which reading on the registers count. It is older than `begin` after a gap across it, and
+    /// later if the tariff began within the period.
     pub from: RegisterReading,
     /// The latest reading.
-    pub to: RegisterReading,
-    /// Names and values of the stages.
-    pub stages: Vec<(String, i64)>,
-    /// What could not be assigned to a stage.
-    pub error: i64,
-}
-
-/// A billing period that is over. The sum of `stages` and `error` is exactly the difference of
-/// `to` and `from`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClosedPeriod {
-    /// Where the period began by the calendar.
-    pub begin: UnixTime,
-    /// Where it ended by the calendar.
-    pub end: UnixTime,
-    /// First reading. It is older than `begin` after a gap across it, and later if the tariff began
-    /// within the period.
-    pub from: RegisterReading,
-    /// Last reading.
     pub to: RegisterReading,
     /// Names and values of the stages, in units of 10^scale.
     pub stages: Vec<(String, i64)>,
     /// What could not be assigned to a stage, or not to a period: it lay in a gap across a switch.
     pub error: i64,
-    /// Why it was closed.
-    pub closure: Closure,
 }
 
-impl ClosedPeriod {
+impl Period {
     /// What the meter counted between the first and the last reading.
     pub fn total(&self) -> i64 {
         self.to.value.saturating_sub(self.from.value) // was checked when it was added up
     }
+}
+
+/// The billing period that is not over yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Register and scale of the tariff.
+    pub(super) source: (ObisCode, i8),
+    /// What was counted so far.
+    pub period: Period,
+}
+
+/// A billing period that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedPeriod {
+    /// What was counted.
+    pub period: Period,
+    /// Why it was closed.
+    pub closure: Closure,
 }
 
 /// Why a period was closed.
@@ -109,37 +106,38 @@ impl BillingState {
         let Some(running) = &self.running else {
             return Ok((Self::open(profile, reading, reading)?, None));
         };
-        if reading.time <= running.to.time {
+        if reading.time <= running.period.to.time {
             return Err(BillingError::NotLater);
         }
         if !running.fits(profile) {
             let closed = running.clone().close(Closure::Changed);
             return Ok((Self::open(profile, reading, reading)?, Some(closed)));
         }
-        let Some(advance) = running.advance(reading) else {
+        let Some(advance) = running.period.advance(reading) else {
             let closed = running.clone().close(Closure::Replaced);
             return Ok((Self::open(profile, reading, reading)?, Some(closed)));
         };
-        if reading.time > running.end {
-            let mut next = Self::open(profile, &running.to, reading)?;
+        if reading.time > running.period.end {
+            let mut next = Self::open(profile, &running.period.to, reading)?;
             if let Some(next) = &mut next.running {
-                next.error = advance;
+                next.period.error = advance;
             }
             return Ok((next, Some(running.clone().close(Closure::Gap))));
         }
         let mut running = running.clone();
-        let stage = profile.stage_between(running.to.time, reading.time);
+        let period = &mut running.period;
+        let stage = profile.stage_between(period.to.time, reading.time);
         // No sum exceeds the total, which was checked.
-        match stage.and_then(|stage| running.stages.get_mut(stage)) {
+        match stage.and_then(|stage| period.stages.get_mut(stage)) {
             Some((_, register)) => *register = register.saturating_add(advance),
-            None => running.error = running.error.saturating_add(advance),
+            None => period.error = period.error.saturating_add(advance),
         }
-        running.to = running.later(reading);
-        if reading.time < running.end {
+        period.to = period.later(reading);
+        if reading.time < period.end {
             let running = Some(running);
             return Ok((Self { running }, None));
         }
-        let next = Self::open(profile, &running.to, &running.to)?;
+        let next = Self::open(profile, &period.to, &period.to)?;
         Ok((next, Some(running.close(Closure::Ended))))
     }
 
@@ -155,12 +153,14 @@ impl BillingState {
         let names = profile.registers().into_iter();
         let running = Running {
             source: (profile.obis, profile.scale),
-            begin,
-            end,
-            from: from.clone(),
-            to: to.clone(),
-            stages: names.map(|name| (name, 0)).collect(),
-            error: 0,
+            period: Period {
+                begin,
+                end,
+                from: from.clone(),
+                to: to.clone(),
+                stages: names.map(|name| (name, 0)).collect(),
+                error: 0,
+            },
         };
         Ok(Self {
             running: Some(running),
@@ -170,10 +170,17 @@ impl BillingState {
 
 impl Running {
     fn fits(&self, profile: &TariffProfile) -> bool {
-        let names = self.stages.iter().map(|(name, _)| name);
+        let names = self.period.stages.iter().map(|(name, _)| name);
         self.source == (profile.obis, profile.scale) && names.eq(profile.registers().iter())
     }
 
+    fn close(self, closure: Closure) -> ClosedPeriod {
+        let period = self.period;
+        ClosedPeriod { period, closure }
+    }
+}
+
+impl Period {
     /// What was counted since the latest reading; `None` if that is not known.
     fn advance(&self, reading: &RegisterReading) -> Option<i64> {
         let (was, is) = (self.to.device.as_bytes(), reading.device.as_bytes());
@@ -192,17 +199,5 @@ impl Running {
             later.device = self.to.device.clone();
         }
         later
-    }
-
-    pub(crate) fn close(self, closure: Closure) -> ClosedPeriod {
-        ClosedPeriod {
-            begin: self.begin,
-            end: self.end,
-            from: self.from,
-            to: self.to,
-            stages: self.stages,
-            error: self.error,
-            closure,
-        }
     }
 }

@@ -7,7 +7,7 @@ use super::TariffProfile;
 impl TariffProfile {
     /// Everything that decides what its registers count, in a form that is kept with them: if it is
     /// another one later, the registers begin anew. The special days are not part of it: they are
-    /// added year by year, and hold from then on. Nor are name and status words.
+    /// added year by year, and hold from then on. Nor are name and status words, or whom an export names.
     pub fn definition(&self) -> String {
         let mut text = String::new();
         let _ = self.define(&mut text); // writing to a string cannot fail

@@ -19,7 +19,7 @@ use dcnet_obis::{ObisCode, Unit};
 use dcnet_protocol::round::UnixTime;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-pub use billing::{BillingError, BillingState, ClosedPeriod, Closure, Running};
+pub use billing::{BillingError, BillingState, ClosedPeriod, Closure, Period, Running};
 pub use calendar::{
     DayProfile, NoDate, Season, SpecialDate, SpecialDay, Switch, TimeOfDay, YearDay,
 };
@@ -63,6 +63,18 @@ pub struct TariffProfile {
     /// Name of the meter; left out: the first of the profile.
     #[serde(default)]
     pub meter: Option<String>,
+    /// The customer, in exports: as the supplier numbers or names it.
+    #[serde(default, deserialize_with = "text::label_option")]
+    #[schemars(with = "schema::Label")]
+    pub customer: Option<String>,
+    /// The supplier, who bills, in exports: as it is numbered or named in the market.
+    #[serde(default, deserialize_with = "text::label_option")]
+    #[schemars(with = "schema::Label")]
+    pub supplier: Option<String>,
+    /// The gateway, in exports: the name on the device and in its certificate.
+    #[serde(default, deserialize_with = "text::label_option")]
+    #[schemars(with = "schema::Label")]
+    pub gateway: Option<String>,
     /// How the status words of the meter are read.
     #[serde(default)]
     pub status: StatusWords,

@@ -5,7 +5,7 @@ use tls_codec::{Deserialize as _, Serialize as _};
 use tls_codec::{TlsByteVecU8, TlsDeserialize, TlsSerialize, TlsSize, TlsVecU16};
 
 use super::RegisterReading;
-use super::billing::{BillingState, ClosedPeriod, Closure, Running};
+use super::billing::{BillingState, ClosedPeriod, Closure, Period, Running};
 use crate::meter::DeviceId;
 
 #[derive(Debug, TlsSize, TlsSerialize, TlsDeserialize)]
@@ -62,14 +62,7 @@ impl BillingState {
             version: STORED_VERSION,
             obis: running.source.0.to_bytes(),
             scale: running.source.1.cast_unsigned(),
-            period: StoredPeriod {
-                begin: running.begin.millis(),
-                end: running.end.millis(),
-                from: (&running.from).into(),
-                to: (&running.to).into(),
-                stages: stored(&running.stages),
-                error: running.error.cast_unsigned(),
-            },
+            period: (&running.period).into(),
         }
         .tls_serialize_detached()
     }
@@ -87,12 +80,7 @@ impl BillingState {
         } = StoredState::tls_deserialize_exact(bytes).ok()?;
         let running = Running {
             source: (obis.into(), scale.cast_signed()),
-            begin: UnixTime::from_millis(period.begin),
-            end: UnixTime::from_millis(period.end),
-            from: period.from.read(),
-            to: period.to.read(),
-            stages: read(&period.stages)?,
-            error: period.error.cast_signed(),
+            period: period.read()?,
         };
         (version == STORED_VERSION).then_some(Self {
             running: Some(running),
@@ -115,14 +103,7 @@ impl ClosedPeriod {
                 Closure::Replaced => 3,
                 Closure::Changed => 4,
             },
-            period: StoredPeriod {
-                begin: self.begin.millis(),
-                end: self.end.millis(),
-                from: (&self.from).into(),
-                to: (&self.to).into(),
-                stages: stored(&self.stages),
-                error: self.error.cast_unsigned(),
-            },
+            period: (&self.period).into(),
         }
         .tls_serialize_detached()
     }
@@ -135,12 +116,7 @@ impl ClosedPeriod {
             period,
         } = StoredClosed::tls_deserialize_exact(bytes).ok()?;
         let closed = Self {
-            begin: UnixTime::from_millis(period.begin),
-            end: UnixTime::from_millis(period.end),
-            from: period.from.read(),
-            to: period.to.read(),
-            stages: read(&period.stages)?,
-            error: period.error.cast_signed(),
+            period: period.read()?,
             closure: match closure {
                 1 => Closure::Ended,
                 2 => Closure::Gap,
@@ -153,20 +129,39 @@ impl ClosedPeriod {
     }
 }
 
-fn stored(stages: &[(String, i64)]) -> TlsVecU16<StoredStage> {
-    let stages = stages.iter().map(|(name, value)| StoredStage {
-        name: name.as_bytes().into(),
-        value: value.cast_unsigned(),
-    });
-    stages.collect::<Vec<_>>().into()
+impl From<&Period> for StoredPeriod {
+    fn from(period: &Period) -> Self {
+        let stages = period.stages.iter().map(|(name, value)| StoredStage {
+            name: name.as_bytes().into(),
+            value: value.cast_unsigned(),
+        });
+        Self {
+            begin: period.begin.millis(),
+            end: period.end.millis(),
+            from: (&period.from).into(),
+            to: (&period.to).into(),
+            stages: stages.collect::<Vec<_>>().into(),
+            error: period.error.cast_unsigned(),
+        }
+    }
 }
 
-fn read(stages: &TlsVecU16<StoredStage>) -> Option<Vec<(String, i64)>> {
-    let stage = |stage: &StoredStage| {
-        let name = String::from_utf8(stage.name.as_slice().to_vec()).ok()?;
-        Some((name, stage.value.cast_signed()))
-    };
-    stages.iter().map(stage).collect()
+impl StoredPeriod {
+    /// `None` if the name of a stage is no text.
+    fn read(&self) -> Option<Period> {
+        let stage = |stage: &StoredStage| {
+            let name = String::from_utf8(stage.name.as_slice().to_vec()).ok()?;
+            Some((name, stage.value.cast_signed()))
+        };
+        Some(Period {
+            begin: UnixTime::from_millis(self.begin),
+            end: UnixTime::from_millis(self.end),
+            from: self.from.read(),
+            to: self.to.read(),
+            stages: self.stages.iter().map(stage).collect::<Option<_>>()?,
+            error: self.error.cast_signed(),
+        })
+    }
 }
 
 impl From<&RegisterReading> for StoredReading {
@@ -186,5 +181,50 @@ impl StoredReading {
             device: DeviceId::from(self.device.as_slice()),
             value: self.value.cast_signed(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TariffProfile;
+    use super::*;
+
+    /// What ledgers of gateways have: section 3 of docs/spec/evaluation.md, by hand.
+    const PERIOD: &str = "\
+        000001a0f454e700 000001a19430f980 \
+        000001a194233de0 01 07 0000000000000384 \
+        000001a19430f980 01 07 00000000000003e8 \
+        000e 05 746f74616c 0000000000000064 \
+        0000000000000000";
+
+    #[test]
+    fn stored_bytes_are_those_of_the_specification() {
+        let tariff: TariffProfile =
+            serde_yaml::from_str("{ name: grid, taf: 1, obis: 1.8.0, unit: Wh, scale: -1 }")
+                .unwrap();
+        let reading = |time: &str, value| RegisterReading {
+            time: UnixTime::from_millis(
+                u64::try_from(time.parse::<jiff::Timestamp>().unwrap().as_millisecond()).unwrap(),
+            ),
+            device: DeviceId::from([7].as_slice()),
+            value,
+        };
+        let state = BillingState::default();
+        let first = reading("2026-10-31T22:45:00Z", 900);
+        let (state, _) = state.advance(&tariff, &first).unwrap();
+        let last = reading("2026-10-31T23:00:00Z", 1_000);
+        let (next, closed) = state.advance(&tariff, &last).unwrap();
+        let hex = |text: String| crate::text::hex(&text).unwrap();
+        let closed = closed.unwrap();
+        assert_eq!(closed.encode().unwrap(), hex(format!("01 01 {PERIOD}")));
+        assert_eq!(
+            ClosedPeriod::decode(&closed.encode().unwrap()),
+            Some(closed)
+        );
+        let running = next.encode().unwrap();
+        let head = hex("01 0100010800ff ff".to_owned());
+        assert!(running.starts_with(&head), "{running:x?}");
+        assert_eq!(running.len() - head.len(), hex(PERIOD.to_owned()).len());
+        assert_eq!(BillingState::decode(&running), Some(next));
     }
 }

@@ -259,6 +259,8 @@ tariffs:
         week: [all, all, all, all, all, all, all]
     special_days:
       - { date: \"12-25\", day: all }
+    customer: \"44332211\"
+    supplier: North & South
 communication:";
 
 /// (text replaced in the tariff, by what, message)
@@ -297,6 +299,21 @@ pub(crate) const TARIFF_CASES: &[(&str, &str, &str)] = &[
         "stages: [high, low]",
         "stages: [high, high]",
         "p.yaml:17:10: tariffs[0].taf: TAF-2 has 1 to 48 `stages`, each with its own name of 1 to 64 bytes",
+    ),
+    (
+        "North & South",
+        "\"\"",
+        "p.yaml:33:15: tariffs[0].supplier: has to be a line of 1 to 64 characters, without spaces at its ends",
+    ),
+    (
+        "\"44332211\"",
+        "\"44332211 \"",
+        "p.yaml:32:15: tariffs[0].customer: has to be a line of 1 to 64 characters, without spaces at its ends",
+    ),
+    (
+        "\"44332211\"",
+        "\"4433\\t2211\"",
+        "p.yaml:32:15: tariffs[0].customer: has to be a line of 1 to 64 characters, without spaces at its ends",
     ),
     (
         "06:00",
@@ -346,6 +363,6 @@ pub(crate) const TARIFF_CASES: &[(&str, &str, &str)] = &[
     (
         "communication:",
         "  - { name: day-night, taf: 1, obis: 1.8.0, unit: Wh, scale: 0 }\ncommunication:",
-        "p.yaml:32:13: tariffs[1].name: stands twice; every tariff has its own name",
+        "p.yaml:34:13: tariffs[1].name: stands twice; every tariff has its own name",
     ),
 ];

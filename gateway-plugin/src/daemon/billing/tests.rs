@@ -49,7 +49,7 @@ impl Bench {
         let Registers::Billing(state) = &shown[0].kept.registers else {
             panic!("{shown:?}")
         };
-        let running = state.running()?;
+        let running = &state.running()?.period;
         let stages = running.stages.iter().map(|(_, value)| value).sum();
         Some((running.to.value, stages, running.error))
     }
@@ -205,4 +205,53 @@ proptest! {
         let counted = first.zip(last).map(|(first, last)| (Some(last), last - first));
         prop_assert_eq!(stands, counted);
     }
+}
+
+#[test]
+fn the_status_says_how_far_a_tariff_is() {
+    let mut bench = Bench::new();
+    let mut daily = bench.profile.tariffs[0].clone();
+    daily.name = "daily".to_owned();
+    daily.taf = dcnet_profiles::tariff::BillingUseCase::Taf6;
+    daily.stages.clear();
+    bench.profile.tariffs.push(daily);
+    let mut billing = bench.billing(NOON - 1);
+    let at = UnixTime::from_millis;
+    let [day_night, daily] = &billing.status(at(NOON))[..] else {
+        panic!("two tariffs");
+    };
+    assert_eq!((day_night.name.as_str(), day_night.taf), ("day-night", 2));
+    assert_eq!(day_night.stage.as_deref(), Some("high"));
+    assert_eq!((day_night.since, day_night.closed), (None, 0));
+    assert_eq!((daily.taf, daily.stage.as_deref()), (6, None));
+    // 22:00 in Berlin, and a clock that was never set.
+    let night = billing.status(at(NOON + 10 * 3_600_000));
+    assert_eq!(night[0].stage.as_deref(), Some("low"));
+    assert_eq!(billing.status(at(0))[0].stage, None);
+
+    // Nothing came; then the first reading, and that of the first midnight.
+    bench.settle(&mut billing, NOON + GRACE);
+    let silent = billing.status(at(NOON + GRACE));
+    assert!(silent.iter().all(|tariff| tariff.fault.is_some()));
+    observe(&mut billing, NOON + INTERVAL, 75);
+    bench.settle(&mut billing, NOON + INTERVAL + GRACE);
+    let midnight = NOON + 12 * 3_600_000;
+    let mut billing = bench.billing(midnight - 1);
+    observe(&mut billing, midnight, 80);
+    bench.settle(&mut billing, midnight + GRACE);
+    let status = billing.status(at(midnight + GRACE));
+    assert_eq!(
+        (status[0].since, status[0].closed),
+        (Some(NOON + INTERVAL), 0)
+    );
+    assert_eq!((status[1].since, status[1].closed), (Some(midnight), 1));
+    assert!(status.iter().all(|tariff| tariff.fault.is_none()));
+
+    // The first reading of February closes January, over a gap.
+    let february = NOON + 28 * 86_400_000;
+    let mut billing = bench.billing(february - 1);
+    observe(&mut billing, february, 90);
+    bench.settle(&mut billing, february + GRACE);
+    let status = &billing.status(at(february + GRACE))[0];
+    assert_eq!((status.since, status.closed), (Some(midnight), 1));
 }

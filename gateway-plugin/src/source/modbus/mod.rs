@@ -27,17 +27,10 @@ pub use self::plan::{Span, plan};
 ///
 /// A telegram's `server_id` is the serial number that the device tells; it is empty if the device
 /// does not tell. Quantities that the device does not have are left out.
-pub async fn run(source: ModbusSource, feed: Feed) {
-    match source.layout() {
-        Ok(layout) => run_with(source, layout, feed).await,
-        // A profile with such a template is refused, so the file has changed since.
-        Err(error) => {
-            let mut feed = feed;
-            let what = error.to_string();
-            if feed.state(SourceState::Broken { what }).await.is_ok() {
-                feed.gone().await;
-            }
-        }
+pub async fn run(source: ModbusSource, mut feed: Feed) {
+    let layout = || source.layout().map_err(|error| error.to_string());
+    if let Ok(layout) = feed.wait_for(layout).await {
+        run_with(source, layout, feed).await;
     }
 }
 
