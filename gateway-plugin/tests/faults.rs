@@ -260,8 +260,10 @@ impl House {
         );
         assert_eq!(hidden.is_some(), is_superposition);
         if let Some(hidden) = hidden {
-            let values = hidden.values.as_ref().unwrap();
-            assert!((1..=self.reading).contains(&values[0]) && values[1] == 0);
+            let [reading, 0] = hidden.values.as_ref().unwrap().as_slice() else {
+                panic!("not the reading of a round");
+            };
+            assert!((1..=self.reading).contains(reading));
             assert!(hidden.members > 0 && hidden.neighbours > 0);
         }
     }

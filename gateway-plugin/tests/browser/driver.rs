@@ -1,4 +1,4 @@
-//! A real browser without a window (Chromium), driven over WebDriver.
+//! A real browser without a window (Chromium), driven over `WebDriver`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -87,7 +87,7 @@ impl Driver {
                 "--disable-sync", "--disable-quic", "--hide-scrollbars",
                 format!("--lang={}", looks.language),
                 format!("--accept-lang={}", looks.language),
-                format!("--blink-settings=preferredColorScheme={}", if looks.dark { 0 } else { 1 }),
+                format!("--blink-settings=preferredColorScheme={}", u8::from(!looks.dark)),
             ],
             "prefs": { "intl.accept_languages": looks.language },
             "mobileEmulation": {

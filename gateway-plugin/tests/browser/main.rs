@@ -62,6 +62,21 @@ async fn look(browser: &Browser<'_>, address: &str, path: &str, name: &str) {
     browser.picture(&pictures(), name).await;
 }
 
+/// The superposition of `round` as the provider got it.
+fn received(bench: &Bench, round: Round) -> Vec<u8> {
+    let net = bench.server.net();
+    let mut seen = net.seen.iter();
+    let found = seen
+        .find(|(_, notification, of, _)| (*notification, *of) == (Notification::Transmit, round));
+    found.unwrap().3.clone()
+}
+
+fn digits(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap());
+    digits.collect()
+}
+
 #[test]
 fn a_household_finds_what_left_it_byte_for_byte_beside_what_it_hid() {
     let Some(driver) = Driver::start() else {
@@ -96,15 +111,7 @@ fn a_household_finds_what_left_it_byte_for_byte_beside_what_it_hid() {
         let path = browser.path().await;
 
         // What can be downloaded is what the provider got.
-        let net = bench.server.net();
-        let mut seen = net.seen.iter();
-        let (.., received) = seen
-            .find(|(_, notification, round, _)| {
-                (*notification, *round) == (Notification::Transmit, outcome.round)
-            })
-            .unwrap();
-        let received = received.clone();
-        drop(net);
+        let received = received(&bench, outcome.round);
         let shown = browser
             .run_to_its_end(
                 "const link = document.querySelector(\"a[href$='.bin']\");
@@ -114,9 +121,6 @@ fn a_household_finds_what_left_it_byte_for_byte_beside_what_it_hid() {
             .await;
         let shown: Vec<u8> = serde_json::from_value(shown).unwrap();
         assert_eq!(shown, received);
-        let digits = |bytes: &[u8]| -> String {
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
         // And what can be read is the same, each byte once, with its hash.
         let text = browser
             .run(
