@@ -139,6 +139,8 @@ fn a_d0_meter_that_sends_on_its_own_is_found_with_its_parity() {
         "{text}"
     );
     let profile = Profile::load(&file).unwrap();
+    let page = profile.home.page.as_ref().unwrap();
+    assert!(page.listen.ip().is_loopback() && !page.is_https());
     let Source::D0(d0) = &profile.first_meter().sources[0] else {
         panic!("{profile:?}");
     };

@@ -125,7 +125,7 @@ pub(super) fn probe(options: &Probe) -> ExitCode {
     let Some(file) = &options.write else {
         return ExitCode::SUCCESS;
     };
-    let text = profile::text(&found, options);
+    let text = profile::text(&found, options, language);
     match profile::write(file, &text) {
         Ok(()) => {
             eprintln!(

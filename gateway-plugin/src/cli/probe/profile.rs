@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use dcnet_obis::{Entry, ScaledInteger, Telegram, Unit, Value};
+use dcnet_obis::{Entry, Language, ScaledInteger, Telegram, Unit, Value};
 use dcnet_profiles::meter::{DeviceId, EnergyUnit, Medium};
 use dcnet_profiles::profile::MAX_METERS;
 
@@ -23,7 +23,7 @@ pub(super) fn write(file: &Path, text: &str) -> io::Result<()> {
 }
 
 /// The profile for these meters, the slots of the first one.
-pub(super) fn text(found: &[(&Path, &Found)], options: &Probe) -> String {
+pub(super) fn text(found: &[(&Path, &Found)], options: &Probe, language: Language) -> String {
     let mut text =
         "# Profile of a gateway, begun by `dcnet-gateway probe`. Complete what is marked \
          PLACEHOLDER.\n\n"
@@ -70,14 +70,21 @@ pub(super) fn text(found: &[(&Path, &Found)], options: &Probe) -> String {
          provider_ca: {}\n  gateway_ca: {}\n  \
          tls: {{ certificate: {}, key: {} }}\n  \
          signature: {{ certificate: {}, key: {} }}\n\n\
-         # The daemon's memory; it belongs to this gateway alone.\nstate: {}",
+         # The daemon's memory; it belongs to this gateway alone.\nstate: {}\n\n\
+         # What the household sees. The page shows readings to every user of this machine; to ask for a\n\
+         # password, or to see it from another machine: docs/page.md.\n\
+         home:\n  language: {}\n  page: {{ listen: \"127.0.0.1:8480\" }}",
         key("provider-ca.pem"),
         key("gateway-ca.pem"),
         key("tls.pem"),
         key("tls.key"),
         key("sig.pem"),
         key("sig.key"),
-        quoted(&options.state.to_string_lossy())
+        quoted(&options.state.to_string_lossy()),
+        match language {
+            Language::German => "de",
+            Language::English => "en",
+        }
     );
     text
 }
