@@ -1,10 +1,10 @@
-//! A real browser without a window (Chromium), driven over `WebDriver`.
+//! A real browser without a window (Chromium), driven over `WebDriver` (W3C): a dozen requests of HTTP and
+//! JSON, which the client that is here anyway can make.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 
 use crate::support::broker::free_port;
@@ -86,7 +86,6 @@ impl Driver {
                 "--no-first-run", "--disable-background-networking", "--disable-component-update",
                 "--disable-sync", "--disable-quic", "--hide-scrollbars",
                 format!("--lang={}", looks.language),
-                format!("--accept-lang={}", looks.language),
                 format!("--blink-settings=preferredColorScheme={}", u8::from(!looks.dark)),
             ],
             "prefs": { "intl.accept_languages": looks.language },
@@ -94,19 +93,15 @@ impl Driver {
                 "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1, "touch": false },
             },
         });
-        let mut capabilities = serde_json::Map::new();
-        capabilities.insert("goog:chromeOptions".to_owned(), options);
-        capabilities.insert("acceptInsecureCerts".to_owned(), json!(true));
-        capabilities.insert("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" }));
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "acceptInsecureCerts": true,
+            "goog:chromeOptions": options,
+        } } });
+        let http = reqwest::Client::new();
         let started = Instant::now();
-        let client = loop {
-            let mut builder = ClientBuilder::new(connector());
-            match builder
-                .capabilities(capabilities.clone())
-                .connect(&self.address)
-                .await
-            {
-                Ok(client) => break client,
+        let session = loop {
+            match ask(&http, &format!("{}/session", self.address), Some(&wanted)).await {
+                Ok(answer) => break answer["sessionId"].as_str().unwrap().to_owned(),
                 Err(error) => assert!(
                     started.elapsed() < Duration::from_secs(30),
                     "no browser: {error}"
@@ -115,15 +110,30 @@ impl Driver {
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
         Browser {
-            client,
+            session: format!("{}/session/{session}", self.address),
+            http,
             looks,
             axe: &self.axe,
         }
     }
 }
 
-fn connector() -> hyper_util::client::legacy::connect::HttpConnector {
-    hyper_util::client::legacy::connect::HttpConnector::new()
+/// A command: with a body `POST`, otherwise `GET`. The value of the answer, or what the driver says.
+async fn ask(http: &reqwest::Client, address: &str, body: Option<&Value>) -> Result<Value, String> {
+    let request = match body {
+        Some(body) => http.post(address).body(body.to_string()),
+        None => http.get(address),
+    };
+    let answer = request.header("content-type", "application/json").send();
+    let answer = answer.await.map_err(|error| error.to_string())?;
+    let is_success = answer.status().is_success();
+    let text = answer.text().await.map_err(|error| error.to_string())?;
+    let mut answer: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    if is_success {
+        Ok(answer["value"].take())
+    } else {
+        Err(answer["value"]["message"].to_string())
+    }
 }
 
 impl Drop for Driver {
@@ -134,64 +144,94 @@ impl Drop for Driver {
 }
 
 pub struct Browser<'d> {
-    client: Client,
+    http: reqwest::Client,
+    /// Address of the session.
+    session: String,
     pub looks: Looks,
     axe: &'d str,
 }
 
+/// Key under which an element is named (W3C `WebDriver`, section 12.3).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
 impl Browser<'_> {
+    async fn tell(&self, command: &str, body: Value) -> Value {
+        let address = format!("{}/{command}", self.session);
+        let answer = ask(&self.http, &address, Some(&body)).await;
+        answer.unwrap_or_else(|error| panic!("{command} {body}: {error}"))
+    }
+
+    async fn get(&self, question: &str) -> Value {
+        let answer = ask(&self.http, &format!("{}/{question}", self.session), None).await;
+        answer.unwrap_or_else(|error| panic!("{question}: {error}"))
+    }
+
+    /// The first element that matches.
+    async fn element(&self, css: &str) -> String {
+        let body = json!({ "using": "css selector", "value": css });
+        let found = self.tell("element", body).await;
+        format!("element/{}", found[ELEMENT].as_str().unwrap())
+    }
+
     pub async fn goto(&self, address: &str) {
-        self.client.goto(address).await.unwrap();
+        self.tell("url", json!({ "url": address })).await;
+    }
+
+    async fn address(&self) -> String {
+        self.get("url").await.as_str().unwrap().to_owned()
     }
 
     /// Path and query of where it is.
     pub async fn path(&self) -> String {
-        let url = self.client.current_url().await.unwrap();
-        let query = url.query().map(|query| format!("?{query}"));
-        format!("{}{}", url.path(), query.unwrap_or_default())
+        let path = "return location.pathname + location.search";
+        self.run(path).await.as_str().unwrap().to_owned()
     }
 
     /// Clicks the first element that matches and waits for another page.
     pub async fn follow(&self, css: &str) {
-        let before = self.client.current_url().await.unwrap();
-        let element = self.client.find(Locator::Css(css)).await;
-        let element = element.unwrap_or_else(|error| panic!("{css} on {before}: {error}"));
-        element.click().await.unwrap();
+        let before = self.address().await;
+        let element = self.element(css).await;
+        self.tell(&format!("{element}/click"), json!({})).await;
         self.wait_for("another page", async || {
-            self.client.current_url().await.unwrap() != before
-                && self.run("return document.readyState", vec![]).await == "complete"
+            self.address().await != before
+                && self.run("return document.readyState").await == "complete"
         })
         .await;
     }
 
     /// Text of the first element that matches.
     pub async fn text(&self, css: &str) -> String {
-        let element = self.client.find(Locator::Css(css)).await;
-        let element = element.unwrap_or_else(|error| panic!("{css}: {error}"));
-        element.text().await.unwrap()
+        let element = self.element(css).await;
+        let text = self.get(&format!("{element}/text")).await;
+        text.as_str().unwrap().to_owned()
     }
 
     pub async fn count(&self, css: &str) -> usize {
-        let found = self.client.find_all(Locator::Css(css)).await;
-        found.unwrap().len()
+        let body = json!({ "using": "css selector", "value": css });
+        self.tell("elements", body).await.as_array().unwrap().len()
     }
 
-    pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
-        self.client.execute(script, arguments).await.unwrap()
+    pub async fn run(&self, script: &str) -> Value {
+        let body = json!({ "script": script, "args": [] });
+        self.tell("execute/sync", body).await
     }
 
+    /// The same for the body of an asynchronous function.
     pub async fn run_to_its_end(&self, script: &str) -> Value {
         let script = format!(
             "const done = arguments[arguments.length - 1];
              (async () => {{ {script} }})().then(done, error => done({{ failed: String(error) }}));"
         );
-        self.client.execute_async(&script, vec![]).await.unwrap()
+        let body = json!({ "script": script, "args": [] });
+        self.tell("execute/async", body).await
     }
 
     /// A key to whatever has the focus.
     pub async fn press(&self, key: &str) {
-        let element = self.client.active_element().await.unwrap();
-        element.send_keys(key).await.unwrap();
+        let active = self.get("element/active").await;
+        let element = active[ELEMENT].as_str().unwrap();
+        let command = format!("element/{element}/value");
+        self.tell(&command, json!({ "text": key })).await;
     }
 
     pub async fn wait_for(&self, what: &str, condition: impl AsyncFn() -> bool) {
@@ -207,7 +247,7 @@ impl Browser<'_> {
     pub async fn inspect(&self) {
         let path = self.path().await;
         let at = format!("{path} ({})", self.looks.name);
-        self.client.execute(self.axe, vec![]).await.unwrap();
+        self.run(self.axe).await;
         let found = self
             .run_to_its_end(
                 "const found = await axe.run(document, { resultTypes: ['violations'] });
@@ -227,7 +267,6 @@ impl Browser<'_> {
                      language: document.documentElement.lang,
                      headings: document.querySelectorAll('h1').length,
                  };",
-                vec![],
             )
             .await;
         let expected = json!({
@@ -242,17 +281,18 @@ impl Browser<'_> {
 
     /// Saves what is to be seen, for people to look at.
     pub async fn picture(&self, folder: &Path, name: &str) {
-        let height = self
-            .run("return document.documentElement.scrollHeight", vec![])
-            .await;
-        let png = self.client.screenshot().await.unwrap();
-        assert!(png.starts_with(b"\x89PNG"), "{name}: {height}");
+        use base64::Engine as _;
+        let text = self.get("screenshot").await;
+        let png = base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap());
+        let png = png.unwrap();
+        assert!(png.starts_with(b"\x89PNG"), "{name}");
         std::fs::create_dir_all(folder).unwrap();
         let file = folder.join(format!("{name}-{}.png", self.looks.name));
         std::fs::write(file, png).unwrap();
     }
 
+    /// Ends the session.
     pub async fn close(self) {
-        self.client.close().await.unwrap();
+        let _ = self.http.delete(&self.session).send().await;
     }
 }

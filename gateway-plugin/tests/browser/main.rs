@@ -124,9 +124,7 @@ fn a_household_finds_what_left_it_byte_for_byte_beside_what_it_hid() {
         // And what can be read is the same, each byte once, with its hash.
         let text = browser
             .run(
-                "return [...document.querySelectorAll('[data-bytes]')].map(one => one.textContent).join('')",
-                vec![],
-            )
+                "return [...document.querySelectorAll('[data-bytes]')].map(one => one.textContent).join('')")
             .await;
         let text: String = text.as_str().unwrap().split_whitespace().collect();
         assert_eq!(text, digits(&received));
@@ -167,7 +165,7 @@ fn by_keyboard_alone_and_in_the_language_that_is_asked_for() {
         let browser = driver.browser(PHONE).await;
         let ready = async || {
             browser.goto(&address).await;
-            browser.run("return document.title", vec![]).await != ""
+            browser.run("return document.title").await != ""
         };
         browser.wait_for("page", ready).await;
         for page in PAGES {
@@ -179,10 +177,10 @@ fn by_keyboard_alone_and_in_the_language_that_is_asked_for() {
         browser.goto(&address).await;
         browser.press("\u{e004}").await; // Tab
         let skip = "return document.activeElement.getAttribute('href')";
-        assert_eq!(browser.run(skip, vec![]).await, "#main");
+        assert_eq!(browser.run(skip).await, "#main");
         browser.press("\u{e007}").await; // Enter
         let target = "return location.hash";
-        assert_eq!(browser.run(target, vec![]).await, "#main");
+        assert_eq!(browser.run(target).await, "#main");
         // From the weeks to a day, as the keyboard goes: every day with readings is a link.
         browser.goto(&format!("{address}/days")).await;
         let days = browser.count("main a[href^='/day/']").await;
@@ -191,7 +189,6 @@ fn by_keyboard_alone_and_in_the_language_that_is_asked_for() {
             .run(
                 "const link = document.querySelector(\"main a[href^='/day/']\"); link.focus();
                  return document.activeElement === link",
-                vec![],
             )
             .await;
         assert_eq!(focused, true);
@@ -206,10 +203,10 @@ fn by_keyboard_alone_and_in_the_language_that_is_asked_for() {
             .follow("header a[href*='lang=en'], footer a[href*='lang=en']")
             .await;
         let language = "return document.documentElement.lang";
-        assert_eq!(browser.run(language, vec![]).await, "en");
+        assert_eq!(browser.run(language).await, "en");
         assert_ne!(browser.text("main").await, german);
         browser.follow("nav a[href^='/profiles']").await;
-        assert_eq!(browser.run(language, vec![]).await, "en");
+        assert_eq!(browser.run(language).await, "en");
         browser.close().await;
 
         let browser = driver.browser(DESK).await;
