@@ -1,8 +1,10 @@
 //! `run`: the daemon.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use dcnet_protocol::message::frame_hash;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -52,6 +54,7 @@ async fn until_told(config: Config, clock: Clock) -> Result<End, RunError> {
     tracing::info!(
         event = "started",
         version = env!("CARGO_PKG_VERSION"),
+        profile = fingerprint(&config.origin),
         "gateway {client} for the net {net}"
     );
     // Without a handler the signal ends the process at once, which the ledger is made for.
@@ -70,6 +73,16 @@ async fn until_told(config: Config, clock: Clock) -> Result<End, RunError> {
         end = daemon::run(config, clock, stopped) => end,
         () = told => Ok(End::Stopped),
     }
+}
+
+/// SHA-256 of the profile: the calibration log tells by which one values came about.
+fn fingerprint(profile: &Path) -> String {
+    let bytes = std::fs::read(profile).unwrap_or_default();
+    let hash = frame_hash(&bytes);
+    hash.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
+        text
+    })
 }
 
 async fn next(signal: Option<&mut tokio::signal::unix::Signal>) -> Option<()> {
