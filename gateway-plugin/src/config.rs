@@ -2,10 +2,12 @@
 
 mod credentials;
 mod error;
+mod page;
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,8 @@ use zeroize::Zeroizing;
 
 use self::credentials::Credentials;
 pub use self::error::{ConfigError, Content};
+pub(crate) use self::page::server_config;
+pub use self::page::{PageFiles, PageTlsError, Password};
 use crate::source::device;
 use crate::source::quirks;
 use crate::submit::{TlsMaterial, client_config};
@@ -43,6 +47,8 @@ pub struct Config {
     pub signing_chain: Vec<Vec<u8>>,
     /// The gateway administrator's certification authority.
     pub anchor: TrustAnchor,
+    /// What the household's page needs, if it is shown.
+    pub page: Option<PageFiles>,
 }
 
 impl Config {
@@ -136,6 +142,8 @@ impl Config {
             file: path.to_owned(),
             source,
         })?;
+        let page = profile.home.page.as_ref();
+        let page = page.map(|page| check.page(page)).transpose()?;
         Ok(Self {
             origin: path.to_owned(),
             client: signer.client,
@@ -143,6 +151,7 @@ impl Config {
             signing_key,
             signing_chain: signing_chain.iter().map(|der| der.to_vec()).collect(),
             anchor,
+            page,
             profile,
         })
     }
@@ -164,6 +173,14 @@ impl Config {
             warnings.push(Warning::FewCosignatures {
                 needed: accept.witnesses.needed(),
                 witnesses,
+            });
+        }
+        if let Some(page) = &self.profile.home.page
+            && page.password_file.is_none()
+            && page.clients.is_none()
+        {
+            warnings.push(Warning::OpenPage {
+                listen: page.listen,
             });
         }
         for meter in &self.profile.meters {
@@ -223,6 +240,15 @@ pub enum Warning {
         needed: usize,
         /// Listed.
         witnesses: usize,
+    },
+    /// The page is shown to whoever uses this machine.
+    #[error(
+        "home.page has neither password_file nor clients: every user of this machine can see the \
+         readings at {listen}"
+    )]
+    OpenPage {
+        /// Where it is shown.
+        listen: SocketAddr,
     },
     /// Nothing is plugged in.
     #[error(
@@ -334,17 +360,20 @@ impl Files<'_> {
     }
 
     fn key(&self, key: &'static str, file: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
-        let path = self.resolve(key, file)?;
-        let mode = path
-            .metadata()
-            .map_err(|source| self.unreadable(key, file, source))?
-            .mode()
-            & 0o777;
-        if mode & self.credentials.exposing(&path) != 0 {
+        if let Some(mode) = self.exposed(key, file)? {
             return Err(self.content(key, file, Content::Exposed { mode }));
         }
         let pem = self.read(key, file)?;
         PrivateKeyDer::from_pem_slice(&pem).map_err(|_| self.content(key, file, Content::NoKey))
+    }
+
+    /// The permissions of `file`, if they let others read it.
+    fn exposed(&self, key: &'static str, file: &Path) -> Result<Option<u32>, ConfigError> {
+        let path = self.resolve(key, file)?;
+        let metadata = path.metadata();
+        let metadata = metadata.map_err(|source| self.unreadable(key, file, source))?;
+        let mode = metadata.mode() & 0o777;
+        Ok((mode & self.credentials.exposing(&path) != 0).then_some(mode))
     }
 
     fn resolve<'f>(&self, key: &'static str, file: &'f Path) -> Result<Cow<'f, Path>, ConfigError> {

@@ -146,8 +146,9 @@ fn registers_at(household: &Household, time: &str) -> Vec<String> {
 fn image(household: &Household) -> Vec<(PathBuf, Vec<u8>)> {
     let files = fs::read_dir(household.state()).unwrap();
     files
-        .map(|file| {
-            let path = file.unwrap().path();
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.is_file()) // a socket has no content
+        .map(|path| {
             let bytes = fs::read(&path).unwrap();
             (path, bytes)
         })

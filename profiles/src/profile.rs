@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::communication::CommunicationProfile;
 use crate::error::{Place, ProfileError};
 use crate::evaluation::EvaluationProfile;
-use crate::home::HomeProfile;
+use crate::home::{HomePage, HomeProfile};
 use crate::meter::{MeterProfile, Source};
 use crate::modbus::TemplateError;
 use crate::tariff::{self, TariffProfile};
@@ -228,7 +228,9 @@ impl Profile {
         let all = paths.into_iter().chain(communication.gateway_ca.as_mut());
         let home = self.home.mqtt.as_mut();
         let of_home = home.and_then(|mqtt| mqtt.broker.password_file.as_mut());
-        for path in all.chain(of_sources).chain(of_home) {
+        let page = self.home.page.as_mut();
+        let of_page = page.into_iter().flat_map(HomePage::paths_mut);
+        for path in all.chain(of_sources).chain(of_home).chain(of_page) {
             if !CREDENTIALS_DIRECTORY
                 .iter()
                 .any(|name| path.starts_with(name))

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use dcnet_profiles::evaluation::{Absent, Method, Slot, Threshold};
+use dcnet_profiles::home::HomePage;
 
 use super::{EXIT_CONFIG, fail};
 use crate::clock::Clock;
@@ -78,8 +79,27 @@ fn summary(config: &Config) -> String {
             &format!("{name}, TAF-{taf}, {}", tariff.obis.short()),
         );
     }
+    if let Some(page) = &profile.home.page {
+        row("page", &shown(page));
+    }
     row("state", &profile.state.display().to_string());
     text
+}
+
+/// Where the page is shown and what it asks for.
+fn shown(page: &HomePage) -> String {
+    let scheme = if page.is_https() { "https" } else { "http" };
+    let certificate = match &page.tls {
+        None if page.is_https() => ", certificate of its own making",
+        _ => "",
+    };
+    let asked = match (&page.password_file, &page.clients) {
+        (None, None) => "asks for nothing",
+        (Some(_), None) => "asks for the password",
+        (None, Some(_)) => "asks for a certificate of the browser's",
+        (Some(_), Some(_)) => "asks for a certificate of the browser's and the password",
+    };
+    format!("{scheme}://{}{certificate}, {asked}", page.listen)
 }
 
 fn describe(slot: &Slot) -> String {

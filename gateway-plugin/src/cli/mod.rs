@@ -4,6 +4,7 @@ mod check;
 mod export;
 mod language;
 mod leave;
+mod logbook;
 mod probe;
 mod read;
 mod record;
@@ -52,6 +53,8 @@ enum Command {
     Run(Profile),
     /// Show what the daemon is doing
     Status(status::Show),
+    /// Show what happened, and what left the house
+    Logbook(logbook::Show),
     /// Give out the registers for the bill, for whoever checks one
     Export(export::Export),
     /// Leave the net; the daemon sees it through
@@ -88,6 +91,7 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Record(record) => record::record(&record),
         Command::Run(profile) => run::run(&profile.file),
         Command::Status(show) => status::status(&show),
+        Command::Logbook(show) => logbook::logbook(&show),
         Command::Export(export) => export::export(&export),
         Command::Leave(profile) => leave::leave(&profile.file),
     }

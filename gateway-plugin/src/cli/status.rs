@@ -64,9 +64,14 @@ pub(super) fn status(options: &Show) -> ExitCode {
     } else {
         print!("{}", text(&status, running, &profile));
     }
+    exit_code(&status, running.is_some())
+}
+
+/// The exit code for a daemon that left this status.
+pub(super) fn exit_code(status: &Status, running: bool) -> ExitCode {
     if !status.evidence.is_empty() {
         ExitCode::from(EXIT_EVIDENCE)
-    } else if running.is_some() {
+    } else if running {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(EXIT_NOT_RUNNING)

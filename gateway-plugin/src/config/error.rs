@@ -7,6 +7,7 @@ use dcnet_profiles::ProfileError;
 use dcnet_protocol::certificate::CertificateError;
 use dcnet_protocol::names::ClientId;
 
+use super::page::PageTlsError;
 use crate::source::quirks::QuirksError;
 use crate::submit::TlsError;
 
@@ -77,6 +78,18 @@ pub enum ConfigError {
         /// As in the certificate for statements.
         signature: ClientId,
     },
+    /// The page cannot be shown over HTTPS.
+    #[error("{}: {key}: {}: {source}", origin.display(), file.display())]
+    Page {
+        /// The profile.
+        origin: PathBuf,
+        /// Key path in it.
+        key: &'static str,
+        /// The file named there.
+        file: PathBuf,
+        /// Why.
+        source: Box<PageTlsError>,
+    },
     /// TLS cannot be set up.
     #[error("{}: communication.tls: {source}", file.display())]
     Tls {
@@ -87,7 +100,7 @@ pub enum ConfigError {
     },
 }
 
-/// What is wrong with a certificate or key file.
+/// What is wrong with a certificate, key or password file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Content {
     /// Not PEM.
@@ -108,6 +121,23 @@ pub enum Content {
         /// Its permissions.
         mode: u32,
     },
+    /// Others may read the password.
+    #[error("others may read this password (mode {mode:03o}); run: chmod 600")]
+    ExposedPassword {
+        /// Its permissions.
+        mode: u32,
+    },
+    /// A password that is guessed too easily, or none.
+    #[error(
+        "the first line is the password, and has fewer than {least} characters; choose a longer one"
+    )]
+    ShortPassword {
+        /// The least.
+        least: usize,
+    },
+    /// Not text.
+    #[error("the password is no UTF-8 text")]
+    PasswordForm,
     /// Another key than the certificate's.
     #[error("does not belong to the certificate beside it")]
     Mismatch,

@@ -21,7 +21,7 @@ use super::status::{MeterStatus, Status, TariffStatus};
 /// # Errors
 ///
 /// [`fmt::Error`] if the encoder fails, which it does not for a string.
-pub(super) fn text(status: &Status) -> Result<String, fmt::Error> {
+pub(crate) fn text(status: &Status) -> Result<String, fmt::Error> {
     let labels = [
         ("net".into(), status.net.clone().into()),
         ("client".into(), status.client.clone().into()),

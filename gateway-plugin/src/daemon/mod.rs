@@ -10,7 +10,7 @@ mod exchange;
 mod machine;
 mod manager;
 mod meter;
-mod metrics;
+pub(crate) mod metrics;
 mod outbox;
 mod plan;
 mod reports;

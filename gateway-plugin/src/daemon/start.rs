@@ -1,5 +1,6 @@
 //! From a configuration to a session: ledger, net descriptor, state machine.
 
+use std::path::Path;
 use std::time::Duration;
 
 use dcnet_profiles::evaluation::Collector;
@@ -33,8 +34,8 @@ pub(super) async fn start(
     manager: &mut Manager,
 ) -> Result<Option<Session>, RunError> {
     let communication = &config.profile.communication;
-    let ledger = Ledger::open(StateDirectory::acquire(&config.profile.state)?)?
-        .keeping(config.profile.home.logbooks);
+    let ledger = open(&config.profile.state).await?;
+    let ledger = ledger.keeping(config.profile.home.logbooks);
     show.ledger.send_replace(ledger.view());
     let mut billing = Billing::open(&config.profile, &ledger, clock.now())?;
     let tls = client_config(&config.tls)?;
@@ -103,6 +104,20 @@ pub(super) async fn start(
         results,
         descriptor_confirmed: confirmed,
     })))
+}
+
+/// Opens the ledger. Who only looks (`status`, `logbook`, the page) holds it for a moment, which is not to
+/// end a daemon that starts right then.
+async fn open(state: &Path) -> Result<Ledger, LedgerError> {
+    const PAUSE: Duration = Duration::from_millis(100);
+    let mut left = 10;
+    loop {
+        match StateDirectory::acquire(state).and_then(Ledger::open) {
+            Err(LedgerError::InUse { .. }) if left > 0 => left -= 1,
+            opened => return opened,
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 /// Keeps the registers for the bill while there is no session.

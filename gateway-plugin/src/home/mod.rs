@@ -2,7 +2,7 @@
 
 mod discovery;
 mod mqtt;
-mod page;
+pub(crate) mod page;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub(crate) fn start(config: &Config, sources: &Meters, clock: &Clock, show: &Sho
         status: show.status.subscribe(),
         ledger: show.ledger.subscribe(),
     };
-    tasks.spawn(page::run(Arc::new(house)));
+    tasks.spawn(page::run(Arc::new(house), config.page.clone()));
     Home { tasks }
 }
 

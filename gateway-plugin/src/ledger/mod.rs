@@ -70,6 +70,11 @@ pub struct Binding {
 }
 
 impl Ledger {
+    /// Whether there is a ledger in the directory at `path`.
+    pub fn is_in(path: &Path) -> bool {
+        path.join(NAME).exists()
+    }
+
     /// Opens the ledger in `directory`, or begins one.
     ///
     /// # Errors

@@ -13,6 +13,7 @@
 
 pub mod bench;
 pub mod broker;
+pub mod browser;
 pub mod d0;
 pub mod disk;
 pub mod log;

@@ -29,6 +29,16 @@ impl HomePage {
     pub fn is_https(&self) -> bool {
         self.tls.is_some() || self.clients.is_some() || !self.listen.ip().is_loopback()
     }
+
+    /// The files that it names.
+    pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let tls = self.tls.as_mut();
+        let tls = tls.map(|tls| [&mut tls.certificate, &mut tls.key]);
+        let others = [self.password_file.as_mut(), self.clients.as_mut()];
+        tls.into_iter()
+            .flatten()
+            .chain(others.into_iter().flatten())
+    }
 }
 
 /// Certificate and key of the page, in PEM.

@@ -1,7 +1,13 @@
 //! The page for the household's browser (the HAN view of TR-03109-1): what the meters say, what left the
 //! house and what it hid, the profiles in force, the logbooks. It only reads.
 
+mod access;
+mod api;
+mod certificate;
+mod guesses;
 mod pages;
+pub(crate) mod records;
+mod server;
 
 use std::sync::Arc;
 
@@ -9,9 +15,13 @@ use dcnet_profiles::Profile;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::config::PageFiles;
 use crate::daemon::status::Status;
 use crate::ledger::View;
 use crate::source::Latest;
+
+/// Name of the socket in the state directory, at which programs of the owner get the same answers.
+pub(crate) const SOCKET: &str = "home.sock";
 
 /// What is there to be seen.
 #[derive(Debug)]
@@ -25,22 +35,17 @@ pub(super) struct House {
     pub(super) ledger: watch::Receiver<View>,
 }
 
-/// Shows the page until the daemon ends.
-pub(super) async fn run(house: Arc<House>) {
-    let Some(page) = &house.profile.home.page else {
-        return;
-    };
+/// Shows the page until the daemon ends. `files` are what the profile's page needs, if it has one.
+pub(super) async fn run(house: Arc<House>, files: Option<PageFiles>) {
     let mut status = house.status.clone();
-    let listener = match tokio::net::TcpListener::bind(page.listen).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::warn!(event = "home.page", "the page cannot be shown: {error}");
-            return;
+    let network = async {
+        if let (Some(page), Some(files)) = (&house.profile.home.page, &files) {
+            server::network(&house, page, files).await;
         }
     };
-    let router = pages::router().with_state(house);
+    let both = async { tokio::join!(network, server::local(&house)) };
     tokio::select! {
-        _ = axum::serve(listener, router).into_future() => {}
+        _ = both => {}
         () = super::ended(&mut status) => {}
     }
 }
