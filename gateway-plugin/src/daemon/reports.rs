@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::evidence;
 use super::session::Session;
+use crate::clock::ImplausibleClock;
 use crate::ledger::LedgerError;
 use crate::logbook;
 
@@ -159,7 +160,9 @@ impl Session {
     fn note_clock(&mut self) {
         let fault = self.judge().err();
         match (&fault, &self.status.clock_fault) {
-            (Some(fault), None) => {
+            // So it is after every start, for a moment; and without the provider there is other trouble.
+            (Some(ImplausibleClock::NotCompared), _) => {}
+            (Some(fault), told) if told.as_ref() != Some(&fault.to_string()) => {
                 tracing::warn!(event = "clock.fault", "{fault}");
             }
             (None, Some(_)) => tracing::info!(event = "clock.ready", "the clock is believed"),

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Weak;
 
+use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::round::UnixTime;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
-use super::change::{BORDERS, CALIBRATION, DISPATCHES, SENT, SYSTEM};
+use super::change::{BORDERS, CALIBRATION, DISPATCHES, META, SENT, SYSTEM};
 use super::{Book, Dispatch, Ledger, LedgerError, Line, SentEntry};
 
 /// A way to read the ledger from elsewhere than the task that writes it. Does not keep it open: a
@@ -110,6 +111,32 @@ impl View {
                 }
             }
             Ok(found)
+        })
+    }
+
+    /// The oldest border of which a reading is kept.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::dispatches`].
+    pub fn first_border(&self) -> Result<Option<UnixTime>, LedgerError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(BORDERS)?;
+            let first = table.first()?;
+            Ok(first.map(|(border, _)| UnixTime::from_millis(border.value())))
+        })
+    }
+
+    /// The net's descriptor as first seen; `None` before that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::dispatches`].
+    pub fn descriptor(&self) -> Result<Option<NetDescriptor>, LedgerError> {
+        self.read(|transaction| {
+            let bytes = transaction.open_table(META)?.get("descriptor")?;
+            // One that cannot be read keeps the daemon from running; here it is none.
+            Ok(bytes.and_then(|bytes| NetDescriptor::decode(bytes.value()).ok()))
         })
     }
 

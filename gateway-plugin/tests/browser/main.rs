@@ -104,8 +104,14 @@ fn a_household_finds_what_left_it_byte_for_byte_beside_what_it_hid() {
         // By the navigation to what left, and on to the superposition of that round.
         browser.goto(&address).await;
         browser.follow("nav a[href^='/sent']").await;
-        let row = format!("tr[data-round='{}'][data-notification='5'] a", outcome.round);
-        browser.follow(&row).await;
+        let mark = format!(
+            "const link = [...document.querySelectorAll('main tbody a')]
+                 .find(one => one.textContent.startsWith('superposition of round {}'));
+             link.id = 'chosen';",
+            outcome.round
+        );
+        browser.run(&mark).await;
+        browser.follow("#chosen").await;
         browser.inspect().await;
         browser.picture(&pictures(), "live-superposition").await;
         let path = browser.path().await;
@@ -124,7 +130,7 @@ fn a_household_finds_what_left_it_byte_for_byte_beside_what_it_hid() {
         // And what can be read is the same, each byte once, with its hash.
         let text = browser
             .run(
-                "return [...document.querySelectorAll('[data-bytes]')].map(one => one.textContent).join('')")
+                "return [...document.querySelectorAll('main .bytes')].map(one => one.textContent).join('')")
             .await;
         let text: String = text.as_str().unwrap().split_whitespace().collect();
         assert_eq!(text, digits(&received));
