@@ -64,13 +64,13 @@ fn page(ask: &Ask, number: u64) -> Result<Page, Fault> {
     let ledger = ask.ledger();
     let dispatch = ledger.dispatch(number)?.ok_or(Fault::NotFound)?;
     let schedule = ledger.descriptor()?.map(|descriptor| descriptor.schedule());
-    let fates = ledger.outcomes(sent::since(&dispatch))?;
+    let fates = ledger.outcomes(dispatch.time)?;
     let what = sent::what(ask, &dispatch.matter, schedule.as_ref());
     let names = slot_names(ask);
     let parts = parts::split(l, &dispatch.bytes, &names);
     let body = html! {
         p.lead { (explanation(ask, &dispatch)) }
-        dl.facts {
+        dl.facts.thirds {
             div { dt { (l.say("Left at", "Gesendet")) } dd { (l.moment(ask.zone(), dispatch.time)) } }
             div { dt { (l.say("To", "An")) } dd { (sent::recipient(ask, &dispatch.matter)) } }
             div { dt { (l.say("Outcome", "Ergebnis")) } dd { (sent::fate(l, &dispatch, &fates)) } }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use dcnet_obis::ScaledInteger;
 use dcnet_protocol::message::frame_hash;
 use dcnet_protocol::notification::Notification;
-use dcnet_protocol::round::{Round, Schedule, UnixTime};
+use dcnet_protocol::round::{Round, Schedule};
 use maud::{Markup, html};
 
 use super::ask::Ask;
@@ -186,11 +186,6 @@ pub(super) fn fate(l: Speech, dispatch: &Dispatch, fates: &Fates) -> Markup {
     html! { span class=(format!("state {class}")) { (text) } }
 }
 
-/// Since when outcomes may tell of a message.
-pub(super) fn since(dispatch: &Dispatch) -> UnixTime {
-    dispatch.time
-}
-
 pub(super) fn size(l: Speech, bytes: usize) -> String {
     format!(
         "{}\u{a0}B",
@@ -211,7 +206,10 @@ fn hidden(ask: &Ask, hidden: Option<&Hidden>) -> Markup {
     html! {
         ul.plain {
             @for (index, value) in values.iter().enumerate() {
-                li title=[names.get(index)] { (slot_value(ask, index, *value)) }
+                li {
+                    @if let Some(name) = names.get(index) { span.hint { (name) } " " }
+                    (slot_value(ask, index, *value))
+                }
             }
         }
     }
