@@ -41,8 +41,8 @@ fn list_page(ask: &Ask) -> Result<Page, Fault> {
     let body = html! {
         p.lead {
             (l.tell(
-                format!("Everything that left the house for the net in the last {days} days. Each message can be looked at byte for byte."),
-                format!("Alles, was in den letzten {days} Tagen für das Netz das Haus verlassen hat. Jede Nachricht lässt sich Byte für Byte ansehen."),
+                format!("Every message that left the house for the net in the last {days} days. Each can be looked at byte for byte. Questions to the provider (for lists, proofs, rosters, the inbox) carry nothing of a meter and are not listed."),
+                format!("Jede Nachricht, die in den letzten {days} Tagen für das Netz das Haus verlassen hat. Jede lässt sich Byte für Byte ansehen. Fragen an den Anbieter (nach Listen, Beweisen, Rostern, dem Postfach) enthalten nichts vom Zähler und sind nicht aufgeführt."),
             ))
         }
         @if dispatches.is_empty() {
