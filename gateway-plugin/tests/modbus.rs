@@ -17,7 +17,8 @@ use dcnet_gateway::source::{SourceEvent, SourceState};
 use dcnet_obis::{ObisCode, ScaledInteger, Telegram};
 use dcnet_profiles::meter::Parity;
 use dcnet_profiles::modbus::{Layout, ModbusLine, ModbusSerial, ModbusSource, Template};
-use support::modbus::{Server, SlowDevice, Source, Table, Trick, When, obis, over_tcp};
+use support::modbus::{Server, Source, Table, Trick, obis, over_tcp};
+use support::rtu::{SlowLine, When};
 use tokio::time::timeout;
 use tokio_modbus::Slave;
 use tokio_modbus::client::{Reader as _, rtu};
@@ -69,7 +70,7 @@ async fn a_plain_client_takes_a_late_answer_for_the_next_one() {
         0 => When::After(Duration::from_millis(300)),
         _ => When::Now,
     };
-    let device = SlowDevice::start(table, late);
+    let device = SlowLine::one(table, late);
     let source = on_a_line(&device.device, 200);
     let ModbusLine::Serial(line) = &source.line else {
         panic!("no line");
@@ -130,7 +131,7 @@ async fn a_late_answer_is_never_taken_for_another() {
     ];
     for (case, late) in cases {
         let (layout, table, values) = spread();
-        let device = SlowDevice::start(table, late);
+        let device = SlowLine::one(table, late);
         let mut source = Source::start(on_a_line(&device.device, patience), layout);
         let (mut telegrams, mut faults) = (0, 0);
         let started = std::time::Instant::now();

@@ -14,9 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dcnet_gateway::clock::Clock;
-use dcnet_gateway::source::{self, Feed, SourceEvent};
+use dcnet_gateway::source::{self, Feed, MeterEvent, Meters, SourceEvent};
 use dcnet_obis::{ObisCode, ScaledInteger, Telegram, Unit};
-use dcnet_profiles::meter::{Parity, Source};
+use dcnet_profiles::meter::{MeterProfile, Parity, Source};
 use dcnet_profiles::modbus::{Direction, ModbusLine, ModbusSerial, ModbusSource};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -66,16 +66,20 @@ impl Drop for Program {
     }
 }
 
-async fn telegram(line: ModbusLine) -> Telegram {
-    let source = ModbusSource {
+fn settings(line: ModbusLine, unit: u8) -> ModbusSource {
+    ModbusSource {
         line,
-        unit: 1,
+        unit,
         template: "eastron-sdm630".parse().unwrap(),
         templates: None,
         every: 1,
         timeout: 1000,
         positive: Direction::Import,
-    };
+    }
+}
+
+async fn telegram(line: ModbusLine) -> Telegram {
+    let source = settings(line, 1);
     let (sender, mut events) = mpsc::channel(64);
     let task = tokio::spawn(source::run(
         Source::Modbus(source),
@@ -154,6 +158,27 @@ fn compare(telegram: &Telegram, line: &[&str]) {
     );
 }
 
+/// Both ends of a line.
+fn line(folder: &Path) -> (PathBuf, PathBuf, Program) {
+    let (far, near) = (folder.join("far"), folder.join("near"));
+    let mut line = Program::start(
+        Command::new("socat")
+            .arg(format!("pty,rawer,link={}", far.display()))
+            .arg(format!("pty,rawer,link={}", near.display())),
+    );
+    line.until(|| far.exists() && near.exists());
+    (far, near, line)
+}
+
+fn serial(device: &Path) -> ModbusLine {
+    ModbusLine::Serial(ModbusSerial {
+        device: device.to_owned(),
+        baud: 9600,
+        parity: Parity::None,
+        stop_bits: 1,
+    })
+}
+
 #[tokio::test]
 async fn a_meter_of_pymodbus_is_read_over_tcp_like_mbpoll_reads_it() {
     let Some(script) = simulator() else { return };
@@ -169,21 +194,66 @@ async fn a_meter_of_pymodbus_is_read_over_tcp_like_mbpoll_reads_it() {
 async fn a_meter_of_pymodbus_is_read_over_a_serial_line_like_mbpoll_reads_it() {
     let Some(script) = simulator() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (far, near) = (folder.path().join("far"), folder.path().join("near"));
-    let mut line = Program::start(
-        Command::new("socat")
-            .arg(format!("pty,rawer,link={}", far.display()))
-            .arg(format!("pty,rawer,link={}", near.display())),
-    );
-    line.until(|| far.exists() && near.exists());
+    let (far, near, _line) = line(folder.path());
     let _meter = Program::start(Command::new(python()).arg(script).arg(&far));
-    let serial = ModbusSerial {
-        device: near.clone(),
-        baud: 9600,
-        parity: Parity::None,
-        stop_bits: 1,
-    };
-    let telegram = telegram(ModbusLine::Serial(serial)).await;
+    let telegram = telegram(serial(&near)).await;
     let near = near.display().to_string();
     compare(&telegram, &["-m", "rtu", "-b", "9600", "-P", "none", &near]);
+}
+
+/// A server of pymodbus with the units 1, 2 and 5, whose registers of energy are their number in kWh; the
+/// others stay silent.
+const UNITS: &str = r"
+import asyncio, struct, sys
+from pymodbus import FramerType
+from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
+from pymodbus.server import ModbusSerialServer
+def unit(number):
+    registers = [0] * 0x200
+    registers[0x48:0x4a] = struct.unpack('>HH', struct.pack('>f', number))
+    return ModbusDeviceContext(ir=ModbusSequentialDataBlock(1, registers))
+async def main():
+    units = ModbusServerContext(devices={number: unit(number) for number in (1, 2, 5)}, single=False)
+    await ModbusSerialServer(units, port=sys.argv[1], framer=FramerType.RTU, baudrate=9600,
+        ignore_missing_devices=True).serve_forever()
+asyncio.run(main())
+";
+
+#[tokio::test]
+async fn units_of_pymodbus_on_one_line_are_read_beside_a_silent_one() {
+    let Some(_) = simulator() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (far, near, _line) = line(folder.path());
+    let mut units = Command::new(python());
+    // It writes a trace of its own for each request to a unit that it does not have.
+    units.args(["-c", UNITS]).arg(&far).stderr(Stdio::null());
+    let _units = Program::start(&mut units);
+    let meters = [1, 2, 3, 5].map(|unit| MeterProfile {
+        name: format!("flat {unit}"),
+        device: None,
+        sources: vec![Source::Modbus(settings(serial(&near), unit))],
+        obis: Vec::new(),
+    });
+    let (running, mut events) = Meters::start(&meters, &Clock::system());
+    let (mut telegrams, mut silent) = ([0; 4], false);
+    let wait = async {
+        while [0, 1, 3].iter().any(|place| telegrams[*place] < 3) || !silent {
+            let MeterEvent { meter, event, .. } = events.recv().await.unwrap();
+            match event {
+                SourceEvent::Telegram { telegram, .. } => {
+                    let kwh = [1, 2, 3, 5][meter];
+                    let energy = telegram.number(ObisCode::ACTIVE_ENERGY_IMPORT);
+                    assert_eq!(energy, Some(ScaledInteger::new(kwh, 3)));
+                    telegrams[meter] += 1;
+                }
+                SourceEvent::State(state) => {
+                    eprintln!("{}: {state}", meters[meter].name);
+                    silent |= meter == 2 && state.is_fault();
+                }
+            }
+        }
+    };
+    timeout(Duration::from_mins(1), wait).await.unwrap();
+    assert_eq!(telegrams[2], 0);
+    drop(running);
 }

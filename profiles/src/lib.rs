@@ -18,6 +18,7 @@ pub mod layout;
 pub mod meter;
 pub mod modbus;
 pub mod mqtt;
+pub mod ports;
 pub mod profile;
 pub mod schema;
 pub mod tariff;

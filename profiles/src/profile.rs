@@ -10,6 +10,7 @@ use crate::evaluation::EvaluationProfile;
 use crate::home::{HomePage, HomeProfile};
 use crate::meter::{MeterProfile, Source};
 use crate::modbus::TemplateError;
+use crate::ports::{self, PortError};
 use crate::tariff::{self, TariffProfile};
 use crate::yaml;
 
@@ -97,18 +98,8 @@ impl TryFrom<Keys> for Profile {
                     name: meter.name.clone(),
                 });
             }
-            for device in meter.sources.iter().filter_map(Source::device) {
-                let others = earlier.iter().flat_map(|earlier| &earlier.sources);
-                if others
-                    .filter_map(Source::device)
-                    .any(|other| other == device)
-                {
-                    return Err(MetersError::Port {
-                        device: device.clone(),
-                    });
-                }
-            }
         }
+        ports::check(&meters)?;
         Ok(Self {
             meters,
             evaluation: keys.evaluation,
@@ -138,12 +129,9 @@ pub enum MetersError {
         /// The name.
         name: String,
     },
-    /// A port has one reader.
-    #[error("meters: two meters are read at the port {}; a port belongs to one", device.display())]
-    Port {
-        /// The port.
-        device: PathBuf,
-    },
+    /// Two sources at one serial port.
+    #[error(transparent)]
+    Port(#[from] PortError),
 }
 
 impl Profile {

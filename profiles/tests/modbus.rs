@@ -90,3 +90,88 @@ fn what_is_wrong_with_a_device_is_said_with_place_and_key() {
         assert!(error.starts_with(expected), "{error}");
     }
 }
+
+/// The sample of the household with these meters instead of its own; its slots read the first.
+fn meters(meters: &[(&str, &str)]) -> Result<Profile, String> {
+    let sample = include_str!("../catalog/household.yaml");
+    let rest = sample.find("evaluation:").unwrap();
+    let lines = meters
+        .iter()
+        .map(|(name, sources)| format!("  - {{ name: {name}, {sources} }}\n"));
+    let text = format!(
+        "meters:\n{}{}",
+        lines.collect::<String>(),
+        sample.get(rest..).unwrap()
+    );
+    Profile::parse(&text, Path::new("p.yaml")).map_err(|error| error.to_string())
+}
+
+/// A meter on the line `port`.
+fn on_a_line(keys: &str, unit: u8) -> String {
+    format!(
+        "source: {{ modbus: {{ serial: {{ device: port, {keys} }}, unit: {unit}, template: sunspec }} }}"
+    )
+}
+
+#[test]
+fn meters_with_different_units_share_a_line() {
+    let (default, written) = (on_a_line("baud: 9600", 1), on_a_line("parity: none", 2));
+    let elsewhere = on_a_line("baud: 2400", 1).replace("port", "other");
+    let behind_one_address = "source: { modbus: { tcp: \"a:1\", unit: 1, template: sunspec } }";
+    let profile = meters(&[
+        ("cellar", &default),
+        ("attic", &written),
+        ("shed", &elsewhere),
+        ("garage", behind_one_address),
+        ("garden", behind_one_address),
+    ])
+    .unwrap();
+    let lines = profile.meters.iter().map(|meter| match &meter.sources[0] {
+        Source::Modbus(source) => source.line.clone(),
+        other => panic!("{other:?}"),
+    });
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines[0], lines[1], "what is left out is what is written");
+    assert_ne!(lines[0], lines[2]);
+}
+
+#[test]
+fn what_cannot_share_a_port_is_refused_with_who_has_it_and_what_differs() {
+    let first = on_a_line("baud: 9600", 1);
+    let sml = "source: { sml: { device: port } }";
+    let d0 = "source: { d0: { device: port } }";
+    let ways = "sources: [{ sml: { device: port } }, { d0: { device: port } }]";
+    let taken = |first, second| {
+        format!(
+            "the port port is that of {first} and of {second}; a port has one reader, only Modbus \
+             meters can share one"
+        )
+    };
+    let differs = |key, here, there| {
+        format!(
+            "cellar (modbus) and attic (modbus) are on one line (port), but {key} is {here} and \
+             {there}; all meters on a line have the same"
+        )
+    };
+    let line = |keys| on_a_line(keys, 2);
+    for (cellar, attic, expected) in [
+        (&first, line("baud: 19200"), differs("baud", "9600", "19200")),
+        (&first, line("parity: even"), differs("parity", "none", "even")),
+        (&first, line("stop_bits: 2"), differs("stop_bits", "1", "2")),
+        (
+            &first,
+            first.clone(),
+            "cellar (modbus) and attic (modbus) are both unit 1 on one line (port); each meter on a \
+             line has a unit address of its own"
+                .to_owned(),
+        ),
+        (&first, sml.into(), taken("cellar (modbus)", "attic (sml)")),
+        (&d0.into(), first.clone(), taken("cellar (d0)", "attic (modbus)")),
+        (&sml.into(), sml.into(), taken("cellar (sml)", "attic (sml)")),
+        (&ways.into(), first.clone(), taken("cellar (sml)", "cellar (d0)")),
+    ] {
+        let error = meters(&[("cellar", cellar), ("attic", &attic)]).unwrap_err();
+        assert!(error.starts_with("p.yaml: "), "{error}");
+        assert!(error.ends_with(&format!("meters: {expected}")), "{error}");
+    }
+}

@@ -54,14 +54,15 @@ list >"$scratch/before"
 step "install"
 cp -r "$scratch/1" "$scratch/2" "$root/tmp/"
 here dpkg -i $(cd "$root" && ls -d tmp/1/*.deb | sed 's|^|/|')
-for path in /etc/dcnet-gateway /etc/dcnet-provider; do expect "$path" "$(of $path)" "${path#/etc/}:${path#/etc/} 750"; done
-for path in /var/lib/dcnet-gateway /var/lib/dcnet-provider; do
+for path in /etc/dcnet-gateway /etc/dcnet-provider /etc/dcnet-witness; do expect "$path" "$(of $path)" "${path#/etc/}:${path#/etc/} 750"; done
+for path in /var/lib/dcnet-gateway /var/lib/dcnet-provider /var/lib/dcnet-witness; do
     expect "$path" "$(of $path)" "${path#/var/lib/}:${path#/var/lib/} 700"
 done
 here id -nG dcnet-gateway | grep -qw dialout || fail "dcnet-gateway is not in dialout"
 for file in \
     usr/bin/dcnet-gateway usr/bin/dcnet \
     usr/lib/systemd/system/dcnet-gateway.service usr/lib/systemd/system/dcnet-provider.service \
+    usr/lib/systemd/system/dcnet-witness.service usr/lib/sysusers.d/dcnet-witness.conf \
     usr/lib/udev/rules.d/61-dcnet-gateway.rules \
     usr/lib/sysusers.d/dcnet-gateway.conf usr/lib/tmpfiles.d/dcnet-provider.conf \
     usr/share/man/man1/dcnet-gateway-run.1.gz usr/share/man/man1/dcnet-serve.1.gz \
@@ -71,11 +72,12 @@ for file in \
     etc/systemd/system/multi-user.target.wants/dcnet-gateway.service; do
     [ -e "$root/$file" ] || [ -L "$root/$file" ] || fail "$file is missing"
 done
+[ -L "$root/etc/systemd/system/multi-user.target.wants/dcnet-witness.service" ] && fail "the witness is enabled"
 [ ! -e "$root/usr/share/man/man1/dcnet-gateway.1.gz" ] && fail "no page of dcnet-gateway"
 here dpkg -L dcnet-provider | grep -q dcnet-gateway && fail "dcnet-provider has files of dcnet-gateway"
 expect "conffiles" "$(here dpkg-query -W -f '${Conffiles}' dcnet-provider | awk '{print $1}')" /etc/dcnet-provider/server.yaml
-here systemd-analyze verify --man=no dcnet-gateway.service dcnet-provider.service
-for unit in gateway provider; do
+here systemd-analyze verify --man=no dcnet-gateway.service dcnet-provider.service dcnet-witness.service
+for unit in gateway provider witness; do
     here systemd-analyze security --offline=true --threshold=20 --no-pager "dcnet-$unit.service" | tail -n 1
 done
 if here udevadm verify --help >/dev/null 2>&1; then
@@ -111,6 +113,13 @@ as dcnet-gateway dcnet-gateway check /etc/dcnet-gateway/gateway.yaml
 serve=(--store /var/lib/dcnet-provider/dcnet.sqlite3)
 keys=(--gateway-ca /etc/dcnet-provider/gateway-ca.pem --signing-key /etc/dcnet-provider/provider-signing.key.pem)
 as dcnet-provider dcnet net create bench "${serve[@]}" "${keys[@]}" >"$scratch/net"
+
+check=(dcnet serve --check "${serve[@]}" "${keys[@]}" --tls-cert /etc/dcnet-provider/provider-tls.pem)
+expect "the check" "$(as dcnet-provider "${check[@]}" --tls-key /etc/dcnet-provider/provider-tls.key.pem)" "ready to serve"
+as dcnet-provider "${check[@]}" --tls-key /etc/dcnet-provider/none.pem 2>/dev/null && fail "a missing key passed"
+expect "the exit code" "$?" 78
+as dcnet-witness dcnet witness init /var/lib/dcnet-witness --name w-1
+as dcnet-witness dcnet witness status /var/lib/dcnet-witness >/dev/null
 
 start() {
     program dcnet-provider dcnet serve "${serve[@]}" "${keys[@]}" --listen "127.0.0.1:$port" \
@@ -162,6 +171,6 @@ step "purge leaves nothing"
 here dpkg -P dcnet-gateway dcnet-provider
 rm -rf "$root"/root/{ca,keys,house-1} "$root"/tmp/{1,2}
 list | diff "$scratch/before" - || fail "this is left, or gone"
-here getent passwd dcnet-gateway dcnet-provider && fail "the users are still there"
-here getent group dcnet-gateway dcnet-provider && fail "the groups are still there"
+here getent passwd dcnet-gateway dcnet-provider dcnet-witness && fail "the users are still there"
+here getent group dcnet-gateway dcnet-provider dcnet-witness && fail "the groups are still there"
 step "all is well"

@@ -80,6 +80,7 @@ impl Meters {
         let mut tasks = JoinSet::new();
         let mut counters = Vec::new();
         let mut latest = Vec::new();
+        let mut buses = modbus::Buses::default();
         for (number, meter) in meters.iter().enumerate() {
             let (to_choice, from_sources) = mpsc::channel(WAITING);
             let mut of_meter = Vec::new();
@@ -88,7 +89,15 @@ impl Meters {
                 let name = format!("{} ({})", meter.name, source.key());
                 let feed = Feed::new(name, clock.clone(), sender);
                 of_meter.push(feed.counters());
-                tasks.spawn(run(source.clone(), feed));
+                match source.clone() {
+                    // A line belongs to all of its units.
+                    Source::Modbus(source) => {
+                        tasks.spawn(modbus::run_on(buses.of(&source.line), source, feed));
+                    }
+                    source => {
+                        tasks.spawn(run(source, feed));
+                    }
+                }
                 let to_choice = to_choice.clone();
                 tasks.spawn(async move {
                     while let Some(event) = told.recv().await {

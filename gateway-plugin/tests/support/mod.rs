@@ -22,4 +22,5 @@ pub mod modbus;
 pub mod net;
 pub mod pki;
 pub mod rng;
+pub mod rtu;
 pub mod server;

@@ -1,24 +1,19 @@
-//! A Modbus source to listen to, and simulated devices: a TCP server over a table of registers, and a device on a
-//! pseudo-terminal that answers when it likes.
+//! A Modbus source to listen to, and a simulated device: a TCP server over a table of registers.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dcnet_gateway::clock::Clock;
-use dcnet_gateway::source::{Feed, SourceEvent, SourceState, modbus};
+use dcnet_gateway::source::modbus::{self, Bus};
+use dcnet_gateway::source::{Feed, SourceEvent, SourceState};
 use dcnet_obis::{ObisCode, Telegram};
 use dcnet_profiles::modbus::{Direction, Layout, ModbusLine, ModbusSource};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-
-use super::meter::Line;
 
 pub fn over_tcp(address: &str, template: &str) -> ModbusSource {
     ModbusSource {
@@ -37,9 +32,15 @@ pub struct Source(pub mpsc::Receiver<SourceEvent>);
 
 impl Source {
     pub fn start(source: ModbusSource, layout: Layout) -> Self {
+        let bus = Arc::new(Bus::new(source.line.clone()));
+        Self::on(&bus, source, layout)
+    }
+
+    /// Beside others on one line.
+    pub fn on(bus: &Arc<Bus>, source: ModbusSource, layout: Layout) -> Self {
         let (sender, events) = mpsc::channel(64);
         let feed = Feed::new("cellar", Clock::system(), sender);
-        tokio::spawn(modbus::run_with(source, layout, feed));
+        tokio::spawn(modbus::run_with(bus.clone(), source, layout, feed));
         Self(events)
     }
 
@@ -204,107 +205,4 @@ async fn serve(
             return;
         }
     }
-}
-
-/// A device on a pseudo-terminal that works off one request after the other. What it does with the
-/// n-th request (from 0) is told by `when`.
-pub struct SlowDevice {
-    pub device: PathBuf,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// When a request is answered.
-#[derive(Debug, Clone, Copy)]
-pub enum When {
-    Now,
-    After(Duration),
-    /// As soon as the next request is here, before that one is answered.
-    WithNext,
-}
-
-impl SlowDevice {
-    pub fn start(table: Table, mut when: impl FnMut(usize) -> When + Send + 'static) -> Self {
-        let line = Line::new();
-        let device = line.device();
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::spawn({
-            let stop = stop.clone();
-            move || {
-                let line = line; // whole: its near end keeps the terminal alive
-                let mut far = line.far.try_clone().unwrap();
-                let (mut bytes, mut number) = (Vec::new(), 0);
-                // What is owed, and from when on it may be sent; `None`: with the next request.
-                let mut owed: VecDeque<(Option<Instant>, Vec<u8>)> = VecDeque::new();
-                while !stop.load(Ordering::Relaxed) {
-                    let mut buffer = [0; 64];
-                    match far.read(&mut buffer) {
-                        Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-                        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                            std::thread::sleep(Duration::from_millis(1));
-                        }
-                        Err(error) => panic!("{error}"),
-                    }
-                    if let Some(request) = bytes.get(..8) {
-                        assert_eq!(crc(&request[..6]), request[6..], "{bytes:x?}");
-                        let mut answer = vec![request[0]];
-                        answer.extend(table.answer(&request[1..6]));
-                        answer.extend(crc(&answer));
-                        for (due, _) in &mut owed {
-                            due.get_or_insert_with(Instant::now);
-                        }
-                        owed.push_back((
-                            match when(number) {
-                                When::Now => Some(Instant::now()),
-                                When::After(time) => Some(Instant::now() + time),
-                                When::WithNext => None,
-                            },
-                            answer,
-                        ));
-                        number += 1;
-                        bytes.drain(..8);
-                    }
-                    while let Some((Some(due), answer)) = owed.front()
-                        && *due <= Instant::now()
-                    {
-                        far.write_all(answer).unwrap();
-                        owed.pop_front();
-                        // Silence between two frames.
-                        std::thread::sleep(Duration::from_millis(5));
-                    }
-                }
-            }
-        });
-        Self {
-            device,
-            stop,
-            thread: Some(thread),
-        }
-    }
-}
-
-impl Drop for SlowDevice {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking());
-        }
-    }
-}
-
-/// CRC-16/MODBUS, low byte first, bit by bit.
-fn crc(bytes: &[u8]) -> [u8; 2] {
-    let mut crc = 0xffff_u16;
-    for byte in bytes {
-        crc ^= u16::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 {
-                crc >> 1 ^ 0xa001
-            } else {
-                crc >> 1
-            };
-        }
-    }
-    crc.to_le_bytes()
 }

@@ -156,6 +156,17 @@ pub enum Parity {
     Odd,
 }
 
+impl Parity {
+    /// As it stands in a profile.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Even => "even",
+            Self::Odd => "odd",
+        }
+    }
+}
+
 /// Data bits per character of a serial line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DataBits {

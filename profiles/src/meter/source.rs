@@ -122,7 +122,7 @@ impl Source {
         paths.into_iter().flatten()
     }
 
-    /// The serial port that it needs for itself.
+    /// The serial port at which it reads. Only Modbus sources can share one.
     pub fn device(&self) -> Option<&PathBuf> {
         match self {
             Self::Sml(line) => Some(&line.device),

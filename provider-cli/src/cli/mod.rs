@@ -59,14 +59,19 @@ enum CliError {
     Json(#[from] serde_json::Error),
     #[error("cannot start: {0}")]
     Runtime(io::Error),
+    /// What `serve --check` found.
+    #[error(transparent)]
+    Check(Box<CliError>),
 }
 
 impl CliError {
-    /// 4 for what is not there, 2 for evidence that cannot be read, 1 for everything else.
+    /// 4 for what is not there, 2 for evidence that cannot be read, 78 (`EX_CONFIG`) for what a check
+    /// found, 1 for everything else.
     fn code(&self) -> u8 {
         match self {
             Self::Admin(AdminError::UnknownNet(_) | AdminError::UnknownRound { .. }) => 4,
             Self::Evidence(_) => 2,
+            Self::Check(_) => 78,
             _ => 1,
         }
     }
@@ -91,6 +96,7 @@ Exit codes:
   2  the command line is wrong
   3  `net audit` found problems
   4  there is no such net or round
+  78 `serve --check` found something wrong
 `verify-evidence` has its own.
 
 Times are UTC. `dcnet help COMMAND` explains a command with examples.";

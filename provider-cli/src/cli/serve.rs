@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{CliError, Outcome, StoreArg};
+use super::{CliError, Outcome, StoreArg, output};
 use crate::server::{self, Limits, Options, Running};
 use crate::witness::ListedWitness;
 
@@ -77,6 +77,10 @@ pub(super) struct Serve {
     /// Form of the log.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Load all files and look at the store, say what is wrong, and end: nothing listens, nothing is
+    /// changed, and a server may be running meanwhile.
+    #[arg(long)]
+    check: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -90,6 +94,23 @@ pub(super) enum LogFormat {
 impl Serve {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         start_log(self.log_format);
+        if self.check {
+            let checked = self.check().await;
+            return checked.map_err(|error| CliError::Check(Box::new(error)));
+        }
+        // Before the server starts: a signal in between must not kill it.
+        let signals = Signals::catch()?;
+        let running = server::start(self.options()?).await?;
+        signals.end(running).await
+    }
+
+    async fn check(self) -> Result<Outcome, CliError> {
+        server::check(&self.options()?).await?;
+        output::text("ready to serve")?;
+        Ok(Outcome::Done)
+    }
+
+    fn options(self) -> Result<Options, CliError> {
         let limits = self
             .config
             .as_deref()
@@ -98,9 +119,7 @@ impl Serve {
             .witnesses
             .as_deref()
             .map_or(Ok(Vec::new()), ListedWitness::from_file)?;
-        // Before the server starts: a signal in between must not kill it.
-        let signals = Signals::catch()?;
-        let running = server::start(Options {
+        Ok(Options {
             store: self.store.store,
             listen: self.listen,
             tls_certificate: self.tls_cert,
@@ -110,8 +129,6 @@ impl Serve {
             witnesses,
             limits,
         })
-        .await?;
-        signals.end(running).await
     }
 }
 

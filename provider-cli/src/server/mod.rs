@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use dcnet_protocol::signature::{KeyError, SigningKey};
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -149,26 +150,48 @@ pub async fn start_with_plain_readings(options: Options) -> Result<Running, Serv
     start_with(options, true).await
 }
 
+/// Loads what [`start`] needs: certificates, keys, witnesses, and looks at the store. Nothing is changed,
+/// nothing listens, and a server may be running with the same files.
+///
+/// # Errors
+/// [`ServeError`] says what is missing or wrong.
+pub async fn check(options: &Options) -> Result<(), ServeError> {
+    Loaded::from(options)?;
+    Ok(Service::check(&options.store).await?)
+}
+
+/// What a server has read of its files.
+struct Loaded {
+    authorities: Authorities,
+    tls: ServerConfig,
+    key: SigningKey,
+    witnesses: Vec<WitnessClient>,
+}
+
+impl Loaded {
+    fn from(options: &Options) -> Result<Self, ServeError> {
+        let authorities = Authorities::from_file(&options.gateway_ca)?;
+        let (certificate, key) = (&options.tls_certificate, &options.tls_key);
+        let witnesses = options.witnesses.iter().map(WitnessClient::new);
+        Ok(Self {
+            tls: tls::config(certificate, key, Some(&authorities))?,
+            key: read_signing_key(options.signing_key.clone())?,
+            witnesses: witnesses.collect::<Result<_, _>>()?,
+            authorities,
+        })
+    }
+}
+
 async fn start_with(options: Options, plain_readings: bool) -> Result<Running, ServeError> {
-    let Options {
-        store,
-        listen,
-        tls_certificate,
-        tls_key,
-        gateway_ca,
-        signing_key,
+    let Loaded {
+        authorities,
+        tls,
+        key,
         witnesses,
-        limits,
-    } = options;
-    let authorities = Authorities::from_file(&gateway_ca)?;
-    let tls = tls::config(&tls_certificate, &tls_key, Some(&authorities))?;
-    let key = read_signing_key(signing_key)?;
-    let witnesses = witnesses
-        .iter()
-        .map(WitnessClient::new)
-        .collect::<Result<_, _>>()?;
-    let (listener, address) = listen_at(listen).await?;
-    let service = Arc::new(Service::start(&store, key, witnesses).await?);
+    } = Loaded::from(&options)?;
+    let limits = options.limits;
+    let (listener, address) = listen_at(options.listen).await?;
+    let service = Arc::new(Service::start(&options.store, key, witnesses).await?);
     if plain_readings {
         service.create_plain_table().await?;
     }

@@ -115,6 +115,11 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// Looks whether the nets of the store at `path` could be started; changes nothing.
+    pub(crate) async fn check(path: &Path) -> Result<(), StartError> {
+        Ok(Store::check(path).await?)
+    }
+
     /// Opens the store, keeps other servers away from it, and starts every net in it. All
     /// `witnesses` are asked about each of them.
     pub(crate) async fn start(

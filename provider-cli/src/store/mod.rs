@@ -129,6 +129,47 @@ impl Store {
         }
     }
 
+    /// Looks whether the store at `path` could be opened, or made if it is not there. Changes nothing; a
+    /// server may be running on it.
+    pub(crate) async fn check(path: &Path) -> Result<(), StoreError> {
+        let open = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        if !path.try_exists().map_err(open)? {
+            let folder = match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                _ => Path::new("."),
+            };
+            return folder.read_dir().map(drop).map_err(open);
+        }
+        let opened = OpenOptions::new().append(true).open(path);
+        opened.map(drop).map_err(open)?;
+        let looking = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let mut connection = SqliteConnection::connect_with(&looking)
+            .await
+            .map_err(StoreError::database("be opened"))?;
+        let newest: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(StoreError::database("tell its schema"))?;
+        connection
+            .close()
+            .await
+            .map_err(StoreError::database("be closed"))?;
+        match newest {
+            Some(version) if !MIGRATOR.version_exists(version) => Err(StoreError::Schema {
+                path: path.to_owned(),
+                source: MigrateError::VersionMissing(version),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     async fn connect(path: &Path) -> Result<Self, StoreError> {
         let options = options(path);
         // The schema first, on a connection of its own: no reader sees half of it.

@@ -8,7 +8,7 @@ use super::plan::Span;
 use crate::source::SourceState;
 use crate::source::device::OpenError;
 
-/// Why a Modbus device cannot be read. After each of these the line is closed and opened anew.
+/// Why a Modbus device cannot be read. After each of these it is asked anew, from the beginning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The serial port cannot be opened, or was lost.
@@ -50,7 +50,7 @@ pub enum Fault {
         code: u8,
     },
     /// An answer to another question.
-    #[error("the meter answered what was not asked ({what}); the line is opened anew")]
+    #[error("the meter answered what was not asked ({what}); it is asked anew")]
     Mismatch {
         /// What differs.
         what: &'static str,
@@ -58,9 +58,15 @@ pub enum Fault {
     /// Bytes nobody asked for: a late answer, a second one, or another device on the line.
     #[error(
         "the meter sent more than was asked for: is its answer slower than `timeout`, or does \
-         somebody else use the line? Nothing of it is used, and the line is opened anew"
+         somebody else use the line? Nothing of it is used, and the meter is asked anew"
     )]
     Unsolicited,
+    /// A late answer of another unit on a serial line, or somebody else on it.
+    #[error(
+        "another unit on the line answered instead of the meter: is that one slower than its \
+         `timeout`, or does somebody else use the line? The meter is asked anew"
+    )]
+    OtherUnit,
     /// The line does not become silent.
     #[error("the line to the meter does not become silent: is somebody else using it?")]
     Noise,
@@ -78,6 +84,16 @@ pub enum Fault {
         /// What is wrong.
         what: &'static str,
     },
+}
+
+impl Fault {
+    /// Whether the whole line is lost, with all units on it.
+    pub(super) const fn is_of_line(&self) -> bool {
+        matches!(
+            self,
+            Self::Port(_) | Self::Unreachable { .. } | Self::Broken { .. }
+        )
+    }
 }
 
 impl From<Fault> for SourceState {
