@@ -1,5 +1,5 @@
 //! A day of telegrams in a minute or two: the real daemon at a line that floods it, is unplugged, and
-//! hums; on a disk that fills up. Memory and file handles must not grow, and no round be lost that
+//! hums; on a disk that fills up; with a browser at its page all the time. Memory and file handles must not grow, and no round be lost that
 //! could have been sent.
 //!
 //! `cargo bench -p dcnet-gateway --bench soak [-- SECONDS]`. Exit code 1 if something grew or was lost.
@@ -14,7 +14,8 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use dcnet_obis::sml::encode;
 use dcnet_protocol::round::Round;
 use support::bench::{COMPANIONS, Daemon, LENGTHS};
+use support::broker::free_port;
 use support::meter::{Line, telegram};
 use support::net::Shape;
 use support::server::Server;
@@ -51,6 +53,9 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("head");
     let household = server.household("house", &link);
+    let port = free_port();
+    let page = format!("state: state\nhome: {{ page: {{ listen: 127.0.0.1:{port} }} }}\n");
+    household.edit("state: state\n", &page);
     let (stop, written) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
@@ -64,6 +69,10 @@ fn main() {
     let daemon = Daemon::start(&household);
     let process = daemon.child.id();
     daemon.wait_for("this gateway is active");
+    let visitor = thread::spawn({
+        let stop = stop.clone();
+        move || visits(port, &stop)
+    });
     let begun = Instant::now();
     let first_round = now();
     let mut samples = Vec::new();
@@ -90,6 +99,7 @@ fn main() {
     thread::sleep(Duration::from_secs(u64::from(LENGTHS[0]) * 2));
     stop.store(true, Ordering::Relaxed);
     meter.join().unwrap();
+    let seen = visitor.join().unwrap();
     let read = telegrams(&household.state());
     let seconds = length.as_secs();
     println!(
@@ -101,11 +111,37 @@ fn main() {
         read / DAY,
         read % DAY * 100 / DAY
     );
+    println!("the page was shown {seen} times");
     let lost = rounds(&server, first_round, last_round, &troubles.lock().unwrap());
     let grew = growth(&samples);
-    if grew || lost > 0 {
+    if grew || lost > 0 || seen == 0 {
         std::process::exit(1);
     }
+}
+
+/// Looks at one page after the other, a few times a second; how many were shown.
+fn visits(port: u16, stop: &AtomicBool) -> usize {
+    let mut seen = 0;
+    for path in ["/", "/days", "/sent", "/logbooks/system", "/metrics"]
+        .iter()
+        .cycle()
+    {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let mut answer = Vec::new();
+        let asked = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            write!(
+                stream,
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            )?;
+            stream.read_to_end(&mut answer)
+        });
+        seen += usize::from(asked.is_ok() && answer.starts_with(b"HTTP/1.1 200"));
+        thread::sleep(Duration::from_millis(200));
+    }
+    seen
 }
 
 /// Sends as fast as the line takes it; with noise, and with the head unplugged now and then.
