@@ -51,7 +51,8 @@ async fn a_program_that_prints_once_is_started_again() {
     assert_eq!(shown(&telegram, "1.8.0"), "5 Wh");
     let (second, _) = source.telegram().await;
     let apart = second.millis_since(first);
-    assert!((900..5_000).contains(&apart), "{apart} ms");
+    // A busy machine starts the first one late; without a pause it would be milliseconds.
+    assert!((300..5_000).contains(&apart), "{apart} ms");
 }
 
 #[tokio::test]
