@@ -256,7 +256,12 @@ impl Session {
     pub(super) fn step(&mut self, input: Input) -> Result<(), LedgerError> {
         let now = self.now();
         let seen = self.judge().is_ok().then_some(now);
-        let effects = self.parts.machine.step(now, seen, input, &mut os_rng())?;
+        let outbox = &self.parts.outbox;
+        let is_under_way = |request: &_| outbox.has(request);
+        let effects =
+            self.parts
+                .machine
+                .step_unless(now, seen, input, &mut os_rng(), is_under_way)?;
         if let Some(seen) = seen {
             self.parts.plausibility.seen(seen);
         }
