@@ -31,11 +31,24 @@ struct Waiting {
 
 impl Waiting {
     fn push(&mut self, line: Line) {
-        if self.lines.len() >= MAX_WAITING {
+        self.lines.push_back(line);
+        self.bound();
+    }
+
+    /// Puts lines back, before those that came since.
+    fn put_back(&mut self, lines: Vec<Line>, lost: u64) {
+        for line in lines.into_iter().rev() {
+            self.lines.push_front(line);
+        }
+        self.lost += lost;
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        while self.lines.len() > MAX_WAITING {
             self.lines.pop_front();
             self.lost += 1;
         }
-        self.lines.push_back(line);
     }
 }
 
@@ -51,39 +64,31 @@ fn waiting<T>(body: impl FnOnce(&mut Waiting) -> T) -> T {
 pub(crate) fn write(
     commit: impl FnOnce(&[Change<'_>]) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
-    let lines = waiting(|waiting| {
-        let mut lines: Vec<Line> = waiting.lines.drain(..).collect();
-        let lost = std::mem::take(&mut waiting.lost);
-        if let Some(first) = lines.first()
-            && lost > 0
-        {
-            let line = Line {
-                time: first.time,
-                gravity: Gravity::Warning,
-                event: "logbook.lost".to_owned(),
-                text: format!("{lost} lines before this one are lost: there were too many"),
-            };
-            lines.insert(0, line);
-        }
-        lines
+    let (lines, lost) = waiting(|waiting| {
+        let lines: Vec<Line> = waiting.lines.drain(..).collect();
+        (lines, std::mem::take(&mut waiting.lost))
     });
-    if lines.is_empty() {
+    let Some(first) = lines.first() else {
         return Ok(());
-    }
+    };
+    let told = (lost > 0).then(|| Line {
+        time: first.time,
+        gravity: Gravity::Warning,
+        event: "logbook.lost".to_owned(),
+        text: format!("{lost} lines before this one are lost: there were too many"),
+    });
     let mut changes = Vec::new();
-    for line in &lines {
+    for line in told.iter().chain(&lines) {
         changes.push(Change::Line(Book::System, line));
         if bears_on_values(&line.event) {
             changes.push(Change::Line(Book::Calibration, line));
         }
     }
-    commit(&changes).inspect_err(|_| {
-        waiting(|waiting| {
-            for line in lines.iter().rev() {
-                waiting.lines.push_front(line.clone());
-            }
-        });
-    })
+    let outcome = commit(&changes);
+    if outcome.is_err() {
+        waiting(|waiting| waiting.put_back(lines, lost));
+    }
+    outcome
 }
 
 /// Whether an event belongs into the calibration log, too.
@@ -230,5 +235,19 @@ mod tests {
         }
         assert_eq!((waiting.lines.len(), waiting.lost), (MAX_WAITING, 3));
         assert_eq!(waiting.lines.front().unwrap().text, "3");
+        // So it is with those that the ledger did not take.
+        let (refused, lost) = (waiting.lines.drain(..).collect(), waiting.lost);
+        waiting.lost = 0;
+        let last = Line {
+            time: UnixTime::from_secs(0),
+            gravity: Gravity::Info,
+            event: "phase".to_owned(),
+            text: "last".to_owned(),
+        };
+        waiting.push(last);
+        waiting.put_back(refused, lost);
+        assert_eq!((waiting.lines.len(), waiting.lost), (MAX_WAITING, 4));
+        assert_eq!(waiting.lines.front().unwrap().text, "4");
+        assert_eq!(waiting.lines.back().unwrap().text, "last");
     }
 }
