@@ -159,7 +159,9 @@ fn outcomes_are_found_by_the_hash_of_the_frame() {
     for entry in &entries {
         ledger.commit(&[Change::Sent(entry)]).unwrap();
     }
-    let found = ledger.view().outcomes(entries[0].time, &[[2; 32], [3; 32]].into());
+    let found = ledger
+        .view()
+        .outcomes(entries[0].time, &[[2; 32], [3; 32]].into());
     let found = found.unwrap();
     assert_eq!(found.len(), 1, "only those that were asked for");
     assert_eq!(found[&[2; 32]], entries[1..]);
