@@ -3,9 +3,10 @@
 //! One process has one log, and so one queue. Lines of the log hold no reading, no key and no pad
 //! ([`crate::log`]); neither do those of the logbooks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use dcnet_protocol::round::UnixTime;
 use tracing::field::{Field, Visit};
@@ -19,23 +20,84 @@ use crate::ledger::{Book, Change, Gravity, LedgerError, Line};
 /// Lines that wait; of more the oldest are lost, and it is told how many.
 const MAX_WAITING: usize = 512;
 
-static WAITING: Mutex<Waiting> = Mutex::new(Waiting {
-    lines: VecDeque::new(),
-    lost: 0,
-});
+/// For so long lines of one event are counted.
+const COUNTED: Duration = Duration::from_hours(1);
+/// Most lines of one event meanwhile, if something is wrong or it stands in the calibration log. A meter
+/// or provider that says two things in turn would drive out what is to be kept for years, and wear
+/// out the disk; the log itself has them all.
+const MOST_TROUBLES: u32 = 20;
+/// Most of those that tell how it goes.
+const MOST_COURSE: u32 = 400;
+
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting::new());
 
 struct Waiting {
     lines: VecDeque<Line>,
     lost: u64,
+    counts: BTreeMap<String, Count>,
+}
+
+/// Lines of an event.
+struct Count {
+    since: Instant,
+    lines: u32,
+    left_out: u64,
 }
 
 impl Waiting {
-    fn push(&mut self, line: Line) {
-        if self.lines.len() >= MAX_WAITING {
+    const fn new() -> Self {
+        Self {
+            lines: VecDeque::new(),
+            lost: 0,
+            counts: BTreeMap::new(),
+        }
+    }
+
+    fn push(&mut self, line: Line, now: Instant) {
+        let count = self.counts.entry(line.event.clone()).or_insert(Count {
+            since: now,
+            lines: 0,
+            left_out: 0,
+        });
+        if now.saturating_duration_since(count.since) >= COUNTED {
+            if count.left_out > 0 {
+                let text = format!("{} lines like this one were left out", count.left_out);
+                self.lines.push_back(Line {
+                    text,
+                    ..line.clone()
+                });
+            }
+            (count.since, count.lines, count.left_out) = (now, 0, 0);
+        }
+        let is_course = line.gravity == Gravity::Info && !bears_on_values(&line.event);
+        let most = if is_course {
+            MOST_COURSE
+        } else {
+            MOST_TROUBLES
+        };
+        if count.lines >= most {
+            count.left_out += 1;
+        } else {
+            count.lines += 1;
+            self.lines.push_back(line);
+        }
+        self.bound();
+    }
+
+    /// Puts lines back, before those that came since.
+    fn put_back(&mut self, lines: Vec<Line>, lost: u64) {
+        for line in lines.into_iter().rev() {
+            self.lines.push_front(line);
+        }
+        self.lost += lost;
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        while self.lines.len() > MAX_WAITING {
             self.lines.pop_front();
             self.lost += 1;
         }
-        self.lines.push_back(line);
     }
 }
 
@@ -51,39 +113,31 @@ fn waiting<T>(body: impl FnOnce(&mut Waiting) -> T) -> T {
 pub(crate) fn write(
     commit: impl FnOnce(&[Change<'_>]) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
-    let lines = waiting(|waiting| {
-        let mut lines: Vec<Line> = waiting.lines.drain(..).collect();
-        let lost = std::mem::take(&mut waiting.lost);
-        if let Some(first) = lines.first()
-            && lost > 0
-        {
-            let line = Line {
-                time: first.time,
-                gravity: Gravity::Warning,
-                event: "logbook.lost".to_owned(),
-                text: format!("{lost} lines before this one are lost: there were too many"),
-            };
-            lines.insert(0, line);
-        }
-        lines
+    let (lines, lost) = waiting(|waiting| {
+        let lines: Vec<Line> = waiting.lines.drain(..).collect();
+        (lines, std::mem::take(&mut waiting.lost))
     });
-    if lines.is_empty() {
+    let Some(first) = lines.first() else {
         return Ok(());
-    }
+    };
+    let told = (lost > 0).then(|| Line {
+        time: first.time,
+        gravity: Gravity::Warning,
+        event: "logbook.lost".to_owned(),
+        text: format!("{lost} lines before this one are lost: there were too many"),
+    });
     let mut changes = Vec::new();
-    for line in &lines {
+    for line in told.iter().chain(&lines) {
         changes.push(Change::Line(Book::System, line));
         if bears_on_values(&line.event) {
             changes.push(Change::Line(Book::Calibration, line));
         }
     }
-    commit(&changes).inspect_err(|_| {
-        waiting(|waiting| {
-            for line in lines.iter().rev() {
-                waiting.lines.push_front(line.clone());
-            }
-        });
-    })
+    let outcome = commit(&changes);
+    if outcome.is_err() {
+        waiting(|waiting| waiting.put_back(lines, lost));
+    }
+    outcome
 }
 
 /// Whether an event belongs into the calibration log, too.
@@ -131,7 +185,7 @@ impl<S: Subscriber> Layer<S> for Layered {
             event,
             text,
         };
-        waiting(|waiting| waiting.push(line));
+        waiting(|waiting| waiting.push(line, Instant::now()));
     }
 }
 
@@ -214,21 +268,58 @@ mod tests {
         assert_eq!(texts(Book::Calibration), expected(&[clipped]));
     }
 
+    fn line(event: &str, gravity: Gravity, text: &str) -> Line {
+        Line {
+            time: UnixTime::from_secs(0),
+            gravity,
+            event: event.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn who_says_two_things_in_turn_does_not_fill_the_logbooks() {
+        let mut waiting = Waiting::new();
+        let begin = Instant::now();
+        for second in 0..300 {
+            let now = begin + Duration::from_secs(second);
+            waiting.push(line("meter.advice", Gravity::Warning, "PIN"), now);
+            waiting.push(line("meter.ready", Gravity::Info, "all slots"), now);
+            waiting.push(line("round.sealed", Gravity::Info, "sealed"), now);
+        }
+        let texts = |waiting: &Waiting, event: &str| -> Vec<String> {
+            let lines = waiting.lines.iter().filter(|line| line.event == event);
+            lines.map(|line| line.text.clone()).collect()
+        };
+        assert_eq!(texts(&waiting, "meter.advice"), ["PIN"; 20]);
+        assert_eq!(texts(&waiting, "meter.ready").len(), 20);
+        assert_eq!(texts(&waiting, "round.sealed").len(), 300);
+        waiting.lines.clear();
+        let later = begin + COUNTED;
+        waiting.push(line("meter.advice", Gravity::Warning, "PIN"), later);
+        assert_eq!(
+            texts(&waiting, "meter.advice"),
+            ["280 lines like this one were left out", "PIN"]
+        );
+    }
+
     #[test]
     fn of_too_many_lines_the_oldest_are_lost_and_counted() {
-        let mut waiting = Waiting {
-            lines: VecDeque::new(),
-            lost: 0,
-        };
+        let mut waiting = Waiting::new();
+        let now = Instant::now();
         for number in 0..MAX_WAITING + 3 {
-            waiting.push(Line {
-                time: UnixTime::from_secs(0),
-                gravity: Gravity::Info,
-                event: "phase".to_owned(),
-                text: number.to_string(),
-            });
+            let event = format!("event-{number}");
+            waiting.push(line(&event, Gravity::Info, ""), now);
         }
         assert_eq!((waiting.lines.len(), waiting.lost), (MAX_WAITING, 3));
-        assert_eq!(waiting.lines.front().unwrap().text, "3");
+        assert_eq!(waiting.lines.front().unwrap().event, "event-3");
+        // So it is with those that the ledger did not take.
+        let (refused, lost) = (waiting.lines.drain(..).collect(), waiting.lost);
+        waiting.lost = 0;
+        waiting.push(line("phase", Gravity::Info, "last"), now);
+        waiting.put_back(refused, lost);
+        assert_eq!((waiting.lines.len(), waiting.lost), (MAX_WAITING, 4));
+        assert_eq!(waiting.lines.front().unwrap().event, "event-4");
+        assert_eq!(waiting.lines.back().unwrap().text, "last");
     }
 }

@@ -41,6 +41,8 @@ struct House {
     lost: Vec<u8>,
     /// What was asked about members of draw lists.
     asked: Vec<(u64, Vec<u32>)>,
+    /// The provider takes no envelopes.
+    deaf: bool,
 }
 
 impl House {
@@ -66,6 +68,7 @@ impl House {
             cut: None,
             lost: Vec::new(),
             asked: Vec::new(),
+            deaf: false,
         }
     }
 
@@ -186,6 +189,7 @@ impl House {
                     slug: refusal.slug().to_owned(),
                 }),
             },
+            Request::Envelope(_) if self.deaf => None,
             Request::Envelope(envelope) => {
                 let bytes = envelope.encode();
                 self.net
@@ -418,6 +422,25 @@ fn an_answer_that_was_durable_and_not_sent_is_sent_after_the_restart() {
         assert!(outcome.sum.is_some(), "{kind:?}: {outcome:?}");
         assert!(outcome.contributors.contains(&house.client), "{kind:?}");
     }
+}
+
+/// A log that a provider out of reach could fill with the same in other words would soon hold nothing
+/// else, and be written day and night.
+#[test]
+fn an_envelope_that_is_not_taken_is_one_message_however_often_it_is_sent() {
+    let mut house = House::new(Disk::default(), CorrectionMode::Resend);
+    house.deaf = true;
+    house.live_rounds(1);
+    let machine = house.machine.as_ref().unwrap();
+    let written = machine.ledger().view().dispatches(None, 1_000).unwrap();
+    let mut envelopes = BTreeMap::new();
+    for (_, line) in written {
+        if let Matter::Envelope { to } = line.matter {
+            *envelopes.entry(to).or_insert(0) += 1;
+        }
+    }
+    assert!(!envelopes.is_empty());
+    assert!(envelopes.values().all(|lines| *lines <= 5), "{envelopes:?}");
 }
 
 /// The draw is durable before anything about it is asked, and whatever is lost, there is one.

@@ -1,13 +1,15 @@
 //! The state machine of the protocol, tied to the ledger: persist, then send.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::envelope::{Envelope, EnvelopeKind};
 use dcnet_protocol::frame::{Frame, FrameBody};
 use dcnet_protocol::gateway::{
     Gateway, GatewayState, Input, Outgoing, Output, Report, Request, Setup, SetupError,
 };
 use dcnet_protocol::message::frame_hash;
+use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::round::UnixTime;
 use rand_core::CryptoRng;
@@ -24,6 +26,9 @@ pub struct Machine {
     /// Hashes of messages that are written down as having left and are not sealed: they may be sent
     /// again and again.
     written: HashSet<[u8; 32]>,
+    /// Envelopes that the provider has not taken yet, as they were sealed from the state that is in
+    /// force: they say the same if they are sealed again, and need not be another message.
+    owed: HashMap<(ClientId, EnvelopeKind), Envelope>,
 }
 
 /// Hashes that are remembered: a gateway has fewer messages than that on their way.
@@ -76,6 +81,7 @@ impl Machine {
             ledger,
             failed: false,
             written: HashSet::new(),
+            owed: HashMap::new(),
         })
     }
 
@@ -94,12 +100,36 @@ impl Machine {
         input: Input,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<Effect>, LedgerError> {
+        self.step_unless(now, seen, input, rng, |_| false)
+    }
+
+    /// The same, without sending what `is_under_way`: unsealed messages that would not leave, since one
+    /// of their kind is on its way, and of which the consumer's log is to say nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::step`].
+    pub(super) fn step_unless(
+        &mut self,
+        now: UnixTime,
+        seen: Option<UnixTime>,
+        input: Input,
+        rng: &mut impl CryptoRng,
+        is_under_way: impl Fn(&Request) -> bool,
+    ) -> Result<Vec<Effect>, LedgerError> {
         if self.failed {
             return Err(LedgerError::Stopped);
         }
         let mut effects = Vec::new();
         let values = reading_of(&input);
-        let outputs = self.gateway.handle(now, input, rng);
+        if !matches!(input, Input::Poll | Input::Retry) {
+            self.owed.clear(); // what is owed may be something else from now on
+        }
+        let mut outputs = self.gateway.handle(now, input, rng);
+        outputs.retain(|output| {
+            !matches!(output, Output::Send(request) if is_unsealed(request) && is_under_way(request))
+        });
+        self.send_the_same(&mut outputs);
         // With the state that they follow from, so that the disk is waited for once.
         let mut unsealed = self.unwritten(now, &outputs);
         for output in outputs {
@@ -152,7 +182,9 @@ impl Machine {
             bytes,
         } = outgoing;
         let (notification, round) = (*notification, *round);
-        let epoch = self.gateway.epoch(now);
+        // A round is sealed when the next one has begun, which may be of another epoch.
+        let start = self.gateway.descriptor().schedule().start(round);
+        let epoch = self.gateway.epoch(start);
         let (members, neighbours) = epoch.map_or((0, 0), |(_, members, neighbours)| {
             (members, neighbours.len())
         });
@@ -169,6 +201,25 @@ impl Machine {
             },
             bytes: bytes.clone(),
             hidden,
+        }
+    }
+
+    /// Puts envelopes that were sealed before in the place of those that say the same, so that an owed
+    /// one is one message however often it has to be sent.
+    fn send_the_same(&mut self, outputs: &mut [Output]) {
+        let is_changed = outputs
+            .iter()
+            .any(|output| matches!(output, Output::Persist(_)));
+        if is_changed {
+            self.owed.clear();
+        }
+        for output in outputs {
+            if let Output::Send(Request::Envelope(envelope)) = output {
+                let header = envelope.header();
+                let key = (header.to, header.kind);
+                let first = self.owed.entry(key).or_insert_with(|| envelope.clone());
+                envelope.clone_from(first);
+            }
         }
     }
 
@@ -224,13 +275,26 @@ impl Machine {
     }
 }
 
+fn is_unsealed(request: &Request) -> bool {
+    match request {
+        Request::Frame { notification, .. } => matches!(
+            notification,
+            Notification::Register | Notification::Entered | Notification::Exiting
+        ),
+        Request::Envelope(_) => true,
+        _ => false,
+    }
+}
+
 /// A message that leaves without having been sealed: everything but superpositions and answers to
 /// corrections and rosters. Requests that carry nothing but a question are none.
 fn unsealed(request: &Request) -> Option<(Matter, Vec<u8>)> {
+    if !is_unsealed(request) {
+        return None;
+    }
     match request {
         Request::Frame {
-            notification:
-                notification @ (Notification::Register | Notification::Entered | Notification::Exiting),
+            notification,
             round,
             bytes,
         } => {

@@ -125,16 +125,22 @@ impl Outbox {
 
     /// Takes a request, unless one of its kind is under way: what is still due then comes again.
     pub(super) fn send(&mut self, request: Request) {
-        let key = key_of(&request);
-        if self.under_way.contains_key(&key) || self.queue.iter().any(|(other, _)| *other == key) {
+        if self.has(&request) {
             return;
         }
+        let key = key_of(&request);
         if key.is_urgent() {
             self.start(key, request);
         } else {
             self.queue.push_back((key, request));
             self.fill();
         }
+    }
+
+    /// Whether one of the kind of `request` is under way or waits for it.
+    pub(super) fn has(&self, request: &Request) -> bool {
+        let key = key_of(request);
+        self.under_way.contains_key(&key) || self.queue.iter().any(|(other, _)| *other == key)
     }
 
     /// Asks for the net's parameters, to compare them with those of the first contact.

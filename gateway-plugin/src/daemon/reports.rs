@@ -1,6 +1,7 @@
 //! What the owner is told: log, status, evidence.
 
 use std::collections::BTreeMap;
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use dcnet_protocol::descriptor::CorrectionMode;
@@ -156,17 +157,17 @@ impl Session {
         logbook::write(|changes| machine.commit(changes))
     }
 
-    /// Tells once that the clock is not believed, and once that it is again.
     fn note_clock(&mut self) {
         let fault = self.judge().err();
-        match (&fault, &self.status.clock_fault) {
-            // So it is after every start, for a moment; and without the provider there is other trouble.
-            (Some(ImplausibleClock::NotCompared), _) => {}
-            (Some(fault), told) if told.as_ref() != Some(&fault.to_string()) => {
-                tracing::warn!(event = "clock.fault", "{fault}");
+        match self.clock_told.next(fault.as_ref()) {
+            Some(ClockNews::Doubted) => {
+                let text = fault.as_ref().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(event = "clock.fault", "{text}");
             }
-            (None, Some(_)) => tracing::info!(event = "clock.ready", "the clock is believed"),
-            _ => {}
+            Some(ClockNews::Believed) => {
+                tracing::info!(event = "clock.ready", "the clock is believed");
+            }
+            None => {}
         }
         self.status.clock_fault = fault.map(|fault| fault.to_string());
     }
@@ -192,6 +193,40 @@ impl Session {
     }
 }
 
+/// What was told of the clock: once for each reason that it is not believed, however the seconds in it
+/// run, and once that it is again.
+#[derive(Debug, Default)]
+pub(super) struct ClockTold {
+    reason: Option<Discriminant<ImplausibleClock>>,
+    is_doubted: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum ClockNews {
+    Doubted,
+    Believed,
+}
+
+impl ClockTold {
+    fn next(&mut self, fault: Option<&ImplausibleClock>) -> Option<ClockNews> {
+        let was_doubted = std::mem::replace(&mut self.is_doubted, fault.is_some());
+        match fault {
+            // So it is after every start, for a moment; and without the provider there is other trouble.
+            Some(ImplausibleClock::NotCompared) => None,
+            Some(fault) => {
+                let reason = Some(discriminant(fault));
+                let is_news = self.reason != reason;
+                self.reason = reason;
+                is_news.then_some(ClockNews::Doubted)
+            }
+            None => {
+                self.reason = None;
+                was_doubted.then_some(ClockNews::Believed)
+            }
+        }
+    }
+}
+
 fn count(reasons: &mut BTreeMap<String, u64>, reason: &str) {
     *reasons.entry(reason.to_owned()).or_default() += 1;
 }
@@ -212,5 +247,31 @@ pub(super) fn mode_name(mode: CorrectionMode) -> &'static str {
     match mode {
         CorrectionMode::Resend => "resend",
         CorrectionMode::DoubleMask => "double-mask",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_doubted_once_and_not_with_every_second() {
+        let mut told = ClockTold::default();
+        let set_back = |seconds| Some(ImplausibleClock::SetBack { seconds });
+        let mut next = |fault: Option<ImplausibleClock>| told.next(fault.as_ref());
+        assert_eq!(next(Some(ImplausibleClock::NotCompared)), None);
+        assert_eq!(next(set_back(3_600)), Some(ClockNews::Doubted));
+        for seconds in (0..3_600).rev() {
+            assert_eq!(next(set_back(seconds)), None);
+        }
+        assert_eq!(
+            next(Some(ImplausibleClock::BeforeRelease)),
+            Some(ClockNews::Doubted)
+        );
+        assert_eq!(next(Some(ImplausibleClock::NotCompared)), None);
+        assert_eq!(next(Some(ImplausibleClock::BeforeRelease)), None);
+        assert_eq!(next(None), Some(ClockNews::Believed));
+        assert_eq!(next(None), None);
+        assert_eq!(next(set_back(1)), Some(ClockNews::Doubted));
     }
 }

@@ -20,7 +20,7 @@ use super::machine::{Effect, Machine};
 use super::manager::Manager;
 use super::outbox::{Done, LONGEST_WAIT, Outbox};
 use super::plan::Plan;
-use super::reports::mode_name;
+use super::reports::{ClockTold, mode_name};
 use super::status::{MeterStatus, Status, StatusFile};
 use super::{End, LEAVE_REQUEST, Show, os_rng, random};
 use crate::clock::{Clock, ImplausibleClock, Plausibility};
@@ -86,6 +86,7 @@ pub(super) struct Session {
     pub(super) missed_frame: Option<Round>,
     /// Until when the last fault of the provider is not told again.
     pub(super) fault_told: Option<Instant>,
+    pub(super) clock_told: ClockTold,
     pub(super) phase: Option<Phase>,
     pub(super) leaving: bool,
     pub(super) status: Status,
@@ -139,6 +140,7 @@ impl Session {
             last_refusal: String::new(),
             missed_frame: None,
             fault_told: None,
+            clock_told: ClockTold::default(),
             phase: None,
             leaving: false,
             status,
@@ -256,7 +258,12 @@ impl Session {
     pub(super) fn step(&mut self, input: Input) -> Result<(), LedgerError> {
         let now = self.now();
         let seen = self.judge().is_ok().then_some(now);
-        let effects = self.parts.machine.step(now, seen, input, &mut os_rng())?;
+        let outbox = &self.parts.outbox;
+        let is_under_way = |request: &_| outbox.has(request);
+        let effects =
+            self.parts
+                .machine
+                .step_unless(now, seen, input, &mut os_rng(), is_under_way)?;
         if let Some(seen) = seen {
             self.parts.plausibility.seen(seen);
         }

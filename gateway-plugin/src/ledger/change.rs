@@ -189,10 +189,11 @@ pub(super) fn apply(
         Change::Dispatch(dispatch) => {
             let mut table = transaction.open_table(DISPATCHES)?;
             append(&mut table, &dispatch.encode(), MAX_DISPATCHES)?;
-            let first = days_before(dispatch.time, keep.consumer);
-            forget(&mut table, |bytes| {
-                Dispatch::decode(bytes).is_none_or(|one| one.time < first)
-            })?;
+            if let Some(first) = days_before(transaction, dispatch.time, keep.consumer)? {
+                forget(&mut table, |bytes| {
+                    Dispatch::decode(bytes).is_none_or(|one| one.time < first)
+                })?;
+            }
         }
         Change::Line(book, line) => {
             let (table, days) = match book {
@@ -201,10 +202,11 @@ pub(super) fn apply(
             };
             let mut table = transaction.open_table(table)?;
             append(&mut table, &line.encode(), MAX_LINES)?;
-            let first = days_before(line.time, days);
-            forget(&mut table, |bytes| {
-                Line::decode(bytes).is_none_or(|one| one.time < first)
-            })?;
+            if let Some(first) = days_before(transaction, line.time, days)? {
+                forget(&mut table, |bytes| {
+                    Line::decode(bytes).is_none_or(|one| one.time < first)
+                })?;
+            }
         }
         Change::Tariff { name, bytes } => {
             transaction.open_table(TARIFFS)?.insert(name, bytes)?;
@@ -334,9 +336,25 @@ fn forget(
     Ok(())
 }
 
-fn days_before(time: UnixTime, days: u64) -> UnixTime {
+/// Until when what was written is old. By the last time that was found plausible: a clock that shows
+/// another century for a moment would take the logbooks with it. `None` before there was one.
+fn days_before(
+    transaction: &redb::WriteTransaction,
+    time: UnixTime,
+    days: u64,
+) -> Result<Option<UnixTime>, redb::Error> {
     const DAY: u64 = 86_400_000;
-    time.minus_millis(days.saturating_mul(DAY))
+    let seen = last_seen(&transaction.open_table(META)?)?;
+    Ok(seen.map(|seen| seen.min(time).minus_millis(days.saturating_mul(DAY))))
+}
+
+/// The latest time that was found plausible.
+fn last_seen(
+    meta: &impl redb::ReadableTable<&'static str, &'static [u8]>,
+) -> Result<Option<UnixTime>, redb::Error> {
+    let bytes = meta.get("last-seen")?.map(|bytes| bytes.value().to_vec());
+    let millis = bytes.and_then(|bytes| bytes.try_into().ok());
+    Ok(millis.map(|millis| UnixTime::from_millis(u64::from_be_bytes(millis))))
 }
 
 /// Drops the oldest rows beyond `keep`.

@@ -126,14 +126,10 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// The directory's lock is held, so a file that is open still is so for a reader of this process
+    /// ([`View`](super::View)) that a bad disk keeps waiting: that passes.
     pub(super) fn database(path: &Path, source: redb::DatabaseError) -> Self {
-        match source {
-            redb::DatabaseError::DatabaseAlreadyOpen => Self::InUse {
-                path: path.to_owned(),
-                holder: None,
-            },
-            other => Self::storage(path, other.into()),
-        }
+        Self::storage(path, source.into())
     }
 
     pub(super) fn storage(path: &Path, source: redb::Error) -> Self {

@@ -90,5 +90,5 @@ impl Line {
 
 /// Most lines of a logbook, whatever its age: about 4 MB.
 pub(super) const MAX_LINES: u64 = 20_000;
-/// Most messages that are kept byte for byte: about 60 MB.
+/// Most messages that are kept byte for byte: of 3 kB each the file has about 150 MB.
 pub(super) const MAX_DISPATCHES: u64 = 20_000;

@@ -1,6 +1,6 @@
 //! The page that the gateway shows in a browser.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -98,9 +98,6 @@ impl TryFrom<Keys> for HomePage {
                 listen: keys.listen,
             });
         }
-        let is_name = |name: &String| {
-            !name.is_empty() && !name.contains(['/', '@', ' ', '*']) && name.is_ascii()
-        };
         if let Some(got) = keys.names.iter().find(|name| !is_name(name)) {
             return Err(PageError::Name { got: got.clone() });
         }
@@ -112,6 +109,29 @@ impl TryFrom<Keys> for HomePage {
             tls: keys.tls,
         })
     }
+}
+
+/// Whether the page can be asked for by this name: `name`, `address` or `[address]`, with a port or
+/// without. What is none would be left out without a word, and its browser turned away.
+fn is_name(text: &str) -> bool {
+    if text.parse::<IpAddr>().is_ok() {
+        return true;
+    }
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        match rest.split_once(']') {
+            Some((address, port)) if address.parse::<IpAddr>().is_ok() => (None, port),
+            _ => return false,
+        }
+    } else {
+        let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+        (Some(host), port)
+    };
+    let is_host = |host: &str| {
+        let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        host.contains(|c: char| c.is_ascii_alphanumeric()) && host.chars().all(is_letter)
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    host.is_none_or(is_host) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 /// Why the keys of the page do not go together.
@@ -132,4 +152,41 @@ pub enum PageError {
         /// As configured.
         got: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_by_which_nobody_can_ask_is_refused() {
+        for name in [
+            "gateway.lan",
+            "gateway.lan:8480",
+            "GW_1",
+            "192.168.1.9",
+            "192.168.1.9:8480",
+            "::1",
+            "[fe80::1]",
+            "[fe80::1]:8480",
+        ] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "a:b:c",
+            "gateway:http",
+            "[::1",
+            "[gateway]",
+            "[::1]8480",
+            "a/b",
+            "u@h",
+            "*.lan",
+            "a b",
+            "gäteway",
+        ] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
 }

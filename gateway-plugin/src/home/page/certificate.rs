@@ -21,6 +21,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime as Pk
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use super::access::host;
+use crate::clock::is_set;
 use crate::config::{PageTlsError, server_config};
 use crate::daemon::status::replace;
 
@@ -181,8 +182,9 @@ fn serves(der: &CertificateDer<'_>, names: &BTreeSet<String>, now: UnixTime) -> 
         ServerName::try_from(name.as_str())
             .is_ok_and(|name| certificate.verify_is_valid_for_subject_name(&name).is_ok())
     };
-    is_valid_after(0)
-        && is_valid_after(LEFT)
+    // After a start without a battery for the clock everything is of the future: whoever trusts the
+    // certificate is not to be asked again for that.
+    (!is_set(now) || (is_valid_after(0) && is_valid_after(LEFT)))
         && names.iter().all(is_named)
         && certificate
             .valid_dns_names()
@@ -232,6 +234,8 @@ mod tests {
             assert!(!again.is_new, "{days}");
             assert_eq!(again.fingerprint, first.fingerprint);
         }
+        let unset = own(folder.path(), &names, &[], UnixTime::from_secs(0)).unwrap();
+        assert_eq!(unset.fingerprint, first.fingerprint, "1970 is no reason");
         let renewed = at(&names, 771);
         assert!(renewed.is_new);
         assert_ne!(renewed.fingerprint, first.fingerprint);

@@ -185,10 +185,12 @@ fn messages(
     bytes: bool,
 ) -> Result<Vec<Record>, LedgerError> {
     let dispatches = view.dispatches(before, limit)?;
-    let Some((_, oldest)) = dispatches.last() else {
+    // Not that of the last one: the clock may have been set in between.
+    let Some(oldest) = dispatches.iter().map(|(_, one)| one.time).min() else {
         return Ok(Vec::new());
     };
-    let mut outcomes = view.outcomes(oldest.time)?;
+    let frames = dispatches.iter().map(|(_, one)| frame_hash(&one.bytes));
+    let mut outcomes = view.outcomes(oldest, &frames.collect())?;
     let mut left = MOST_BYTES;
     let mut records = Vec::new();
     for (number, dispatch) in dispatches {

@@ -87,6 +87,7 @@ fn each_logbook_is_kept_for_its_own_days() {
         let time = START.plus_millis(day * DAY);
         ledger
             .commit(&[
+                Change::Seen(time),
                 Change::Dispatch(&superposition(time, day, None)),
                 Change::Line(Book::System, &line(time, "phase")),
                 Change::Line(Book::Calibration, &line(time, "clock.fault")),
@@ -103,6 +104,40 @@ fn each_logbook_is_kept_for_its_own_days() {
     assert_eq!((kept.len(), kept[3].1.time), (4, oldest(3)));
     // Numbers go on: what was read once has the number that it had.
     assert_eq!(kept[0].0, 6);
+}
+
+#[test]
+fn a_clock_that_shows_another_time_for_a_moment_takes_no_logbook_with_it() {
+    let ledger = ledger(Retention {
+        system: 1,
+        consumer: 1,
+        calibration: 1,
+    });
+    let view = ledger.view();
+    let write = |time| {
+        ledger
+            .commit(&[
+                Change::Dispatch(&superposition(time, 1, None)),
+                Change::Line(Book::System, &line(time, "clock.fault")),
+                Change::Line(Book::Calibration, &line(time, "clock.fault")),
+            ])
+            .unwrap();
+        [
+            view.dispatches(None, 100).unwrap().len(),
+            view.lines(Book::System, None, 100).unwrap().len(),
+            view.lines(Book::Calibration, None, 100).unwrap().len(),
+        ]
+    };
+    // Before any time was found plausible nothing is old.
+    assert_eq!(write(START), [1; 3]);
+    assert_eq!(write(START.plus_millis(10 * DAY)), [2; 3]);
+    ledger.commit(&[Change::Seen(START)]).unwrap();
+    assert_eq!(write(START.plus_millis(36_500 * DAY)), [3; 3]);
+    assert_eq!(write(UnixTime::from_secs(0)), [4; 3]);
+    // It goes on with the time that is believed.
+    let later = START.plus_millis(2 * DAY);
+    ledger.commit(&[Change::Seen(later)]).unwrap();
+    assert_eq!(write(later), [4; 3]);
 }
 
 #[test]
@@ -124,8 +159,11 @@ fn outcomes_are_found_by_the_hash_of_the_frame() {
     for entry in &entries {
         ledger.commit(&[Change::Sent(entry)]).unwrap();
     }
-    let found = ledger.view().outcomes(entries[1].time).unwrap();
-    assert_eq!(found.len(), 1);
+    let found = ledger
+        .view()
+        .outcomes(entries[0].time, &[[2; 32], [3; 32]].into());
+    let found = found.unwrap();
+    assert_eq!(found.len(), 1, "only those that were asked for");
     assert_eq!(found[&[2; 32]], entries[1..]);
 }
 
@@ -140,6 +178,22 @@ fn a_view_does_not_keep_the_ledger_open() {
     drop(ledger);
     assert_eq!(view.dispatches(None, 10).unwrap(), []);
     assert_eq!(View::default().dispatch(1).unwrap(), None);
+}
+
+#[test]
+fn a_reader_that_hangs_does_not_end_the_daemon() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let private = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(folder.path(), private).unwrap();
+    let open = || crate::ledger::StateDirectory::acquire(folder.path()).and_then(Ledger::open);
+    let ledger = open().unwrap();
+    let reader = ledger.view().database.upgrade().unwrap();
+    drop(ledger);
+    let refused = open().unwrap_err();
+    assert!(refused.may_pass(), "{refused}");
+    drop(reader);
+    open().unwrap();
 }
 
 #[test]

@@ -20,20 +20,31 @@ pub(super) struct Sample {
     pub(super) value: ScaledInteger,
 }
 
-/// Why what came in makes no samples.
+/// Why what came in makes no samples. It goes into the log and the logbooks, so it quotes nothing: that
+/// may be a reading.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SampleError {
-    #[error("this is not what vzlogger sends: {0}")]
-    Json(#[from] serde_json::Error),
-    #[error("{got:?} is no number: {source}")]
+    #[error(
+        "this is not what vzlogger sends (line {}, column {} of it)", source.line(), source.column()
+    )]
+    Json {
+        /// Quotes what it does not expect.
+        source: serde_json::Error,
+    },
+    #[error("what stands in the place of a value is no number: {source}")]
     Number {
-        got: String,
         source: dcnet_obis::ParseDecimalError,
     },
-    #[error("{got:?} is no time in milliseconds")]
-    Time { got: String },
+    #[error("what stands in the place of a time is no time in milliseconds")]
+    Time,
     #[error("not UTF-8 text")]
     Text,
+}
+
+impl From<serde_json::Error> for SampleError {
+    fn from(source: serde_json::Error) -> Self {
+        Self::Json { source }
+    }
 }
 
 /// Most values taken from one message.
@@ -126,23 +137,14 @@ fn sample(channel: &str, obis: Option<ObisCode>, tuple: &Tuple<'_>) -> Result<Sa
 }
 
 fn number(text: &str) -> Result<ScaledInteger, SampleError> {
-    ScaledInteger::from_noisy_decimal(text).map_err(|source| SampleError::Number {
-        got: shortened(text),
-        source,
-    })
+    ScaledInteger::from_noisy_decimal(text).map_err(|source| SampleError::Number { source })
 }
 
 /// Times may come as `1795426921180`, or as a double with decimals.
 fn millis(text: &str) -> Result<u64, SampleError> {
     let number = ScaledInteger::from_noisy_decimal(text).ok();
     let millis = number.and_then(|number| u64::try_from(number.floor_to(0)?).ok());
-    millis.ok_or_else(|| SampleError::Time {
-        got: shortened(text),
-    })
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(40).collect()
+    millis.ok_or(SampleError::Time)
 }
 
 #[cfg(test)]
@@ -197,10 +199,20 @@ mod tests {
         for payload in [&b"on"[..], b"nan", b"", b"{\"value\":1}", b"\xff"] {
             assert!(published("x", payload).is_err(), "{payload:?}");
         }
-        let error = published("x", b"{\"timestamp\":1,\"value\":true}").unwrap_err();
-        assert!(
-            error.to_string().contains("\"true\" is no number"),
-            "{error}"
-        );
+    }
+
+    #[test]
+    fn why_it_is_refused_quotes_no_reading() {
+        let errors = [
+            document(r#"{"data":48151.6}"#).unwrap_err(),
+            document(r#"{"data":[{"uuid":"x","tuples":[[1,"48151.6"]]}]}"#).unwrap_err(),
+            tuples("x", r#"[[1,"48151.6"]]"#).unwrap_err(),
+            tuples("x", "[[-48151,2]]").unwrap_err(),
+            published("x", b"{\"timestamp\":1,\"value\":\"48151\"}").unwrap_err(),
+            published("x", b"48151.6 kWh").unwrap_err(),
+        ];
+        for error in errors {
+            assert!(!error.to_string().contains("48151"), "{error}");
+        }
     }
 }

@@ -64,7 +64,7 @@ fn page(ask: &Ask, number: u64) -> Result<Page, Fault> {
     let ledger = ask.ledger();
     let dispatch = ledger.dispatch(number)?.ok_or(Fault::NotFound)?;
     let schedule = ledger.descriptor()?.map(|descriptor| descriptor.schedule());
-    let fates = ledger.outcomes(dispatch.time)?;
+    let fates = ledger.outcomes(dispatch.time, &[frame_hash(&dispatch.bytes)].into())?;
     let what = sent::what(ask, &dispatch.matter, schedule.as_ref());
     let names = slot_names(ask);
     let parts = parts::split(l, &dispatch.bytes, &names);

@@ -30,7 +30,12 @@ fn list_page(ask: &Ask) -> Result<Page, Fault> {
     let more = dispatches.len() > PAGE;
     dispatches.truncate(PAGE);
     let oldest = dispatches.iter().map(|(_, dispatch)| dispatch.time).min();
-    let fates = oldest.map(|oldest| ledger.outcomes(oldest)).transpose()?;
+    let frames = dispatches
+        .iter()
+        .map(|(_, dispatch)| frame_hash(&dispatch.bytes));
+    let frames = frames.collect();
+    let fates = oldest.map(|oldest| ledger.outcomes(oldest, &frames));
+    let fates = fates.transpose()?;
     let fates = fates.unwrap_or_default();
     let schedule = ledger.descriptor()?.map(|descriptor| descriptor.schedule());
     let days = ask.house.profile.home.logbooks.consumer;
