@@ -110,7 +110,7 @@ pub(super) async fn start(
 /// end a daemon that starts right then.
 async fn open(state: &Path) -> Result<Ledger, LedgerError> {
     const PAUSE: Duration = Duration::from_millis(100);
-    let mut left = 10;
+    let mut left = 100;
     loop {
         match StateDirectory::acquire(state).and_then(Ledger::open) {
             Err(LedgerError::InUse { .. }) if left > 0 => left -= 1,

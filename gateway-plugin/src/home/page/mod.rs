@@ -6,6 +6,7 @@ mod api;
 mod certificate;
 mod guesses;
 mod pages;
+mod places;
 pub(crate) mod records;
 mod server;
 

@@ -1,14 +1,13 @@
 //! Where the page is shown: on an address of the profile's, and to programs on this machine at a socket
 //! in the state directory.
 
-use std::collections::HashMap;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -26,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::access::{self, Access, Peer};
 use super::certificate::{self, Own};
+use super::places::{MOST, Places};
 use super::{House, SOCKET, api, pages};
 use crate::config::PageFiles;
 use crate::retry::Pauses;
@@ -34,10 +34,6 @@ use crate::retry::Pauses;
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_mins(1));
 /// After a failed `accept`, such as for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// Most connections at the same time: a page has few readers, and a gateway little memory.
-const MOST: usize = 32;
-/// Most of them from one address, so that one client leaves room for the others.
-const MOST_OF_ONE: usize = 16;
 /// Time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for the head of a request, and between two requests of a connection.
@@ -291,44 +287,6 @@ async fn accept(
     }
 }
 
-/// Who is connected, by address.
-#[derive(Debug, Clone, Default)]
-struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// A connection that counts.
-struct Place {
-    places: Places,
-    address: IpAddr,
-}
-
-impl Places {
-    /// A place for a connection from `address`, if there is one left for it.
-    fn take(&self, address: IpAddr) -> Option<Place> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = taken.values().sum();
-        let of_one = taken.get(&address).copied().unwrap_or(0);
-        if all >= MOST || of_one >= MOST_OF_ONE {
-            return None;
-        }
-        taken.insert(address, of_one + 1);
-        let places = self.clone();
-        Some(Place { places, address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let taken = &self.places.0;
-        let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.address);
-            }
-        }
-    }
-}
-
 /// From a connection to its end.
 async fn greet(stream: TcpStream, peer: IpAddr, acceptor: Option<TlsAcceptor>, router: Router) {
     let _ = stream.set_nodelay(true); // only slower without it
@@ -369,26 +327,5 @@ where
     };
     if let Err(error) = ended {
         tracing::debug!("a connection to the page ended: {error}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_client_leaves_room_for_others_and_places_are_given_back() {
-        let places = Places::default();
-        let [one, two, three] = [1, 2, 3].map(|last| IpAddr::from([10, 0, 0, last]));
-        let mut held: Vec<_> = (0..MOST_OF_ONE).map(|_| places.take(one)).collect();
-        assert!(held.iter().all(Option::is_some));
-        assert!(places.take(one).is_none());
-        held.extend((0..MOST - MOST_OF_ONE).map(|_| places.take(two)));
-        assert!(held.iter().all(Option::is_some));
-        assert!(places.take(three).is_none());
-        held.pop();
-        assert!(places.take(three).is_some());
-        drop(held);
-        assert!(places.0.lock().is_ok_and(|taken| taken.is_empty()));
     }
 }
