@@ -1,11 +1,12 @@
-//! The state machine tied to a ledger whose storage fails, at every sync and in both ways: nothing
-//! leaves the gateway that is not on the disk, and of each round there is one frame, ever.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
-
-mod support;
+//! A gateway whose storage fails, in a net that goes on.
 
 use std::collections::BTreeMap;
 
+use crate::support::bench::{Once, once};
+use crate::support::disk::Disk;
+use crate::support::net::{Net, Shape};
+use crate::support::pki::{Authority, Issued, signing_key};
+use crate::support::rng::Seeded;
 use dcnet_gateway::daemon::{Effect, Machine};
 use dcnet_gateway::ledger::{Ledger, Matter};
 use dcnet_protocol::codec::Wire as _;
@@ -16,37 +17,33 @@ use dcnet_protocol::membership::witness::Quorum;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider;
-use dcnet_protocol::round::UnixTime;
 use dcnet_protocol::superposition::Reading;
-use support::bench::{Once, once};
-use support::disk::{Disk, Fault};
-use support::net::{Lie, Net, Shape};
-use support::pki::{Authority, Issued, signing_key};
-use support::rng::Seeded;
 
-struct House {
-    client: ClientId,
-    issued: Issued,
-    authority: Authority,
-    net: Net,
-    disk: Disk,
-    machine: Option<Machine>,
+use crate::{INTERVAL, START};
+
+pub(crate) struct House {
+    pub client: ClientId,
+    pub issued: Issued,
+    pub authority: Authority,
+    pub net: Net,
+    pub disk: Disk,
+    pub machine: Option<Machine>,
     /// Frames that left, by round, notification and roster.
-    left: BTreeMap<Once, Vec<u8>>,
-    restarts: u32,
-    reading: i64,
-    rng: Seeded,
+    pub left: BTreeMap<Once, Vec<u8>>,
+    pub restarts: u32,
+    pub reading: i64,
+    pub rng: Seeded,
     /// The next frame of this notification is lost with the power, after it is durable.
-    cut: Option<Notification>,
-    lost: Vec<u8>,
+    pub cut: Option<Notification>,
+    pub lost: Vec<u8>,
     /// What was asked about members of draw lists.
-    asked: Vec<(u64, Vec<u32>)>,
+    pub asked: Vec<(u64, Vec<u32>)>,
     /// The provider takes no envelopes.
-    deaf: bool,
+    pub deaf: bool,
 }
 
 impl House {
-    fn new(disk: Disk, mode: CorrectionMode) -> Self {
+    pub(crate) fn new(disk: Disk, mode: CorrectionMode) -> Self {
         let authority = Authority::new();
         let shape = Shape {
             mode,
@@ -72,7 +69,7 @@ impl House {
         }
     }
 
-    fn setup(&self) -> Setup {
+    pub(crate) fn setup(&self) -> Setup {
         Setup {
             descriptor: self.net.descriptor.clone(),
             client: self.client,
@@ -88,7 +85,7 @@ impl House {
     }
 
     /// Opens the ledger on what is left on the disk. `false`: that failed, too.
-    fn start(&mut self) -> bool {
+    pub(crate) fn start(&mut self) -> bool {
         let setup = self.setup();
         let now = self.net.now();
         let opened = Ledger::with_backend(self.disk.clone())
@@ -103,13 +100,13 @@ impl House {
         self.machine.is_some()
     }
 
-    fn power_loss(&mut self) {
+    pub(crate) fn power_loss(&mut self) {
         self.machine = None;
         self.disk = self.disk.after_power_loss();
         self.restarts += 1;
     }
 
-    fn step(&mut self, input: Input) {
+    pub(crate) fn step(&mut self, input: Input) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let now = self.net.now();
@@ -145,7 +142,7 @@ impl House {
         }
     }
 
-    fn send(&mut self, request: Request) -> Option<Input> {
+    pub(crate) fn send(&mut self, request: Request) -> Option<Input> {
         if let Request::Frame {
             notification,
             round,
@@ -227,7 +224,7 @@ impl House {
 
     /// What leaves stands in the consumer's log before it does, byte for byte, and a superposition once
     /// and beside a reading.
-    fn is_written_down(&self, request: &Request) {
+    pub(crate) fn is_written_down(&self, request: &Request) {
         let (bytes, matter, is_sealed) = match request {
             Request::Frame {
                 notification,
@@ -273,7 +270,7 @@ impl House {
     }
 
     /// Ten seconds of the life of everybody.
-    fn live(&mut self) {
+    pub(crate) fn live(&mut self) {
         self.net.advance(10_000);
         self.net.tick();
         if self.machine.is_none() && !self.start() {
@@ -299,7 +296,7 @@ impl House {
     }
 
     /// Whether there is evidence, which is sound, and nothing else is believed.
-    fn distrusts(&self) -> bool {
+    pub(crate) fn distrusts(&self) -> bool {
         let machine = self.machine.as_ref().unwrap();
         let evidence = machine.ledger().evidence().unwrap();
         for (_, bytes) in &evidence {
@@ -310,196 +307,9 @@ impl House {
         distrusts
     }
 
-    fn live_rounds(&mut self, rounds: u64) {
+    pub(crate) fn live_rounds(&mut self, rounds: u64) {
         for _ in 0..rounds * u64::from(INTERVAL) / 10 {
             self.live();
-        }
-    }
-}
-
-/// Seconds.
-const INTERVAL: u32 = 300;
-const START: UnixTime = UnixTime::from_secs(1_800_000_000);
-
-/// Everybody has entered. Under double masks that takes longer: who drew before all had registered
-/// lacks a holder, and draws again.
-fn joined(disk: Disk, mode: CorrectionMode) -> House {
-    let mut house = House::new(disk, mode);
-    house.live_rounds(match mode {
-        CorrectionMode::Resend => 4,
-        CorrectionMode::DoubleMask => 11,
-    });
-    house
-}
-
-/// Long enough for joining, a few rounds, and a correction.
-fn story(disk: Disk, mode: CorrectionMode) -> House {
-    let mut house = joined(disk, mode);
-    house.net.dead.push(0);
-    house.live_rounds(2);
-    house.net.dead.clear();
-    house.live_rounds(2);
-    house
-}
-
-#[test]
-fn at_every_sync_and_in_both_ways() {
-    fail_everywhere(CorrectionMode::Resend);
-}
-
-#[test]
-fn at_every_sync_and_in_both_ways_under_double_masks() {
-    fail_everywhere(CorrectionMode::DoubleMask);
-}
-
-/// From where on the storage fails.
-fn first_sync(mode: CorrectionMode) -> u64 {
-    let disk = match mode {
-        // A ledger that was never whole has no name yet (see the ledger's own tests).
-        CorrectionMode::Resend => {
-            let disk = Disk::default();
-            drop(Ledger::with_backend(disk.clone()).unwrap());
-            disk
-        }
-        // Joining is the same in both.
-        CorrectionMode::DoubleMask => joined(Disk::default(), mode).disk,
-    };
-    disk.syncs() + 1
-}
-
-fn fail_everywhere(mode: CorrectionMode) {
-    let calm = story(Disk::default(), mode);
-    assert_eq!(calm.restarts, 0);
-    let transmitted = |house: &House| {
-        house
-            .left
-            .keys()
-            .filter(|(_, n, _)| *n == Notification::Transmit.number())
-            .count()
-    };
-    let resent = |house: &House| house.left.len() - transmitted(house);
-    assert!(transmitted(&calm) >= 6, "{:?}", calm.left.keys());
-    assert!(resent(&calm) >= 1, "the story holds a correction");
-    if mode == CorrectionMode::DoubleMask {
-        for kind in [Notification::Pads, Notification::Reveal] {
-            let mut kinds = calm.left.keys().map(|(_, number, _)| *number);
-            assert!(kinds.any(|number| number == kind.number()), "{kind:?}");
-        }
-    }
-    let (first, last) = (first_sync(mode), calm.disk.syncs());
-
-    let mut answered = 0;
-    for fault in [Fault::Failed, Fault::FailedButPersisted] {
-        for number in first..=last {
-            let disk = Disk::default();
-            disk.fail_at(number, fault);
-            let house = story(disk, mode);
-            assert!(house.restarts >= 1, "{fault} at {number}");
-            // One failure costs at most the round it happened in.
-            let (got, all) = (transmitted(&house), transmitted(&calm));
-            assert!(got + 2 >= all, "{fault} at {number}: {got} of {all}");
-            answered += resent(&house);
-        }
-    }
-    assert!(answered > 0);
-}
-
-#[test]
-fn an_answer_that_was_durable_and_not_sent_is_sent_after_the_restart() {
-    for kind in [
-        Notification::Transmit,
-        Notification::Pads,
-        Notification::Reveal,
-    ] {
-        let mut house = joined(Disk::default(), CorrectionMode::DoubleMask);
-        house.cut = Some(kind);
-        house.net.dead.push(0);
-        house.live_rounds(2);
-        assert_eq!(house.restarts, 1, "{kind:?}");
-        let sent = house.left.values().filter(|bytes| **bytes == house.lost);
-        assert_eq!(sent.count(), 1, "{kind:?}: the same bytes, and once each");
-        let outcome = house.net.outcomes.last().unwrap();
-        assert!(outcome.sum.is_some(), "{kind:?}: {outcome:?}");
-        assert!(outcome.contributors.contains(&house.client), "{kind:?}");
-    }
-}
-
-/// A log that a provider out of reach could fill with the same in other words would soon hold nothing
-/// else, and be written day and night.
-#[test]
-fn an_envelope_that_is_not_taken_is_one_message_however_often_it_is_sent() {
-    let mut house = House::new(Disk::default(), CorrectionMode::Resend);
-    house.deaf = true;
-    house.live_rounds(1);
-    let machine = house.machine.as_ref().unwrap();
-    let written = machine.ledger().view().dispatches(None, 1_000).unwrap();
-    let mut envelopes = BTreeMap::new();
-    for (_, line) in written {
-        if let Matter::Envelope { to } = line.matter {
-            *envelopes.entry(to).or_insert(0) += 1;
-        }
-    }
-    assert!(!envelopes.is_empty());
-    assert!(envelopes.values().all(|lines| *lines <= 5), "{envelopes:?}");
-}
-
-/// The draw is durable before anything about it is asked, and whatever is lost, there is one.
-#[test]
-fn a_loss_of_power_in_the_draw_brings_the_same_indices_again() {
-    let mut questions = 0;
-    for number in 3.. {
-        let disk = Disk::default();
-        disk.fail_at(number, Fault::FailedButPersisted);
-        let mut house = House::new(disk, CorrectionMode::DoubleMask);
-        house.net.lie = Some(Lie::NoList);
-        house.live_rounds(2);
-        let first = house.asked.first().cloned();
-        assert!(
-            house
-                .asked
-                .iter()
-                .all(|asked| Some(asked) == first.as_ref())
-        );
-        questions += house.asked.len();
-        if house.restarts == 0 {
-            break;
-        }
-    }
-    assert!(questions > 10, "{questions}");
-}
-
-/// Evidence and the distrust that follows from it are durable together or not at all, and a gateway
-/// that has it sends nothing of a reading.
-#[test]
-fn evidence_and_distrust_are_one_at_every_sync_and_in_both_ways() {
-    let joined = |disk: Disk| joined(disk, CorrectionMode::DoubleMask);
-    let caught = |mut house: House, lie: Lie| {
-        house.net.lie = Some(lie);
-        house.live_rounds(2);
-        house
-    };
-    for lie in [Lie::TwoRosters, Lie::WithoutTheHouse] {
-        let calm = joined(Disk::default());
-        let first = calm.disk.syncs() + 1;
-        let calm = caught(calm, lie);
-        let last = calm.disk.syncs();
-        assert!(calm.distrusts(), "{lie:?}");
-        for fault in [Fault::Failed, Fault::FailedButPersisted] {
-            for number in first..=last {
-                let house = joined(Disk::default());
-                house.disk.fail_at(number, fault);
-                let mut house = caught(house, lie);
-                assert!(house.restarts >= 1, "{lie:?}, {fault} at {number}");
-                assert!(house.distrusts(), "{lie:?}, {fault} at {number}");
-                let transmitted = |house: &House| {
-                    let mut keys = house.left.keys();
-                    keys.rfind(|(_, n, _)| *n == Notification::Transmit.number())
-                        .cloned()
-                };
-                let before = transmitted(&house);
-                house.live_rounds(1);
-                assert_eq!(transmitted(&house), before, "{lie:?}, {fault} at {number}");
-            }
         }
     }
 }
