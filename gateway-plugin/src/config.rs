@@ -31,6 +31,11 @@ use crate::source::device;
 use crate::source::quirks;
 use crate::submit::{TlsMaterial, client_config};
 
+/// What `probe` writes for an address that it does not know.
+pub(crate) const PLACEHOLDER_PROVIDER: &str = "https://provider.example";
+/// The same for the net.
+pub(crate) const PLACEHOLDER_NET: &str = "placeholder";
+
 /// Everything that the daemon is told, checked.
 #[derive(Debug)]
 pub struct Config {
@@ -160,7 +165,20 @@ impl Config {
     /// What is allowed, but deserves a second thought.
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        let accept = &self.profile.communication.accept;
+        let communication = &self.profile.communication;
+        let placeholders = [
+            (
+                "communication.provider",
+                communication.provider.as_str().trim_end_matches('/') == PLACEHOLDER_PROVIDER,
+            ),
+            (
+                "communication.net",
+                communication.net.as_str() == PLACEHOLDER_NET,
+            ),
+        ];
+        let left = placeholders.into_iter().filter(|(_, is_left)| *is_left);
+        warnings.extend(left.map(|(key, _)| Warning::Placeholder { key }));
+        let accept = &communication.accept;
         if accept.min_size < DEFAULT_MIN_SIZE {
             warnings.push(Warning::SmallSums {
                 min_size: accept.min_size,
@@ -301,6 +319,10 @@ impl Files<'_> {
         let path = self.resolve(key, file)?;
         let metadata = path.metadata();
         let metadata = metadata.map_err(|source| self.unreadable(key, file, source))?;
+        if metadata.is_dir() {
+            // To take rights from the group would not make it a key.
+            return Err(self.unreadable(key, file, io::ErrorKind::IsADirectory.into()));
+        }
         let mode = metadata.mode() & 0o777;
         Ok((mode & self.credentials.exposing(&path) != 0).then_some(mode))
     }

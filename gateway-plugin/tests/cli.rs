@@ -215,6 +215,32 @@ fn names_that_change_are_warned_of() {
 }
 
 #[test]
+fn placeholders_that_were_left_are_warned_of() {
+    let bench = Bench::new();
+    bench.household.edit("net: bench", "net: placeholder");
+    bench
+        .household
+        .edit("https://127.0.0.1:8443", "https://provider.example");
+    let (code, _, err) = bench.said("check");
+    assert_eq!(code, Some(0), "{err}");
+    for key in ["communication.provider", "communication.net"] {
+        assert!(
+            err.contains(&format!("{key} is still the placeholder")),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_is_no_key() {
+    let bench = Bench::new();
+    bench.household.edit("key: sig.key", "key: .");
+    bench.assert_refused(
+        "error: [DIR]/gateway.yaml: communication.signature.key: [DIR]/.: is a directory",
+    );
+}
+
+#[test]
 fn keys_that_others_may_read_are_refused() {
     let bench = Bench::new();
     let key = fs::read_to_string(bench.household.path("sig.key")).unwrap();

@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::provider::RoundOutcome;
 use dcnet_protocol::round::Round;
-use support::bench::{Bench, COMPANIONS, Daemon, LENGTHS, assert_no_round_twice, end, part};
+use support::bench::{
+    Bench, COMPANIONS, Daemon, LENGTHS, assert_no_round_twice, end, part, status,
+};
 use support::net::Shape;
 use support::pki::Household;
 use support::server::Server;
@@ -37,6 +39,7 @@ side_by_side!(a_household_lives_through_kills_and_outages:
     kills_while_sealing,
     kills_while_sending,
     a_provider_that_is_gone_for_a_while_is_waited_for,
+    a_meter_is_shown_before_the_provider_was_ever_reached,
     a_clock_unlike_the_providers_enters_no_round,
     a_full_disk_stops_the_round_and_is_waited_for,
     a_net_that_the_owner_did_not_mean_is_not_entered,
@@ -240,6 +243,51 @@ fn a_provider_that_is_gone_for_a_while_is_waited_for() {
     assert_no_round_twice(&bench.server.net());
     let lost = daemon.log().matches("provider.lost").count();
     assert!(lost <= 2, "one line per change, not {lost}");
+}
+
+fn a_meter_is_shown_before_the_provider_was_ever_reached() {
+    let bench = Bench::new();
+    bench.server.set_down(true);
+    let daemon = Daemon::start(&bench.household);
+    let shown = |what: &str, is: &dyn Fn(&serde_json::Value) -> bool| {
+        let started = Instant::now();
+        loop {
+            // Until there is a first file, the text is no JSON.
+            let output = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+                .args(["status", "--json"])
+                .arg(bench.household.profile())
+                .output()
+                .unwrap();
+            let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            if is(&json) {
+                return;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "{what}: {json:#}\n{}",
+                daemon.log()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let receives = |json: &serde_json::Value| {
+        json["meters"][0]["sources"][0]["state"] == "the meter sends telegrams"
+    };
+    shown("without the provider", &|json| {
+        receives(json)
+            && json["running"] == true
+            && json["client"] == "house"
+            && json["phase"] == ""
+            && json["provider_fault"].is_string()
+    });
+    let (code, _, text) = status(&bench);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("has not reached it yet"), "{text}");
+    bench.server.set_down(false);
+    // A source tells changes only: what it told before the session is not lost.
+    shown("with the provider", &|json| {
+        receives(json) && json["phase"] == "active" && json["provider_fault"].is_null()
+    });
 }
 
 fn a_clock_unlike_the_providers_enters_no_round() {

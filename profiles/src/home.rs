@@ -150,13 +150,13 @@ impl TryFrom<Keys> for HomeProfile {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HomeError {
     /// The broker.
-    #[error("mqtt.broker: {0}")]
+    #[error("home.mqtt.broker: {0}")]
     Mqtt(#[from] MqttError),
     /// The page.
-    #[error("page: {0}")]
+    #[error("home.page: {0}")]
     Page(#[from] PageError),
     /// No topic.
-    #[error("mqtt.discovery is a topic (homeassistant), or false; {got:?} is none")]
+    #[error("home.mqtt.discovery is a topic (homeassistant), or false; {got:?} is none")]
     Discovery {
         /// As configured.
         got: String,

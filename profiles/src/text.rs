@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -33,6 +34,21 @@ where
     T: FromStr<Err: fmt::Display>,
 {
     parsed(deserializer).map(Some)
+}
+
+/// Address and port to listen at.
+pub(crate) fn socket<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    parsed::<D, Socket>(deserializer).map(|socket| socket.0)
+}
+
+struct Socket(SocketAddr);
+
+impl FromStr for Socket {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let socket = text.parse().map(Self);
+        socket.map_err(|_| "is an address in digits and a port, as in 127.0.0.1:8480")
+    }
 }
 
 /// A path that is not empty.

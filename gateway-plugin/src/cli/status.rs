@@ -97,7 +97,13 @@ fn text(status: &Status, running: Option<u32>, profile: &Profile) -> String {
         "gateway",
         &format!(
             "{} in the net {}: {}",
-            status.client, status.net, status.phase
+            status.client,
+            status.net,
+            if status.phase.is_empty() {
+                "has not reached it yet"
+            } else {
+                &status.phase
+            }
         ),
     );
     for path in &status.evidence {

@@ -8,6 +8,15 @@ use dcnet_profiles::communication::DEFAULT_MIN_SIZE;
 /// What is allowed, but deserves a second thought.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
+    /// What `probe` wrote was not completed.
+    #[error(
+        "{key} is still the placeholder that probe wrote: no net is reached until its operator's \
+         stands there"
+    )]
+    Placeholder {
+        /// Which.
+        key: &'static str,
+    },
     /// `accept.min_size` below the default.
     #[error(
         "communication.accept.min_size is {min_size}: in sums of fewer than {DEFAULT_MIN_SIZE} \

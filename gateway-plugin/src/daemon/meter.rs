@@ -22,29 +22,20 @@ impl Session {
         let Some(status) = self.status.meters.get_mut(meter) else {
             return;
         };
-        match event {
-            SourceEvent::State(state) => {
-                if let Some(source) = status.sources.get_mut(source) {
-                    source.state = state.to_string();
-                    source.fault = state.is_fault();
+        status.observe(source, &event);
+        if let SourceEvent::Telegram { time, telegram } = event {
+            let fault = self.parts.collector.observe(meter, time, &telegram).err();
+            let advice = advice(&telegram)
+                .map(|advice| advice.to_string())
+                .or_else(|| fault.map(|fault| fault.to_string()));
+            if advice != status.advice {
+                let meter = status.name.as_str();
+                if let Some(advice) = &advice {
+                    tracing::warn!(event = "meter.advice", meter, "{advice}");
+                } else {
+                    tracing::info!(event = "meter.ready", meter, "the meter shows all slots");
                 }
-            }
-            SourceEvent::Telegram { time, telegram } => {
-                status.in_use = Some(source);
-                status.last_telegram = Some(time.millis() / 60_000 * 60_000);
-                let fault = self.parts.collector.observe(meter, time, &telegram).err();
-                let advice = advice(&telegram)
-                    .map(|advice| advice.to_string())
-                    .or_else(|| fault.map(|fault| fault.to_string()));
-                if advice != status.advice {
-                    let meter = status.name.as_str();
-                    if let Some(advice) = &advice {
-                        tracing::warn!(event = "meter.advice", meter, "{advice}");
-                    } else {
-                        tracing::info!(event = "meter.ready", meter, "the meter shows all slots");
-                    }
-                    status.advice = advice;
-                }
+                status.advice = advice;
             }
         }
     }
@@ -70,10 +61,7 @@ impl Session {
     /// Takes over what the sources have counted.
     pub(super) fn count_telegrams(&mut self) {
         for (meter, counters) in self.status.meters.iter_mut().zip(&self.parts.counters) {
-            for (source, counters) in meter.sources.iter_mut().zip(counters) {
-                source.telegrams = counters.telegrams();
-                source.refused = counters.refused();
-            }
+            meter.count(counters);
         }
     }
 

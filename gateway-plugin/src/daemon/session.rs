@@ -21,7 +21,7 @@ use super::manager::Manager;
 use super::outbox::{Done, LONGEST_WAIT, Outbox};
 use super::plan::Plan;
 use super::reports::{ClockTold, mode_name};
-use super::status::{MeterStatus, Status, StatusFile};
+use super::status::{Status, StatusFile};
 use super::{End, LEAVE_REQUEST, Show, os_rng, random};
 use crate::clock::{Clock, ImplausibleClock, Plausibility};
 use crate::ledger::LedgerError;
@@ -47,6 +47,8 @@ pub(super) struct Parts {
     pub(super) counters: Vec<Vec<Arc<Counters>>>,
     /// Where the household looks.
     pub(super) show: Show,
+    /// What was known before the session: of the meters, too, whose sources tell changes only.
+    pub(super) begun: Status,
     pub(super) plausibility: Plausibility,
     pub(super) outbox: Outbox,
     pub(super) results: mpsc::UnboundedReceiver<Done>,
@@ -101,21 +103,9 @@ impl Session {
         let schedule = descriptor.schedule();
         let interval = Duration::from_millis(schedule.interval_millis());
         let now = parts.clock.now();
-        let client = parts
-            .machine
-            .ledger()
-            .binding()
-            .ok()
-            .flatten()
-            .map(|b| b.client.to_string());
         let status = Status {
-            process: std::process::id(),
-            started: now.millis(),
-            net: descriptor.net().to_string(),
-            client: client.unwrap_or_default(),
-            meters: parts.profile.meters.iter().map(MeterStatus::of).collect(),
             correction_mode: mode_name(descriptor.correction_mode()).to_owned(),
-            ..Status::default()
+            ..parts.begun.clone()
         };
         Self {
             schedule,

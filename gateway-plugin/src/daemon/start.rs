@@ -14,6 +14,7 @@ use super::machine::Machine;
 use super::manager::Manager;
 use super::outbox::Outbox;
 use super::session::{LONGEST_SLEEP, Parts, Session};
+use super::status::{MeterStatus, Status, StatusFile};
 use super::{RunError, Show, hex, os_rng, random};
 use crate::clock::{Clock, Plausibility};
 use crate::config::Config;
@@ -59,6 +60,10 @@ pub(super) async fn start(
         clock,
         ledger: &ledger,
         billing: &mut billing,
+        status: begin(config, clock, show),
+        meters,
+        show,
+        file: StatusFile::new(&config.profile.state),
     };
     // Known from earlier: the daemon runs without the provider, and compares when it is there.
     let (descriptor, confirmed) = match known {
@@ -67,6 +72,10 @@ pub(super) async fn start(
             Some(descriptor) => (descriptor, true),
             None => return Ok(None),
         },
+    };
+    let begun = Status {
+        provider_fault: None,
+        ..keeper.status
     };
     check(config, &descriptor)?;
     let schedule = descriptor.schedule();
@@ -99,6 +108,7 @@ pub(super) async fn start(
         billing,
         counters: meters.counters().to_vec(),
         show: show.clone(),
+        begun,
         plausibility,
         outbox,
         results,
@@ -120,14 +130,84 @@ async fn open(state: &Path) -> Result<Ledger, LedgerError> {
     }
 }
 
-/// Keeps the registers for the bill while there is no session.
+/// What there is to tell before a session. After a failure of the ledger the sources have been running,
+/// and tell changes only: what they told last stays.
+fn begin(config: &Config, clock: &Clock, show: &Show) -> Status {
+    let shown = show.status.borrow().meters.clone();
+    let meters = if shown.is_empty() {
+        config.profile.meters.iter().map(MeterStatus::of).collect()
+    } else {
+        shown
+    };
+    Status {
+        process: std::process::id(),
+        started: clock.now().millis(),
+        net: config.profile.communication.net.to_string(),
+        client: config.client.to_string(),
+        meters,
+        ..Status::default()
+    }
+}
+
+/// Keeps the registers for the bill, and the status, while there is no session.
 struct Keeper<'a> {
     clock: &'a Clock,
     ledger: &'a Ledger,
     billing: &'a mut Billing,
+    status: Status,
+    meters: &'a Meters,
+    show: &'a Show,
+    file: StatusFile,
 }
 
 impl Keeper<'_> {
+    fn observe(&mut self, event: &MeterEvent) {
+        self.billing.observe(event);
+        if let Some(meter) = self.status.meters.get_mut(event.meter) {
+            meter.observe(event.source, &event.event);
+        }
+    }
+
+    /// Takes over what the sources have counted.
+    fn count(&mut self) {
+        let counters = self.meters.counters();
+        for (meter, counters) in self.status.meters.iter_mut().zip(counters) {
+            meter.count(counters);
+        }
+    }
+
+    /// Says once what is wrong with the provider.
+    fn lost(&mut self, error: &SubmitError) {
+        let text = error.to_string();
+        if self.status.provider_fault.as_ref() != Some(&text) {
+            tracing::warn!(
+                event = "provider.lost",
+                "the net's parameters cannot be fetched: {text}; trying again"
+            );
+            self.status.provider_fault = Some(text);
+        }
+    }
+
+    /// Shows what the daemon is doing.
+    fn publish(&mut self) {
+        let now = self.clock.now();
+        self.status.tariffs = self.billing.status(now);
+        let status = &self.status;
+        self.show.status.send_if_modified(|shown| {
+            let is_news = shown != status;
+            if is_news {
+                shown.clone_from(status);
+            }
+            is_news
+        });
+        if let Err(error) = self.file.write(status, now.millis()) {
+            tracing::debug!(
+                event = "status",
+                "the status file cannot be written: {error}"
+            );
+        }
+    }
+
     /// Reads the registers, if it is time.
     fn settle(&mut self, events: &mut mpsc::Receiver<MeterEvent>) -> Result<(), LedgerError> {
         logbook::write(|changes| self.ledger.commit(changes))?;
@@ -136,7 +216,7 @@ impl Keeper<'_> {
             return Ok(());
         }
         while let Ok(event) = events.try_recv() {
-            self.billing.observe(&event);
+            self.observe(&event);
         }
         self.billing
             .settle(now, |changes| self.ledger.commit(changes))
@@ -156,50 +236,41 @@ async fn first_contact(
     manager: &mut Manager,
 ) -> Result<Option<NetDescriptor>, LedgerError> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
-    let mut told = String::new();
+    let mut wait = Duration::ZERO;
     manager.tell("waiting for the provider: the net's parameters are not known yet");
     loop {
-        let attempt = async {
-            match client.descriptor().await {
-                Ok(answer) => Ok(answer.value),
-                Err(error) => {
-                    tell_once(&error, &mut told);
-                    sleep(backoff.pause(random())).await;
-                    Err(())
-                }
-            }
+        let pause = wait;
+        let attempt = async move {
+            sleep(pause).await;
+            client.descriptor().await
         };
         tokio::pin!(attempt);
+        // Once for each attempt: the counters change with every telegram, the file is on a card.
+        keeper.count();
         loop {
             // The ledger is open and this loop runs: a provider that is away does not make the daemon
             // one that did not start.
             keeper.settle(events)?;
+            keeper.publish();
             manager.progress();
             // The clock may be set while it sleeps.
             let pause = manager.pause().min(LONGEST_SLEEP).min(keeper.until_due());
             tokio::select! {
                 outcome = &mut attempt => match outcome {
-                    Ok(descriptor) => return Ok(Some(descriptor)),
-                    Err(()) => break,
+                    Ok(answer) => return Ok(Some(answer.value)),
+                    Err(error) => {
+                        keeper.lost(&error);
+                        wait = backoff.pause(random());
+                        break;
+                    }
                 },
                 // Without the interval there is no round that a telegram could belong to, but tariffs
                 // have borders of their own.
-                Some(event) = events.recv() => keeper.billing.observe(&event),
+                Some(event) = events.recv() => keeper.observe(&event),
                 () = sleep(pause) => {}
                 _ = stop.wait_for(|stop| *stop) => return Ok(None),
             }
         }
-    }
-}
-
-fn tell_once(error: &SubmitError, told: &mut String) {
-    let text = error.to_string();
-    if text != *told {
-        tracing::warn!(
-            event = "provider.lost",
-            "the net's parameters cannot be fetched: {text}; trying again"
-        );
-        *told = text;
     }
 }
 

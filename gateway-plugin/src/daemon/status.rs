@@ -6,11 +6,13 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dcnet_profiles::meter::MeterProfile;
 use serde::{Deserialize, Serialize};
 
 use super::metrics;
+use crate::source::{Counters, SourceEvent};
 
 /// State of the daemon, for people and scripts. Holds no reading and no secret. Times are Unix
 /// milliseconds.
@@ -27,7 +29,8 @@ pub struct Status {
     pub net: String,
     /// This gateway.
     pub client: String,
-    /// How far it is: registering, joining, entered, active, leaving, left.
+    /// How far it is: registering, joining, entered, active, leaving, left. Empty as long as the net's
+    /// parameters are not known.
     pub phase: String,
     /// How the net corrects for members that failed: resend, double-mask.
     pub correction_mode: String,
@@ -137,6 +140,30 @@ impl MeterStatus {
             name: meter.name.clone(),
             sources: sources.collect(),
             ..Self::default()
+        }
+    }
+
+    /// Takes over what a source, counted from 0, tells of itself.
+    pub(super) fn observe(&mut self, source: usize, event: &SourceEvent) {
+        match event {
+            SourceEvent::State(state) => {
+                if let Some(source) = self.sources.get_mut(source) {
+                    source.state = state.to_string();
+                    source.fault = state.is_fault();
+                }
+            }
+            SourceEvent::Telegram { time, .. } => {
+                self.in_use = Some(source);
+                self.last_telegram = Some(time.millis() / 60_000 * 60_000);
+            }
+        }
+    }
+
+    /// Takes over what its sources have counted.
+    pub(super) fn count(&mut self, counters: &[Arc<Counters>]) {
+        for (source, counters) in self.sources.iter_mut().zip(counters) {
+            source.telegrams = counters.telegrams();
+            source.refused = counters.refused();
         }
     }
 

@@ -69,6 +69,12 @@ pub(crate) fn what_left_the_house_is_shown_whatever_happens_in_between() {
     }
     let status = browser.get("/api/status");
     assert_eq!(status.json()["net"], "bench");
+    let written = status.json()["updated"].as_u64();
+    assert!(
+        written > status.json()["started"].as_u64(),
+        "{}",
+        status.text
+    );
     let metrics = browser.get("/metrics").text;
     assert!(metrics.contains("dcnet_gateway_members{"), "{metrics}");
     assert!(!metrics.contains(" 230"), "{metrics}");

@@ -56,11 +56,16 @@ pub struct PageTls {
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default, rename = "page")]
+#[serde(
+    deny_unknown_fields,
+    default,
+    rename = "page",
+    expecting = "keys of the page, such as password_file"
+)]
 /// The page that the gateway shows in a browser of the household.
 pub(super) struct Keys {
     /// Address and port. Beyond the loopback: over HTTPS, with `password_file` or `clients`.
-    #[serde(deserialize_with = "text::parsed")]
+    #[serde(deserialize_with = "text::socket")]
     #[schemars(with = "SocketAddress")]
     listen: SocketAddr,
     /// Names and addresses by which browsers may ask for it, besides `listen` and `localhost`.

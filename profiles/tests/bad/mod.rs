@@ -50,6 +50,21 @@ pub(crate) const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "state: state\n",
+        "state: state\nhome:\n  page: true\n",
+        "p.yaml:29:9: home.page: invalid type: boolean `true`, expected keys of the page, such as password_file; correct the value",
+    ),
+    (
+        "state: state\n",
+        "state: state\nhome:\n  page: { listen: \"8480\" }\n",
+        "p.yaml:29:19: home.page.listen: is an address in digits and a port, as in 127.0.0.1:8480",
+    ),
+    (
+        "state: state\n",
+        "state: state\nhome:\n  page: { listen: \"0.0.0.0:8480\" }\n",
+        "p.yaml:1:1: home.page: listen: 0.0.0.0:8480 can be reached from other machines, and the page shows readings: state password_file or clients, or listen on 127.0.0.1",
+    ),
+    (
+        "state: state\n",
         "",
         "p.yaml:1:1: missing field `state`; add this key, the samples in the catalogue show each one",
     ),

@@ -10,6 +10,7 @@ use dcnet_profiles::meter::{DeviceId, EnergyUnit, Medium};
 use dcnet_profiles::profile::MAX_METERS;
 
 use super::{Found, Probe, protocol};
+use crate::config::{PLACEHOLDER_NET, PLACEHOLDER_PROVIDER};
 use crate::recording::Kind;
 use crate::source::device;
 
@@ -50,7 +51,7 @@ pub(super) fn text(found: &[(&Path, &Found)], options: &Probe, language: Languag
     }
     let (provider, marked) = match &options.provider {
         Some(provider) => (provider.as_str(), ""),
-        None => ("https://provider.example", " # PLACEHOLDER"),
+        None => (PLACEHOLDER_PROVIDER, " # PLACEHOLDER"),
     };
     let _ = writeln!(
         out,
@@ -59,7 +60,7 @@ pub(super) fn text(found: &[(&Path, &Found)], options: &Probe, language: Languag
     );
     let (net, marked) = match &options.net {
         Some(net) => (net.as_str(), ""),
-        None => ("placeholder", " # PLACEHOLDER"),
+        None => (PLACEHOLDER_NET, " # PLACEHOLDER"),
     };
     let _ = writeln!(out, "  net: {}{marked}", quoted(net));
     let key = |name: &str| quoted(&options.keys.join(name).to_string_lossy());

@@ -73,7 +73,9 @@ async fn logbook(
 }
 
 async fn status(State(house): State<Arc<House>>) -> Response {
-    let status = house.status.borrow().clone();
+    let mut status = house.status.borrow().clone();
+    // The daemon keeps this of its file only.
+    status.updated = house.clock.now().millis();
     json(&status)
 }
 
