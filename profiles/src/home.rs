@@ -82,7 +82,11 @@ struct Keys {
     #[serde(deserialize_with = "text::parsed_option")]
     #[schemars(with = "crate::schema::NotEmpty")]
     zone: Option<Zone>,
+    #[serde(deserialize_with = "text::present")]
+    #[schemars(with = "MqttKeysOfHome")]
     mqtt: Option<MqttKeysOfHome>,
+    #[serde(deserialize_with = "text::present")]
+    #[schemars(with = "Option<page::Keys>")]
     page: Option<page::Keys>,
     logbooks: Retention,
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
 /// Parses the text of a scalar with `T::from_str`; its error becomes the message.
@@ -49,6 +50,16 @@ impl FromStr for Socket {
         let socket = text.parse().map(Self);
         socket.map_err(|_| "is an address in digits and a port, as in 127.0.0.1:8480")
     }
+}
+
+/// Keys that may be left out. If they are there with nothing behind them (`page:`), they are what they are
+/// without any of theirs, and not left out.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// A path that is not empty.

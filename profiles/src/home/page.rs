@@ -60,7 +60,7 @@ pub struct PageTls {
     deny_unknown_fields,
     default,
     rename = "page",
-    expecting = "keys of the page, such as password_file"
+    expecting = "keys of the page, such as password_file, or {} for none"
 )]
 /// The page that the gateway shows in a browser of the household.
 pub(super) struct Keys {
@@ -161,7 +161,17 @@ pub enum PageError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::HomeProfile;
     use super::*;
+
+    #[test]
+    fn a_page_with_nothing_behind_it_is_the_page_as_it_is_by_default() {
+        let read = |text: &str| serde_yaml::from_str::<HomeProfile>(text).unwrap();
+        assert_eq!(read("page:"), read("page: {}"));
+        let listen = read("page:").page.unwrap().listen;
+        assert_eq!(listen, "127.0.0.1:8480".parse().unwrap());
+        assert_eq!(read("language: de").page, None);
+    }
 
     #[test]
     fn a_name_by_which_nobody_can_ask_is_refused() {

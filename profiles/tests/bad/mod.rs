@@ -51,7 +51,7 @@ pub(crate) const CASES: &[(&str, &str, &str)] = &[
     (
         "state: state\n",
         "state: state\nhome:\n  page: true\n",
-        "p.yaml:29:9: home.page: invalid type: boolean `true`, expected keys of the page, such as password_file; correct the value",
+        "p.yaml:29:9: home.page: invalid type: boolean `true`, expected keys of the page, such as password_file, or {} for none; correct the value",
     ),
     (
         "state: state\n",
