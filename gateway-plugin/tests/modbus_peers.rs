@@ -201,6 +201,24 @@ async fn a_meter_of_pymodbus_is_read_over_a_serial_line_like_mbpoll_reads_it() {
     compare(&telegram, &["-m", "rtu", "-b", "9600", "-P", "none", &near]);
 }
 
+#[test]
+fn a_meter_of_pymodbus_is_found_with_its_template() {
+    let Some(script) = simulator() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (far, near, _line) = line(folder.path());
+    let _meter = Program::start(Command::new(python()).arg(script).arg(&far));
+    let output = Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
+        .env("LC_ALL", "C")
+        .args(["probe", "--listen=1", "--modbus", "--units=1"])
+        .arg(&near)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(text.contains("Modbus RTU, unit 1 ("), "{text}");
+    assert!(text.contains("  template eastron-sdm630 fits\n"), "{text}");
+}
+
 /// A server of pymodbus with the units 1, 2 and 5, whose registers of energy are their number in kWh; the
 /// others stay silent.
 const UNITS: &str = r"

@@ -110,7 +110,16 @@ impl SlowLine {
         Self::start(vec![Unit::new(1, table, when)])
     }
 
-    pub fn start(mut units: Vec<Unit>) -> Self {
+    pub fn start(units: Vec<Unit>) -> Self {
+        Self::run(None, units)
+    }
+
+    /// Units that understand nothing at another speed.
+    pub fn at(baud: u32, units: Vec<Unit>) -> Self {
+        Self::run(Some(baud), units)
+    }
+
+    fn run(baud: Option<u32>, mut units: Vec<Unit>) -> Self {
         let line = Line::new();
         let device = line.device();
         let stop = Arc::new(AtomicBool::new(false));
@@ -130,6 +139,9 @@ impl SlowLine {
                             std::thread::sleep(Duration::from_millis(1));
                         }
                         Err(error) => panic!("{error}"),
+                    }
+                    if baud.is_some_and(|baud| line.baud() != baud) {
+                        bytes.clear();
                     }
                     if let Some(request) = bytes.get(..8) {
                         assert_eq!(crc(&request[..6]), request[6..], "{bytes:x?}");

@@ -9,6 +9,7 @@ use dcnet_profiles::meter::{DataBits, EnergyUnit, Medium, Parity};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout_at};
 
+use super::modbus::Asked;
 use crate::recording::Kind;
 use crate::source::d0::{Request, readout};
 use crate::source::device::{self, LineMode, OpenError};
@@ -30,6 +31,8 @@ pub(super) struct Found {
 pub(super) enum Outcome {
     /// A meter that was read.
     Meter(Box<Found>),
+    /// A unit of Modbus that answers.
+    Modbus(Asked),
     /// The port cannot be used.
     Unavailable(OpenError),
     /// No byte came.

@@ -1,30 +1,37 @@
 //! `probe`: finds meters at serial ports, and begins a profile for them.
 
 mod listen;
+mod modbus;
 mod ports;
 mod profile;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use dcnet_obis::Language;
+use dcnet_obis::{Language, Telegram};
 use dcnet_profiles::advice::advice;
 use dcnet_profiles::meter::DeviceId;
 use serde::Serialize;
 
 use self::listen::{Found, Outcome};
+use self::modbus::Asked;
 use super::{fail, language, runtime, show};
 use crate::recording::Kind;
+use crate::source::device::LineMode;
+use crate::source::modbus::find::Fit;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 At each port it listens in all modes that SML and D0 meters use, for up to --listen seconds in each; \
 at the end it asks as D0 meters are asked (/?! at 300 baud). A device that is no meter gets to \
 hear that, too; --listen-only leaves it out.
+
+With --modbus it then asks the units of Modbus RTU, at 9600 8N1, 9600 8E1, 19200 8E1, 19200 8N1 and \
+2400 8N1, and reads those that answer by each template of the catalogue. It writes no register.
 
 Exit code: 0 a meter was found, 1 none was found or the profile cannot be written.")]
 pub(super) struct Probe {
@@ -41,6 +48,12 @@ pub(super) struct Probe {
     /// Send nothing
     #[arg(long)]
     listen_only: bool,
+    /// Look for Modbus RTU meters as well, which have to be asked
+    #[arg(long, conflicts_with = "listen_only")]
+    modbus: bool,
+    /// For --modbus: ask the units 1 to N
+    #[arg(long, value_name = "N", requires = "modbus", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=247))]
+    units: u8,
     /// Language of the values' names [default: German if the environment says so, else English]
     #[arg(long, value_enum, value_name = "LANGUAGE")]
     language: Option<language::Choice>,
@@ -84,20 +97,21 @@ pub(super) fn probe(options: &Probe) -> ExitCode {
     let listen = Duration::from_secs(options.listen);
     let mut results = Vec::new();
     for port in ports {
-        let looked = runtime()
-            .map(|runtime| runtime.block_on(listen::look(&port, listen, !options.listen_only)));
-        let outcome = match looked {
-            Ok(outcome) => outcome,
+        let looked = runtime().map(|runtime| runtime.block_on(look(&port, listen, options)));
+        let outcomes = match looked {
+            Ok(outcomes) => outcomes,
             Err(error) => return fail(&error, 1),
         };
-        if !options.json {
-            let text = text(&port, &outcome, language);
-            // Whoever read along has seen enough.
-            if io::stdout().write_all(text.as_bytes()).is_err() {
-                return ExitCode::SUCCESS;
+        for outcome in outcomes {
+            if !options.json {
+                let text = text(&port, &outcome, language);
+                // Whoever read along has seen enough.
+                if io::stdout().write_all(text.as_bytes()).is_err() {
+                    return ExitCode::SUCCESS;
+                }
             }
+            results.push((port.clone(), outcome));
         }
-        results.push((port, outcome));
     }
     if options.json {
         let ports: Vec<Row> = results
@@ -115,7 +129,10 @@ pub(super) fn probe(options: &Probe) -> ExitCode {
     let found: Vec<_> = results
         .iter()
         .filter_map(|(port, outcome)| match outcome {
-            Outcome::Meter(found) => Some((port.as_path(), found.as_ref())),
+            Outcome::Meter(found) => Some((port.as_path(), Meter::Telegrams(found))),
+            Outcome::Modbus(asked) => {
+                Some((port.as_path(), Meter::Modbus(asked, asked.fits.first()?)))
+            }
             _ => None,
         })
         .collect();
@@ -138,6 +155,36 @@ pub(super) fn probe(options: &Probe) -> ExitCode {
     }
 }
 
+/// What is at a port: each unit of a Modbus line by itself.
+async fn look(port: &Path, listen: Duration, options: &Probe) -> Vec<Outcome> {
+    let outcome = listen::look(port, listen, !options.listen_only).await;
+    let unexplained = matches!(outcome, Outcome::Silent | Outcome::Unknown { .. });
+    if options.modbus && unexplained {
+        let units = modbus::look(port, options.units).await;
+        if !units.is_empty() {
+            return units;
+        }
+    }
+    vec![outcome]
+}
+
+/// A meter that can be read.
+#[derive(Clone, Copy)]
+enum Meter<'a> {
+    Telegrams(&'a Found),
+    /// With what fits best.
+    Modbus(&'a Asked, &'a Fit),
+}
+
+impl Meter<'_> {
+    const fn telegram(&self) -> &Telegram {
+        match self {
+            Self::Telegrams(found) => &found.telegram,
+            Self::Modbus(_, fit) => &fit.telegram,
+        }
+    }
+}
+
 fn protocol(found: &Found) -> &'static str {
     match (found.kind, found.asked) {
         (Kind::Sml, _) => "SML",
@@ -150,6 +197,7 @@ fn protocol(found: &Found) -> &'static str {
 fn problem(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Meter(_) => None,
+        Outcome::Modbus(asked) => asked.problem(),
         Outcome::Unavailable(error) => Some(error.to_string()),
         Outcome::Silent => Some(
             "nothing comes and nobody answers: check that the reading head sits on the meter's \
@@ -163,7 +211,7 @@ fn problem(outcome: &Outcome) -> Option<String> {
     }
 }
 
-fn text(port: &std::path::Path, outcome: &Outcome, language: Language) -> String {
+fn text(port: &Path, outcome: &Outcome, language: Language) -> String {
     let mut text = format!("{}: ", port.display());
     // Writing to a string cannot fail.
     match outcome {
@@ -173,6 +221,7 @@ fn text(port: &std::path::Path, outcome: &Outcome, language: Language) -> String
             show::entries(&mut text, &found.telegram, language);
             show::advise(&mut text, &found.telegram);
         }
+        Outcome::Modbus(asked) if !asked.fits.is_empty() => asked.tell(&mut text, language),
         other => {
             let _ = writeln!(text, "{}", problem(other).unwrap_or_default());
         }
@@ -188,12 +237,14 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    meter: Option<Meter>,
+    modbus: Option<modbus::Row>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    meter: Option<Values>,
 }
 
 #[derive(Serialize)]
-struct Meter {
-    protocol: Kind,
+struct Values {
+    protocol: &'static str,
     asked: bool,
     line: String,
     device: String,
@@ -204,23 +255,49 @@ struct Meter {
     advice: Option<String>,
 }
 
+impl Values {
+    fn of(
+        protocol: &'static str,
+        asked: bool,
+        mode: LineMode,
+        telegram: &Telegram,
+        language: Language,
+    ) -> Self {
+        Self {
+            protocol,
+            asked,
+            line: mode.to_string(),
+            device: DeviceId::from(telegram.server_id.as_slice()).to_string(),
+            maker: telegram.maker(),
+            entries: show::items(telegram, language),
+            advice: advice(telegram).map(|advice| advice.to_string()),
+        }
+    }
+}
+
 impl Row {
-    fn of(port: &std::path::Path, outcome: &Outcome, language: Language) -> Self {
-        let meter = match outcome {
-            Outcome::Meter(found) => Some(Meter {
-                protocol: found.kind,
-                asked: found.asked,
-                line: found.mode.to_string(),
-                device: DeviceId::from(found.telegram.server_id.as_slice()).to_string(),
-                maker: found.telegram.maker(),
-                entries: show::items(&found.telegram, language),
-                advice: advice(&found.telegram).map(|advice| advice.to_string()),
-            }),
-            _ => None,
+    fn of(port: &Path, outcome: &Outcome, language: Language) -> Self {
+        let (modbus, meter) = match outcome {
+            Outcome::Meter(found) => {
+                let protocol = match found.kind {
+                    Kind::Sml => "sml",
+                    Kind::D0 => "d0",
+                };
+                let values =
+                    Values::of(protocol, found.asked, found.mode, &found.telegram, language);
+                (None, Some(values))
+            }
+            Outcome::Modbus(asked) => {
+                let values =
+                    |fit: &Fit| Values::of("modbus", true, asked.mode(), &fit.telegram, language);
+                (Some(asked.row()), asked.fits.first().map(values))
+            }
+            _ => (None, None),
         };
         Self {
             port: port.display().to_string(),
             problem: problem(outcome),
+            modbus,
             meter,
         }
     }

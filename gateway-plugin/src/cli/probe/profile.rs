@@ -6,10 +6,11 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use dcnet_obis::{Entry, Language, ScaledInteger, Telegram, Unit, Value};
-use dcnet_profiles::meter::{DeviceId, EnergyUnit, Medium};
+use dcnet_profiles::meter::{DeviceId, EnergyUnit, Medium, Parity};
 use dcnet_profiles::profile::MAX_METERS;
 
-use super::{Found, Probe, protocol};
+use super::modbus::Asked;
+use super::{Found, Meter, Probe, protocol};
 use crate::config::{PLACEHOLDER_NET, PLACEHOLDER_PROVIDER};
 use crate::recording::Kind;
 use crate::source::device;
@@ -24,7 +25,7 @@ pub(super) fn write(file: &Path, text: &str) -> io::Result<()> {
 }
 
 /// The profile for these meters, the slots of the first one.
-pub(super) fn text(found: &[(&Path, &Found)], options: &Probe, language: Language) -> String {
+pub(super) fn text(found: &[(&Path, Meter<'_>)], options: &Probe, language: Language) -> String {
     let mut text =
         "# Profile of a gateway, begun by `dcnet-gateway probe`. Complete what is marked \
          PLACEHOLDER.\n\n"
@@ -33,12 +34,12 @@ pub(super) fn text(found: &[(&Path, &Found)], options: &Probe, language: Languag
     // Writing to a string cannot fail.
     if let [(port, meter)] = found {
         let _ = writeln!(out, "meter:");
-        one(out, "  ", "meter", port, meter);
+        one(out, "  ", "meter", port, *meter);
     } else {
         let _ = writeln!(out, "meters:");
         for (number, (port, meter)) in found.iter().take(MAX_METERS).enumerate() {
             let _ = writeln!(out, "  -");
-            one(out, "    ", &format!("meter-{}", number + 1), port, meter);
+            one(out, "    ", &format!("meter-{}", number + 1), port, *meter);
         }
     }
     let _ = writeln!(
@@ -47,7 +48,7 @@ pub(super) fn text(found: &[(&Path, &Found)], options: &Probe, language: Languag
          These are\n# what the meter was seen to show.\nevaluation:\n  taf: 7\n  slots:"
     );
     if let Some((_, meter)) = found.first() {
-        slots(out, &meter.telegram);
+        slots(out, meter.telegram());
     }
     let (provider, marked) = match &options.provider {
         Some(provider) => (provider.as_str(), ""),
@@ -91,10 +92,10 @@ pub(super) fn text(found: &[(&Path, &Found)], options: &Probe, language: Languag
 }
 
 /// The keys of a meter.
-fn one(out: &mut String, indent: &str, name: &str, port: &Path, meter: &Found) {
+fn one(out: &mut String, indent: &str, name: &str, port: &Path, meter: Meter<'_>) {
     let stable = device::stable_name(port);
     let port = stable.as_deref().unwrap_or(port);
-    let id = DeviceId::from(meter.telegram.server_id.as_slice());
+    let id = DeviceId::from(meter.telegram().server_id.as_slice());
     let mut line = |text: &str| {
         let _ = writeln!(out, "{indent}{text}"); // writing to a string cannot fail
     };
@@ -103,16 +104,21 @@ fn one(out: &mut String, indent: &str, name: &str, port: &Path, meter: &Found) {
         line("# Without the `#`, telegrams of any other meter are refused.");
         line(&format!("# device: \"{id}\""));
     }
+    match meter {
+        Meter::Telegrams(found) => telegrams(&mut line, port, found),
+        Meter::Modbus(asked, _) => modbus(&mut line, port, asked),
+    }
+}
+
+/// A source that sends telegrams.
+fn telegrams(line: &mut impl FnMut(&str), port: &Path, meter: &Found) {
     line(&format!("# {}", protocol(meter)));
     line("source:");
     match meter.kind {
         Kind::Sml => line("  sml:"),
         Kind::D0 => line("  d0:"),
     }
-    line(&format!("    device: {}", quoted(&port.to_string_lossy())));
-    if device::has_changing_name(port) {
-        line("    # This name may be another device's after the next start.");
-    }
+    device_of(line, "    ", port);
     if meter.kind == Kind::D0 {
         line(if meter.asked {
             "    mode: request"
@@ -131,6 +137,44 @@ fn one(out: &mut String, indent: &str, name: &str, port: &Path, meter: &Found) {
     }
     if meter.asked {
         line("    every: 60 # seconds between two readouts");
+    }
+}
+
+/// A unit that is asked.
+fn modbus(line: &mut impl FnMut(&str), port: &Path, asked: &Asked) {
+    line("source:");
+    line("  modbus:");
+    line("    serial:");
+    device_of(line, "      ", port);
+    line(&format!("      baud: {}", asked.line.baud));
+    if asked.line.parity != Parity::None {
+        line(&format!("      parity: {}", asked.line.parity.key()));
+    }
+    line(&format!("    unit: {}", asked.unit));
+    let (best, others) = asked.names();
+    let Some((first, equal)) = best.split_first() else {
+        return;
+    };
+    if !equal.is_empty() {
+        line("    # These fit equally; choose by the type printed on the meter:");
+        line(&format!("    # {}", equal.join(", ")));
+    }
+    if !others.is_empty() {
+        line("    # These fit as well, with neither voltage nor frequency to tell by:");
+        line(&format!("    # {}", others.join(", ")));
+    }
+    line(&format!("    template: {first}"));
+}
+
+fn device_of(line: &mut impl FnMut(&str), indent: &str, port: &Path) {
+    line(&format!(
+        "{indent}device: {}",
+        quoted(&port.to_string_lossy())
+    ));
+    if device::has_changing_name(port) {
+        line(&format!(
+            "{indent}# This name may be another device's after the next start."
+        ));
     }
 }
 

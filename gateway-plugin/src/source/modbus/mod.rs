@@ -3,6 +3,7 @@
 mod bus;
 mod device;
 mod fault;
+pub(crate) mod find;
 mod link;
 mod plan;
 mod port;
