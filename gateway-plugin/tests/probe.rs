@@ -20,20 +20,7 @@ use dcnet_profiles::meter::{D0Mode, EnergyUnit, Source};
 use support::d0::{Asked, Script, block};
 use support::meter::{Line, Meter, locked_telegram, recorder, telegram};
 use support::pki::{Authority, Household};
-
-fn probe(port: &Path, options: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
-        .env("LC_ALL", "C")
-        .args(["probe", "--listen=1"])
-        .args(options)
-        .arg(port)
-        .output()
-        .unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
+use support::probe::{out, probe};
 
 /// Probes a line on which `sent` gives the bytes to be sent at a rate again and again.
 fn probe_sending(sent: impl Fn(u32) -> Vec<u8>, options: &[&str]) -> (Line, Output) {

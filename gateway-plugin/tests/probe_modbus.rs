@@ -19,20 +19,11 @@ use dcnet_profiles::modbus::{Direction, ModbusLine, ModbusSerial, ModbusSource};
 use support::meter::Line;
 use support::modbus::Table;
 use support::pki::{Authority, Household};
+use support::probe::out;
 use support::rtu::{SlowLine, Unit, When};
 
 fn probe(port: &Path, options: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dcnet-gateway"))
-        .env("LC_ALL", "C")
-        .args(["probe", "--listen=1", "--modbus"])
-        .args(options)
-        .arg(port)
-        .output()
-        .unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
+    support::probe::probe(port, &[&["--modbus"], options].concat())
 }
 
 /// Input registers with floats.
