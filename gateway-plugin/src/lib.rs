@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+mod hex;
 mod home;
 pub mod ledger;
 mod log;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use dcnet_obis::sml::Catalog;
 use serde::{Deserialize, Serialize};
 
+use crate::hex::hex;
 use crate::source::protocol::{Counts, D0, D0Options, Protocol, Sml};
 
 /// The version of the form that is written.
@@ -231,14 +232,6 @@ fn parse(bytes: &[u8], file: &Path) -> Result<Recording, RecordingError> {
     Ok(Recording {
         header: Some(header),
         pieces,
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
-        text
     })
 }
 

@@ -1,6 +1,5 @@
 //! `run`: the daemon.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,6 +11,7 @@ use super::{EXIT_CONFIG, fail, runtime};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::{self, End, RunError};
+use crate::hex::hex;
 
 pub(super) fn run(file: &Path) -> ExitCode {
     let clock = Clock::system();
@@ -77,12 +77,7 @@ async fn until_told(config: Config, clock: Clock) -> Result<End, RunError> {
 
 /// SHA-256 of the profile: the calibration log tells by which one values came about.
 fn fingerprint(profile: &Path) -> String {
-    let bytes = std::fs::read(profile).unwrap_or_default();
-    let hash = frame_hash(&bytes);
-    hash.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
-        text
-    })
+    hex(&frame_hash(&std::fs::read(profile).unwrap_or_default()))
 }
 
 async fn next(signal: Option<&mut tokio::signal::unix::Signal>) -> Option<()> {

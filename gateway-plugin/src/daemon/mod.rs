@@ -34,6 +34,7 @@ use manager::Manager;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::hex::hex;
 use crate::home;
 use crate::ledger::{LedgerError, View};
 use crate::retry::Backoff;
@@ -197,12 +198,6 @@ impl From<SetupError> for RunError {
     fn from(error: SetupError) -> Self {
         Self::Open(OpenError::Setup(error))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The operating system's randomness. There is no way to go on without it, so its failure ends the

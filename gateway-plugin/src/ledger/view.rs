@@ -6,7 +6,7 @@ use std::sync::Weak;
 
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::round::UnixTime;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
 use super::change::{BORDERS, CALIBRATION, DISPATCHES, META, SENT, SYSTEM};
 use super::{Book, Dispatch, Ledger, LedgerError, Line, SentEntry};
@@ -44,15 +44,7 @@ impl View {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<Numbered<Dispatch>>, LedgerError> {
-        self.read(|transaction| {
-            let table = transaction.open_table(DISPATCHES)?;
-            let mut found = Vec::new();
-            for row in table.range(..before.unwrap_or(u64::MAX))?.rev().take(limit) {
-                let (number, bytes) = row?;
-                found.extend(Dispatch::decode(bytes.value()).map(|one| (number.value(), one)));
-            }
-            Ok(found)
-        })
+        self.newest(DISPATCHES, before, limit, Dispatch::decode)
     }
 
     /// The message with this number.
@@ -159,12 +151,23 @@ impl View {
             Book::System => SYSTEM,
             Book::Calibration => CALIBRATION,
         };
+        self.newest(table, before, limit, Line::decode)
+    }
+
+    /// Rows, the newest first: those before number `before`, at most `limit`.
+    fn newest<T>(
+        &self,
+        table: TableDefinition<'_, u64, &[u8]>,
+        before: Option<u64>,
+        limit: usize,
+        decode: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<Numbered<T>>, LedgerError> {
         self.read(|transaction| {
             let table = transaction.open_table(table)?;
             let mut found = Vec::new();
             for row in table.range(..before.unwrap_or(u64::MAX))?.rev().take(limit) {
                 let (number, bytes) = row?;
-                found.extend(Line::decode(bytes.value()).map(|line| (number.value(), line)));
+                found.extend(decode(bytes.value()).map(|one| (number.value(), one)));
             }
             Ok(found)
         })

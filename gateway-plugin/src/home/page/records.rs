@@ -1,6 +1,5 @@
 //! The logbooks as they are given out: what the page's API answers and what `logbook` prints.
 
-use std::fmt::Write as _;
 
 use dcnet_obis::ScaledInteger;
 use dcnet_profiles::evaluation::Slot;
@@ -10,6 +9,7 @@ use dcnet_protocol::round::UnixTime;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::hex::hex;
 use crate::ledger::{Book, Dispatch, Hidden, LedgerError, Line, Matter, Outcome, SentEntry, View};
 
 /// Most records that are given out at once.
@@ -306,14 +306,6 @@ fn rfc_3339(time: UnixTime) -> String {
     let millis = i64::try_from(time.millis()).unwrap_or(i64::MAX);
     let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
     format!("{time:.3}")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
-    }
-    text
 }
 
 #[cfg(test)]

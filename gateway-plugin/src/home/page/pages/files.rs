@@ -2,13 +2,12 @@
 
 use std::sync::LazyLock;
 
+use crate::hex::hex;
 use axum::extract::RawQuery;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use dcnet_protocol::message::frame_hash;
 use maud::{Markup, PreEscaped};
-
-use super::words::hex;
 
 /// A file that is a part of the program.
 pub(super) struct File {

@@ -12,7 +12,8 @@ use super::ask::Ask;
 use super::frame::{Fault, Page, Place, blocking, fault_page};
 use super::parts::{self, Part};
 use super::sent::{self, slot_names, slot_value};
-use super::words::{capital, hex};
+use super::words::capital;
+use crate::hex::hex;
 use crate::ledger::{Dispatch, Hidden, Matter, View};
 
 pub(super) async fn one(ask: Ask, Path(name): Path<String>) -> Response {

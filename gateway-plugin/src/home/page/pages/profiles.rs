@@ -16,7 +16,8 @@ use maud::{Markup, html};
 use super::ask::Ask;
 use super::frame::{Fault, Page, Place, blocking};
 use super::speech::{Speech, length};
-use super::words::{hex, method_name, slot_name, value_name};
+use super::words::{method_name, slot_name, value_name};
+use crate::hex::hex;
 
 pub(super) async fn page(ask: Ask) -> Response {
     blocking(ask, whole).await

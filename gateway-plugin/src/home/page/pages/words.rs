@@ -1,6 +1,5 @@
 //! Words for what the profile and the daemon name.
 
-use std::fmt::Write as _;
 
 use dcnet_obis::ObisCode;
 use dcnet_profiles::evaluation::{Method, Slot};
@@ -61,13 +60,5 @@ pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
-    })
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
-        text
     })
 }

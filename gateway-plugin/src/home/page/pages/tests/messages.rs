@@ -46,7 +46,7 @@ async fn a_message_is_shown_beside_what_it_hid_and_can_be_hashed_elsewhere() {
         assert!(text.contains(&format!("{word:016x}")));
     }
     let hash = dcnet_protocol::message::frame_hash(&dispatch.bytes);
-    assert!(text.contains(&super::super::words::hex(&hash)));
+    assert!(text.contains(&crate::hex::hex(&hash)));
     assert!(text.contains("1248") && text.contains("432\u{a0}W"));
     // What the dump shows are the bytes, all of them, in order.
     let shown: String = text
@@ -55,7 +55,7 @@ async fn a_message_is_shown_beside_what_it_hid_and_can_be_hashed_elsewhere() {
         .filter_map(|rest| rest.split('<').next())
         .flat_map(|pairs| pairs.chars().filter(|c| *c != ' ').collect::<Vec<_>>())
         .collect();
-    assert_eq!(shown, super::super::words::hex(&dispatch.bytes));
+    assert_eq!(shown, crate::hex::hex(&dispatch.bytes));
     let file = get(&fixture, "/sent/62.bin").await;
     assert_eq!(
         file.header(header::CONTENT_TYPE),
