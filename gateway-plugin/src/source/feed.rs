@@ -108,10 +108,11 @@ impl Feed {
             return Ok(());
         }
         let source = self.name.as_str();
+        let logged = next.for_the_log();
         if next.is_fault() {
-            tracing::warn!(event = "meter.fault", source, "{next}");
+            tracing::warn!(event = "meter.fault", source, "{logged}");
         } else {
-            tracing::info!(event = "meter.state", source, "{next}");
+            tracing::info!(event = "meter.state", source, "{logged}");
         }
         self.state = Some(next.clone());
         self.events

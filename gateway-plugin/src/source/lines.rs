@@ -117,7 +117,7 @@ async fn once(
             })
         }
         End::Closed => match ended(program, child, complaints).await {
-            Some(fault) => broken(fault),
+            Some(fault) => Some(fault),
             None if source.every.is_none() => broken(format!("the program {program:?} has ended")),
             None if !read_something => {
                 broken(format!("the program {program:?} has printed no reading"))
@@ -133,16 +133,18 @@ async fn ended(
     program: &str,
     mut child: Child,
     complaints: tokio::task::JoinHandle<String>,
-) -> Option<String> {
+) -> Option<SourceState> {
     const FAREWELL: Duration = Duration::from_secs(2);
     let status = match timeout(FAREWELL, child.wait()).await {
         Ok(Ok(status)) => status,
-        Ok(Err(error)) => return Some(format!("the program {program:?}: {error}")),
+        Ok(Err(error)) => {
+            let what = format!("the program {program:?}: {error}");
+            return Some(SourceState::Broken { what });
+        }
         Err(_) => {
             let _ = child.kill().await; // it may have ended just now
-            return Some(format!(
-                "the program {program:?} has closed its output, but did not end"
-            ));
+            let what = format!("the program {program:?} has closed its output, but did not end");
+            return Some(SourceState::Broken { what });
         }
     };
     if status.success() {
@@ -153,9 +155,13 @@ async fn ended(
         _ => String::new(),
     };
     let last = said.lines().rfind(|line| !line.trim().is_empty());
+    let what = format!("the program {program:?} failed ({status})");
     Some(match last {
-        Some(last) => format!("the program {program:?} failed ({status}), saying: {last}"),
-        None => format!("the program {program:?} failed ({status})"),
+        Some(last) => SourceState::Failed {
+            what,
+            said: last.to_owned(),
+        },
+        None => SourceState::Broken { what },
     })
 }
 

@@ -40,6 +40,13 @@ pub enum SourceState {
         /// What, in words for the owner, and what to do.
         what: String,
     },
+    /// The owner's program failed, and said why.
+    Failed {
+        /// What failed, and how.
+        what: String,
+        /// What it said: nobody knows what that is, a password or a reading perhaps.
+        said: String,
+    },
     /// A Modbus device does not answer as it should.
     Modbus(Fault),
 }
@@ -60,6 +67,15 @@ impl SourceState {
                 Self::Unavailable(OpenError::Missing { .. }),
             ) => false,
             (before, next) => before != next,
+        }
+    }
+
+    /// As it may stand in the log and the logbooks: without what others have said.
+    #[must_use]
+    pub fn for_the_log(&self) -> Self {
+        match self {
+            Self::Failed { what, .. } => Self::Broken { what: what.clone() },
+            state => state.clone(),
         }
     }
 
@@ -112,6 +128,7 @@ impl fmt::Display for SourceState {
                 write!(f, "no telegram at {failed}, trying {next}")
             }
             Self::Broken { what } => write!(f, "{what}; trying again"),
+            Self::Failed { what, said } => write!(f, "{what}, saying: {said}; trying again"),
         }
     }
 }
@@ -119,6 +136,18 @@ impl fmt::Display for SourceState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_program_says_is_shown_and_not_logged() {
+        let failed = SourceState::Failed {
+            what: "the program \"reader\" failed (exit status: 3)".to_owned(),
+            said: "no access to https://me:secret@meter/".to_owned(),
+        };
+        assert!(failed.to_string().contains("saying: no access"));
+        let logged = failed.for_the_log();
+        assert!(logged.is_fault() && !logged.to_string().contains("secret"));
+        assert!(logged.to_string().contains("exit status: 3"));
+    }
 
     #[test]
     fn a_lost_port_is_no_flood() {

@@ -1,6 +1,5 @@
 //! The logbooks as they are given out: what the page's API answers and what `logbook` prints.
 
-
 use dcnet_obis::ScaledInteger;
 use dcnet_profiles::evaluation::Slot;
 use dcnet_protocol::message::frame_hash;

@@ -1,6 +1,5 @@
 //! Words for what the profile and the daemon name.
 
-
 use dcnet_obis::ObisCode;
 use dcnet_profiles::evaluation::{Method, Slot};
 
