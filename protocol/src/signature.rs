@@ -6,9 +6,12 @@
 use std::fmt;
 use std::io::{Read, Write};
 
+use hkdf::Hkdf;
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use sha2::Sha256;
 use tls_codec::{Deserialize, Error, Serialize, Size};
+use zeroize::Zeroizing;
 
 use crate::codec::{Wire, bytes16, malformed};
 
@@ -97,6 +100,20 @@ impl SigningKey {
     pub fn sign<T: Statement>(&self, body: T) -> Signed<T> {
         let signature = self.sign_bytes(&to_be_signed(&body));
         Signed { body, signature }
+    }
+
+    /// A secret for whoever holds this key, and for one purpose: HKDF-SHA-256 (RFC 5869) without salt
+    /// over the scalar, with `label` as information. Tells nothing of the key.
+    ///
+    /// # Errors
+    /// [`KeyError::Scalar`] never happens: 32 bytes are within what HKDF gives.
+    pub fn derive_secret(&self, label: &'static str) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        let scalar = Zeroizing::new(self.0.to_bytes());
+        let mut secret = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &scalar)
+            .expand(label.as_bytes(), secret.as_mut())
+            .map_err(|_| KeyError::Scalar)?;
+        Ok(secret)
     }
 
     pub(crate) fn sign_bytes(&self, message: &[u8]) -> Signature {

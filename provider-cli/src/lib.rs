@@ -16,4 +16,4 @@ pub use cli::main_with_args;
 pub use files::CreateFileError;
 #[doc(hidden)]
 pub use service::bench;
-pub use store::StoreError;
+pub use store::{Location, PostgresUrl, StoreError};

@@ -8,7 +8,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::machine::{Machine, join};
-use common::{Gateway, Lab, Net, Server, holds, now, receipt, roster_path};
+use common::{Gateway, Lab, Net, Server, holds, now, on_both, receipt, roster_path};
 use dcnet_protocol::membership::edge::EdgeSet;
 use dcnet_protocol::names::ClientSet;
 use dcnet_protocol::roster::Roster;
@@ -66,9 +66,8 @@ async fn until_final(
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal() {
-    let lab = Lab::new();
+on_both!(a_round_outlives_a_kill_between_its_roster_and_its_reveal);
+async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal(lab: Lab) {
     lab.create_masked_net("elbe-5");
     let server = lab.serve();
     let asker = lab.gateway("gw-1");
@@ -265,9 +264,8 @@ async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_is_short_of_holders_is_left_out_and_named() {
-    let lab = Lab::new();
+on_both!(who_is_short_of_holders_is_left_out_and_named);
+async fn who_is_short_of_holders_is_left_out_and_named(lab: Lab) {
     lab.create_masked_net("elbe-5");
     let server = lab.serve();
     let gateways = five(&lab);
@@ -306,9 +304,8 @@ async fn who_is_short_of_holders_is_left_out_and_named() {
     assert!(text.contains("gw-5 (1 of 3)"), "{text}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rosters_that_do_not_come_are_not_waited_for() {
-    let lab = Lab::new();
+on_both!(rosters_that_do_not_come_are_not_waited_for);
+async fn rosters_that_do_not_come_are_not_waited_for(lab: Lab) {
     lab.create_masked_net("elbe-5");
     let mut server = lab.serve();
     let gateway = lab.gateway("gw-1");

@@ -7,7 +7,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Lab, Net, four, holds, now, receipt};
+use common::{Lab, Net, four, holds, now, on_both, receipt};
 use dcnet_protocol::round::Round;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -34,9 +34,8 @@ fn words(gateway: u64) -> [u64; 2] {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_acknowledged_frame_survives_kill_9() {
-    let lab = Lab::new();
+on_both!(an_acknowledged_frame_survives_kill_9);
+async fn an_acknowledged_frame_survives_kill_9(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let gateways = four(&lab);
@@ -147,20 +146,15 @@ async fn frames_left_in_the_log_by_a_kill_are_erased_at_the_next_start() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_fails_acknowledges_nothing_and_recovers() {
-    let lab = Lab::new();
+on_both!(a_store_that_fails_acknowledges_nothing_and_recovers);
+async fn a_store_that_fails_acknowledges_nothing_and_recovers(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let gateways = four(&lab);
     let first = &gateways[0];
     let net = Net::fetch(&server, first, "elbe-4").await;
 
-    execute(
-        &lab,
-        "CREATE TRIGGER fault BEFORE INSERT ON members BEGIN SELECT RAISE(ABORT, 'disk'); END",
-    )
-    .await;
+    lab.store.break_table("members", None).await;
     let register = first.register_frame(&net);
     first
         .frame(&server, &net, &register)
@@ -171,18 +165,14 @@ async fn a_store_that_fails_acknowledges_nothing_and_recovers() {
         list, [0; 4],
         "the machine that ran ahead of the store is gone"
     );
-    execute(&lab, "DROP TRIGGER fault").await;
+    lab.store.mend_table("members").await;
     net.enter_all(&server, &gateways).await;
     let manifest = first.manifest(&server, &net).await;
     let round = manifest.head.first_round;
 
     let frame = net.transmit(first.id, manifest.head.epoch.number(), round, &words(1));
     let other = net.transmit(first.id, manifest.head.epoch.number(), round, &words(2));
-    execute(
-        &lab,
-        "CREATE TRIGGER fault BEFORE INSERT ON frames BEGIN SELECT RAISE(ABORT, 'disk'); END",
-    )
-    .await;
+    lab.store.break_table("frames", None).await;
     for _ in 0..3 {
         first
             .frame(&server, &net, &frame)
@@ -190,7 +180,7 @@ async fn a_store_that_fails_acknowledges_nothing_and_recovers() {
             .problem(503, "store-unavailable");
     }
     assert!(!holds(&lab.everything_on_disk(), words(1)[0]));
-    execute(&lab, "DROP TRIGGER fault").await;
+    lab.store.mend_table("frames").await;
     let given = receipt(&net, first.frame(&server, &net, &frame).await);
     first
         .frame(&server, &net, &other)
@@ -202,21 +192,15 @@ async fn a_store_that_fails_acknowledges_nothing_and_recovers() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_nets_fault_is_not_another_nets() {
-    let lab = Lab::new();
+on_both!(one_nets_fault_is_not_another_nets);
+async fn one_nets_fault_is_not_another_nets(lab: Lab) {
     lab.create_net("good");
     lab.create_net("bad");
     let server = lab.serve();
     let gateway = lab.gateway("gw-1");
     let good = Net::fetch(&server, &gateway, "good").await;
     let bad = Net::fetch(&server, &gateway, "bad").await;
-    execute(
-        &lab,
-        "CREATE TRIGGER fault BEFORE INSERT ON members WHEN NEW.net = 'bad' \
-         BEGIN SELECT RAISE(ABORT, 'disk'); END",
-    )
-    .await;
+    lab.store.break_table("members", Some("bad")).await;
     let (first, second) = (gateway.register_frame(&good), gateway.register_frame(&bad));
     let (one, two) = tokio::join!(
         gateway.frame(&server, &good, &first),
@@ -226,9 +210,8 @@ async fn one_nets_fault_is_not_another_nets() {
     two.problem(503, "store-unavailable");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_graceful_shutdown_ends_long_polls_and_closes_the_store() {
-    let lab = Lab::new();
+on_both!(a_graceful_shutdown_ends_long_polls_and_closes_the_store);
+async fn a_graceful_shutdown_ends_long_polls_and_closes_the_store(lab: Lab) {
     lab.create_net("elbe-4");
     let mut server = lab.serve();
     let gateway = lab.gateway("gw-1");
@@ -251,9 +234,8 @@ async fn a_graceful_shutdown_ends_long_polls_and_closes_the_store() {
     assert!(gateway.http.get(url).send().await.is_err());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_long_poll_returns_when_a_message_arrives_and_confirms_what_it_has() {
-    let lab = Lab::new();
+on_both!(a_long_poll_returns_when_a_message_arrives_and_confirms_what_it_has);
+async fn a_long_poll_returns_when_a_message_arrives_and_confirms_what_it_has(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let (from, to) = (lab.gateway("gw-1"), lab.gateway("gw-2"));
@@ -291,9 +273,8 @@ async fn a_long_poll_returns_when_a_message_arrives_and_confirms_what_it_has() {
     assert!(from.inbox(&server, &net, 0, 0).await.deliveries.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nets_created_while_the_server_runs_are_served() {
-    let lab = Lab::new();
+on_both!(nets_created_while_the_server_runs_are_served);
+async fn nets_created_while_the_server_runs_are_served(lab: Lab) {
     lab.create_net("first");
     let server = lab.serve();
     let gateway = lab.gateway("gw-1");
@@ -342,7 +323,7 @@ async fn migrations_run_once_and_a_newer_store_is_not_touched() {
         .fetch_one(&mut connection)
         .await
         .unwrap();
-    assert_eq!(count, 4);
+    assert_eq!(count, 5);
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
          VALUES (9999, 'of tomorrow', TRUE, x'00', 0)",
@@ -357,9 +338,8 @@ async fn migrations_run_once_and_a_newer_store_is_not_touched() {
     assert!(text.contains("does not fit this version"), "{text}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn missing_members_show_in_audit_rounds_and_exports() {
-    let lab = Lab::new();
+on_both!(missing_members_show_in_audit_rounds_and_exports);
+async fn missing_members_show_in_audit_rounds_and_exports(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let gateways = four(&lab);

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Gateway, Lab, Net, Server};
+use common::{Gateway, Lab, Net, Server, on_both};
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::key_agreement::KeyPackageHash;
 use dcnet_protocol::membership::checkpoint::{Checkpoint, LogFollower};
@@ -76,9 +76,8 @@ fn list_of(view: &DrawListView) -> dcnet_protocol::membership::log::DrawList {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_log_is_proved_to_whoever_asks_and_outlives_a_kill() {
-    let lab = Lab::new();
+on_both!(the_log_is_proved_to_whoever_asks_and_outlives_a_kill);
+async fn the_log_is_proved_to_whoever_asks_and_outlives_a_kill(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let gateways: Vec<Gateway> = NAMES.iter().map(|name| lab.gateway(name)).collect();

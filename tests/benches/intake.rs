@@ -59,7 +59,9 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::new(folder.path(), nets, gateways);
     let server = runtime("server");
-    server.block_on(seed(&lab.store, &lab.seeds())).unwrap();
+    server
+        .block_on(seed(&lab.store.clone().into(), &lab.seeds()))
+        .unwrap();
     let running = server
         .block_on(start_with_plain_readings(lab.options()))
         .unwrap();
@@ -339,7 +341,8 @@ impl Lab {
 
     fn options(&self) -> Options {
         Options {
-            store: self.store.clone(),
+            store: self.store.clone().into(),
+            replica: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             tls_certificate: self.provider.tls_certificate.clone(),
             tls_key: self.provider.tls_key.clone(),

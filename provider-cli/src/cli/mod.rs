@@ -11,13 +11,12 @@ mod witness;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dcnet_protocol::names::NetId;
 
-use crate::service::AdminError;
+use crate::service::{AdminError, Location};
 
 /// What a command ended with. The numbers are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,9 +148,16 @@ enum Command {
 /// Where the store is.
 #[derive(Debug, Args)]
 struct StoreArg {
-    /// The store's file. Commands may run beside a running server.
-    #[arg(long, value_name = "FILE", default_value = "dcnet.sqlite3")]
-    store: PathBuf,
+    /// The store: a file, or a PostgreSQL database as postgres://USER@HOST:PORT/DATABASE, its password
+    /// out of PGPASSWORD or ~/.pgpass. Commands may run beside a running server.
+    #[arg(
+        long,
+        value_name = "STORE",
+        env = "DCNET_STORE",
+        hide_env_values = true,
+        default_value = "dcnet.sqlite3"
+    )]
+    store: Location,
 }
 
 /// A net by its name.

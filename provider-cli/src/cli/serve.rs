@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{CliError, Outcome, StoreArg, output};
-use crate::server::{self, Limits, Options, Running};
+use crate::server::{self, Limits, Options, ReplicaOptions, Running};
 use crate::witness::ListedWitness;
 
 const AFTER_HELP: &str = "\
@@ -32,6 +32,10 @@ A configuration file names limits that differ from the defaults, in YAML:
   header_fields: 64
   streams: 64              # per HTTP/2 connection
   shutdown_seconds: 30     # for requests in progress
+  lease_seconds: 5         # without a sign of life: then other servers take over
+
+Several servers may share a PostgreSQL store, behind any load balancer: give each the same signing key
+and certificates, and an address of its own as --replica-listen.
 
 Witnesses cosign the membership log of every net; gateways may demand that some of them have. A list
 of them, in which ca is a file of root certificates beside the list, and key what
@@ -71,6 +75,13 @@ pub(super) struct Serve {
     /// Witnesses that are asked to cosign the membership logs, YAML.
     #[arg(long, value_name = "FILE")]
     witnesses: Option<PathBuf>,
+    /// Address and port for the other servers of a PostgreSQL store, which hand on to this one what
+    /// is for its nets; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    replica_listen: Option<SocketAddr>,
+    /// Host and port under which the other servers reach that [default: the address listened on].
+    #[arg(long, value_name = "HOST:PORT", requires = "replica_listen")]
+    replica_address: Option<String>,
     /// Limits, YAML.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -121,6 +132,10 @@ impl Serve {
             .map_or(Ok(Vec::new()), ListedWitness::from_file)?;
         Ok(Options {
             store: self.store.store,
+            replica: self.replica_listen.map(|listen| ReplicaOptions {
+                listen,
+                address: self.replica_address,
+            }),
             listen: self.listen,
             tls_certificate: self.tls_cert,
             tls_key: self.tls_key,

@@ -39,6 +39,9 @@ pub struct Limits {
     pub streams: u32,
     /// Seconds for which a shutdown waits for requests in progress.
     pub shutdown_seconds: u32,
+    /// Seconds without a sign of life after which the other servers of a database take over a
+    /// server's nets.
+    pub lease_seconds: u32,
 }
 
 impl Default for Limits {
@@ -56,6 +59,7 @@ impl Default for Limits {
             header_fields: 64,
             streams: 64,
             shutdown_seconds: 30,
+            lease_seconds: 5,
         }
     }
 }
@@ -136,6 +140,7 @@ impl Limits {
             ("header_bytes", self.header_bytes),
             ("header_fields", self.header_fields),
             ("streams", self.streams),
+            ("lease_seconds", self.lease_seconds),
         ]
         .into_iter()
         .find_map(|(key, value)| (value == 0).then_some(key))
@@ -159,6 +164,10 @@ impl Limits {
 
     pub(crate) fn connection_age(&self) -> Duration {
         seconds(self.connection_minutes.saturating_mul(60))
+    }
+
+    pub(crate) fn lease(&self) -> Duration {
+        seconds(self.lease_seconds)
     }
 
     pub(crate) fn shutdown(&self) -> Duration {

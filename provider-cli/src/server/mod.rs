@@ -7,6 +7,7 @@ mod listening;
 mod membership_log;
 mod plain;
 mod problem;
+mod replicas;
 mod routes;
 mod tls;
 mod witness;
@@ -21,13 +22,15 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Duration, Instant, sleep};
 
 pub use config::{ConfigError, Limits};
 pub use problem::{MEDIA_TYPE as PROBLEM_MEDIA_TYPE, TYPE_PREFIX as PROBLEM_TYPE_PREFIX};
+pub use replicas::ReplicaError;
 pub use tls::TlsError;
 pub use witness::{WitnessOptions, start_witness};
 
-use crate::service::{Service, StartError};
+use crate::service::{Location, Replica, Service, Start, StartError};
 use crate::witness::{ClientError, FolderError, ListedWitness, WitnessClient};
 use listening::Listening;
 use tls::Authorities;
@@ -38,8 +41,10 @@ pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
 /// Everything that a server is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The store's file; made if it is not there.
-    pub store: PathBuf,
+    /// The store; a file is made if it is not there.
+    pub store: Location,
+    /// How other servers on the same database reach this one, if they do.
+    pub replica: Option<ReplicaOptions>,
     /// Address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The server's certificate chain, PEM.
@@ -54,6 +59,15 @@ pub struct Options {
     pub witnesses: Vec<ListedWitness>,
     /// Limits.
     pub limits: Limits,
+}
+
+/// How other servers on the same database reach this one.
+#[derive(Debug, Clone)]
+pub struct ReplicaOptions {
+    /// Address to listen on for other servers; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Host and port under which they reach it; the address listened on, if none is given.
+    pub address: Option<String>,
 }
 
 /// Why the server did not start.
@@ -84,6 +98,9 @@ pub enum ServeError {
     /// The folder of a witness that is to be served.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// Certificates among the servers of one store.
+    #[error(transparent)]
+    Replicas(#[from] ReplicaError),
     /// Store and nets.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -191,28 +208,64 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
     } = Loaded::from(&options)?;
     let limits = options.limits;
     let (listener, address) = listen_at(options.listen).await?;
-    let service = Arc::new(Service::start(&options.store, key, witnesses).await?);
+    let group = Arc::new(replicas::Group::new(&key)?);
+    let beside = match &options.replica {
+        Some(replica) => Some((listen_at(replica.listen).await?, replica)),
+        None => None,
+    };
+    let reached_at = match &beside {
+        Some(((_, address), replica)) => replica
+            .address
+            .clone()
+            .unwrap_or_else(|| address.to_string()),
+        None => String::new(),
+    };
+    let start = Start {
+        store: &options.store,
+        key,
+        witnesses,
+        replica: Replica {
+            name: replicas::server_name(address)?,
+            address: reached_at,
+            lease: limits.lease(),
+        },
+    };
+    let service = Service::start(start).await?;
     if plain_readings {
         service.create_plain_table().await?;
     }
-    let router = routes::router(Arc::clone(&service), limits.clone(), plain_readings);
+    let routers = routes::routers(&service, &limits, group.client(), plain_readings);
     let (stop, stopping) = watch::channel(false);
+    let beside = match beside {
+        None => None,
+        Some(((listener, address), _)) => {
+            tracing::info!(%address, "listening for other servers");
+            let listening = Listening {
+                limits: replicas::limits(&limits),
+                authorities: None,
+                tls: Arc::new(group.server()?),
+                router: routers.for_replicas,
+                stopping: stopping.clone(),
+            };
+            Some(tokio::spawn(listening.run(listener, || ())))
+        }
+    };
     let listening = Listening {
         limits,
         authorities: Some(authorities),
         tls: Arc::new(tls),
-        router,
+        router: routers.for_gateways,
         stopping,
     };
     let weak = Arc::downgrade(&service);
     let accepting = tokio::spawn(async move {
         listening.run(listener, || service.stop_waiting()).await;
-        match Arc::try_unwrap(service) {
-            Ok(service) => service.stop().await,
-            // Connections that were cut off still hold it; the store is sound without a farewell.
-            Err(service) => service.stop_waiting(),
+        if let Some(beside) = beside
+            && let Err(error) = beside.await
+        {
+            tracing::error!(%error, "the task for other servers ended badly");
         }
-        tracing::info!("stopped");
+        end(service).await;
     });
     Ok(Running {
         address,
@@ -220,6 +273,27 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         accepting,
         service: Some(weak),
     })
+}
+
+/// A look at the store may be under way, and holds the service for so long at most.
+const LAST_LOOK: Duration = Duration::from_secs(2);
+
+/// Ends the service once nobody uses it any more.
+async fn end(mut service: Arc<Service>) {
+    let deadline = Instant::now() + LAST_LOOK;
+    loop {
+        service = match Arc::try_unwrap(service) {
+            Ok(service) => {
+                service.stop().await;
+                break;
+            }
+            // Connections that were cut off still hold it; the store is sound without a farewell.
+            Err(_) if deadline < Instant::now() => break,
+            Err(service) => service,
+        };
+        sleep(Duration::from_millis(10)).await;
+    }
+    tracing::info!("stopped");
 }
 
 async fn listen_at(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {

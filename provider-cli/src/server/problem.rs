@@ -28,6 +28,8 @@ pub(crate) struct Problem {
     size: Option<u64>,
     /// The connection ends with this response.
     close: bool,
+    /// Another server may be asked at once.
+    moves: bool,
 }
 
 impl Problem {
@@ -39,6 +41,7 @@ impl Problem {
             retry_after: None,
             size: None,
             close: false,
+            moves: false,
         }
     }
 
@@ -49,6 +52,11 @@ impl Problem {
 
     pub(super) fn with_size(mut self, size: u64) -> Self {
         self.size = Some(size);
+        self
+    }
+
+    fn moving(mut self) -> Self {
+        self.moves = true;
         self
     }
 
@@ -173,8 +181,15 @@ impl From<ServiceError> for Problem {
             ServiceError::NotServed(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "net-not-served", detail).retry(60)
             }
+            ServiceError::Moving(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "net-moves", detail)
+                    .retry(1)
+                    .moving()
+            }
             ServiceError::ShuttingDown => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", detail).retry(5)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", detail)
+                    .retry(5)
+                    .moving()
             }
             ServiceError::Refused(refusal) => {
                 let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::CONFLICT);
@@ -207,6 +222,9 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.moves {
+            headers.insert(super::replicas::MOVES, HeaderValue::from_static("1"));
         }
         if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

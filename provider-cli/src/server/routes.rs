@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, State};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -22,7 +23,8 @@ use tokio::time::timeout;
 use super::body;
 use super::config::{Limits, length};
 use super::problem::Problem;
-use super::{MEDIA_TYPE, membership_log, plain};
+use super::replicas::Peers;
+use super::{MEDIA_TYPE, membership_log, plain, replicas};
 use crate::service::{Client, Service, ServiceError};
 
 /// Longest that a look into the inbox or for a roster may wait, in seconds.
@@ -32,14 +34,32 @@ const LONGEST_WAIT: u64 = 25;
 pub(super) struct Api {
     pub(super) service: Arc<Service>,
     pub(super) limits: Limits,
+    /// Other servers of the same database, if there can be any.
+    pub(super) peers: Option<Peers>,
 }
 
 type Shared = State<Arc<Api>>;
 
+/// What is served, and to whom.
+pub(super) struct Routers {
+    pub(super) for_gateways: Router,
+    /// The same, handed on by other servers.
+    pub(super) for_replicas: Router,
+}
+
 /// All routes. Every refusal is a [`Problem`], those of unknown paths and methods, too.
-pub(super) fn router(service: Arc<Service>, limits: Limits, plain_readings: bool) -> Router {
+pub(super) fn routers(
+    service: &Arc<Service>,
+    limits: &Limits,
+    peers: Peers,
+    plain_readings: bool,
+) -> Routers {
+    let api = Arc::new(Api {
+        service: Arc::clone(service),
+        limits: limits.clone(),
+        peers: service.is_shared().then_some(peers),
+    });
     let mut router = Router::new()
-        .route("/healthz", get(health))
         .route("/v1/nets/{net}", get(descriptor))
         .route("/v1/nets/{net}/members", get(members))
         .route("/v1/nets/{net}/members/{client}", get(package))
@@ -47,14 +67,20 @@ pub(super) fn router(service: Arc<Service>, limits: Limits, plain_readings: bool
         .route("/v1/nets/{net}/envelopes", post(envelope))
         .route("/v1/nets/{net}/inbox", get(inbox))
         .route("/v1/nets/{net}/rounds/{round}/roster", get(roster))
-        .merge(membership_log::routes());
+        .merge(membership_log::routes())
+        .layer(from_fn_with_state(Arc::clone(&api), replicas::hand_on));
     if plain_readings {
         router = router.route("/bench/nets/{net}/readings", post(plain::reading));
     }
-    router
+    let router = router
+        .route("/healthz", get(health))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .with_state(Arc::new(Api { service, limits }))
+        .with_state(api);
+    Routers {
+        for_replicas: router.clone().layer(from_fn(replicas::accept)),
+        for_gateways: router,
+    }
 }
 
 /// An encoding of the specification as a response.

@@ -1,7 +1,6 @@
 //! Administration: on the store, beside a running server or without one.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use dcnet_obis::{ObisCode, ScaledInteger, Unit};
 use dcnet_protocol::certificate::TrustAnchor;
@@ -17,7 +16,7 @@ use super::audit::Audit;
 use super::log_view::EntryView;
 use super::replay::{KeyPackages, replay};
 use super::{convert, now};
-use crate::store::{NetRow, Store, StoreError};
+use crate::store::{Location, NetRow, Store, StoreError};
 
 /// A handle for administration.
 pub(crate) struct Admin {
@@ -152,16 +151,16 @@ pub(crate) struct SlotSum {
 
 impl Admin {
     /// For a command that needs a store that is there.
-    pub(crate) async fn open(path: &Path) -> Result<Self, AdminError> {
+    pub(crate) async fn open(store: &Location) -> Result<Self, AdminError> {
         Ok(Self {
-            store: Store::open(path).await?,
+            store: Store::open(store).await?,
         })
     }
 
     /// For the command that makes the first net.
-    pub(crate) async fn create_or_open(path: &Path) -> Result<Self, AdminError> {
+    pub(crate) async fn create_or_open(store: &Location) -> Result<Self, AdminError> {
         Ok(Self {
-            store: Store::create_or_open(path).await?,
+            store: Store::create_or_open(store).await?,
         })
     }
 
@@ -418,4 +417,18 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// 32 bytes out of hexadecimal digits.
+pub(crate) fn unhex(digits: &str) -> Option<[u8; 32]> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let mut bytes = [0; 32];
+    if !rest.is_empty() || pairs.len() != bytes.len() {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let digit = |digit: &u8| char::from(*digit).to_digit(16);
+        *byte = u8::try_from(digit(high)? << 4 | digit(low)?).ok()?;
+    }
+    Some(bytes)
 }

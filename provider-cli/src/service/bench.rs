@@ -1,13 +1,11 @@
 //! What the benchmark of frame intake needs and no command offers: a net that is already running.
 
-use std::path::Path;
-
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::provider::{EpochRecord, MemberRecord};
 
 use super::now;
-use crate::store::{Batch, EpochRow, MemberRow, NetRow, Store, StoreError};
+use crate::store::{Batch, EpochRow, Location, MemberRow, NetRow, Store, StoreError};
 
 /// A net with members and a key graph.
 pub struct Seed {
@@ -21,12 +19,12 @@ pub struct Seed {
     pub epoch: EpochRecord,
 }
 
-/// Writes nets with their members into the store at `path`; no server may run on it.
+/// Writes nets with their members into `store`; no server may run on it.
 ///
 /// # Errors
 /// [`StoreError`] if the store does not take them.
-pub async fn seed(path: &Path, seeds: &[Seed]) -> Result<(), StoreError> {
-    let store = Store::create_or_open(path).await?;
+pub async fn seed(store: &Location, seeds: &[Seed]) -> Result<(), StoreError> {
+    let store = Store::create_or_open(store).await?;
     let mut writer = store.writer().await?;
     for seed in seeds {
         let net = seed.descriptor.net();

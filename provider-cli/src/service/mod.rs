@@ -11,7 +11,9 @@ mod log;
 mod log_view;
 mod net;
 mod replay;
+mod replicas;
 mod rosters;
+mod serving;
 mod showing;
 mod signer;
 mod strength;
@@ -19,30 +21,33 @@ mod witnesses;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use dcnet_protocol::certificate::{CertificateError, TrustAnchor};
-use dcnet_protocol::descriptor::{DescriptorError, NetDescriptor};
+use dcnet_protocol::certificate::CertificateError;
+use dcnet_protocol::descriptor::DescriptorError;
 use dcnet_protocol::message::SignedReceipt;
 use dcnet_protocol::names::{ClientId, NetId};
-use dcnet_protocol::provider::{Refusal, Setup, SetupError};
+use dcnet_protocol::provider::{Refusal, SetupError};
 use dcnet_protocol::round::{Round, UnixTime};
 use dcnet_protocol::signature::SigningKey;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText, hex};
+pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText, hex, unhex};
 pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
+pub(crate) use replicas::Replica;
+pub(crate) use serving::Place;
 pub(crate) use showing::{MOST_ENTRIES, Question};
 pub(crate) use strength::Strength;
 
-use crate::store::{Batch, NetRow, PlainRow, Store, StoreError};
+pub(crate) use crate::store::Location;
+use crate::store::{Batch, PlainRow, Store, StoreError};
 use crate::witness::WitnessClient;
 use committer::Committer;
-use net::Net;
+use replicas::Share;
+use serving::Served;
 
 /// A gateway as its TLS certificate names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +79,8 @@ pub(crate) enum ServiceError {
     NotServed(String),
     #[error("the server is shutting down; connect again soon")]
     ShuttingDown,
+    #[error("net {0} is changing hands between servers; send the same bytes again")]
+    Moving(NetId),
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
@@ -97,57 +104,76 @@ enum NetError {
     Setup(#[from] SetupError),
 }
 
+/// Everything that a [`Service`] is started with.
+pub(crate) struct Start<'a> {
+    pub(crate) store: &'a Location,
+    /// The provider's key for statements.
+    pub(crate) key: SigningKey,
+    /// All of them are asked about each net.
+    pub(crate) witnesses: Vec<WitnessClient>,
+    /// How this server appears among those that share the store.
+    pub(crate) replica: Replica,
+}
+
 /// The nets of one store, running.
 pub(crate) struct Service {
     store: Store,
     key: SigningKey,
     witnesses: Vec<WitnessClient>,
-    nets: RwLock<HashMap<NetId, Arc<Net>>>,
-    /// The nets' tasks. Held while a net is being started, so that it is started once.
-    tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    nets: RwLock<HashMap<NetId, Served>>,
+    /// Held while a net is being started or ended, so that it is started once.
+    changing: tokio::sync::Mutex<()>,
     committer: Committer,
     committing: JoinHandle<()>,
+    /// This server among those that share the store; none if nobody else can.
+    share: Option<Arc<Share>>,
     /// Ends long polls.
     stopping: watch::Sender<bool>,
-    /// Ends the nets' tasks.
-    closing: watch::Sender<bool>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Service {
-    /// Looks whether the nets of the store at `path` could be started; changes nothing.
-    pub(crate) async fn check(path: &Path) -> Result<(), StartError> {
-        Ok(Store::check(path).await?)
+    /// Looks whether the nets of the store could be started; changes nothing.
+    pub(crate) async fn check(store: &Location) -> Result<(), StartError> {
+        Ok(Store::check(store).await?)
     }
 
-    /// Opens the store, keeps other servers away from it, and starts every net in it. All
-    /// `witnesses` are asked about each of them.
-    pub(crate) async fn start(
-        path: &Path,
-        key: SigningKey,
-        witnesses: Vec<WitnessClient>,
-    ) -> Result<Self, StartError> {
-        let store = Store::create_or_open(path).await?;
+    /// Opens the store and starts its nets: all of them in a file, from which it keeps other servers
+    /// away; in a database those that no other server serves.
+    pub(crate) async fn start(start: Start<'_>) -> Result<Arc<Self>, StartError> {
+        let store = Store::create_or_open(start.store).await?;
         let lock = store.lock()?;
         let (committer, committing) = committer::start(store.writer().await?);
-        let service = Self {
+        let share = store
+            .is_shared()
+            .then(|| Arc::new(Share::new(start.replica)));
+        let service = Arc::new(Self {
             store,
-            key,
-            witnesses,
+            key: start.key,
+            witnesses: start.witnesses,
             nets: RwLock::default(),
-            tasks: tokio::sync::Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
             committer,
             committing,
+            share,
             stopping: watch::Sender::new(false),
-            closing: watch::Sender::new(false),
             _lock: lock,
-        };
-        for row in service.store.nets().await? {
-            if let Err(error) = service.start_net(row.net).await {
-                tracing::error!(net = %row.net, %error, "net is not served");
+        });
+        if let Some(share) = &service.share {
+            replicas::join(&service, Arc::clone(share)).await?;
+        } else {
+            for row in service.store.nets().await? {
+                if let Err(error) = service.start_net(row.net).await {
+                    tracing::error!(net = %row.net, %error, "net is not served");
+                }
             }
         }
         Ok(service)
+    }
+
+    /// Whether other servers may serve nets of the same store.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.is_shared()
     }
 
     /// The encoded descriptor of a net.
@@ -222,6 +248,7 @@ impl Service {
         let mut stopping = self.stopping.subscribe();
         tokio::select! {
             () = served.inboxes.wait(client.id, after, wait) => {}
+            () = served.ended() => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
         if served.inboxes.last(client.id) <= after {
@@ -251,6 +278,7 @@ impl Service {
         let mut stopping = self.stopping.subscribe();
         Ok(tokio::select! {
             roster = served.rosters.wait(round, after, wait) => roster,
+            () = served.ended() => None,
             _ = stopping.wait_for(|stopping| *stopping) => None,
         })
     }
@@ -291,95 +319,15 @@ impl Service {
     /// Stops the nets, writes what is left, closes the store. Requests must have ended before.
     pub(crate) async fn stop(self) {
         self.stop_waiting();
-        self.nets
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-        self.closing.send_replace(true);
-        for task in self.tasks.into_inner() {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "the task of a net ended badly");
-            }
+        self.end_all().await;
+        if let Some(share) = &self.share {
+            share.leave(&self.store).await;
         }
         drop(self.committer);
         if let Err(error) = self.committing.await {
             tracing::error!(%error, "the task that commits ended badly");
         }
         self.store.close().await;
-    }
-
-    async fn net(&self, client: Client, net: NetId) -> Result<Arc<Net>, ServiceError> {
-        let served = match self.running(net) {
-            Some(served) => served,
-            None => self.start_net(net).await?,
-        };
-        if served.authority == client.authority {
-            Ok(served)
-        } else {
-            Err(ServiceError::ForeignAuthority {
-                net,
-                client: client.id,
-            })
-        }
-    }
-
-    fn running(&self, net: NetId) -> Option<Arc<Net>> {
-        self.nets
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&net)
-            .cloned()
-    }
-
-    /// Starts a net that is in the store; nets may be created while the server runs.
-    async fn start_net(&self, net: NetId) -> Result<Arc<Net>, ServiceError> {
-        let mut tasks = self.tasks.lock().await;
-        if let Some(served) = self.running(net) {
-            return Ok(served);
-        }
-        if *self.stopping.borrow() {
-            return Err(ServiceError::ShuttingDown);
-        }
-        let unavailable = |error: StoreError| {
-            tracing::error!(%net, %error, "cannot look up a net");
-            ServiceError::StoreUnavailable
-        };
-        let row = self.store.net(net).await.map_err(unavailable)?;
-        let row = row.ok_or(ServiceError::UnknownNet(net))?;
-        let setup = self
-            .setup(&row)
-            .map_err(|error| ServiceError::NotServed(error.to_string()))?;
-        let served = Arc::new(Net::new(
-            setup,
-            row.descriptor.into(),
-            self.store.clone(),
-            self.committer.clone(),
-        ));
-        let restored = served.restore().await;
-        let incarnation = restored.ok_or(ServiceError::StoreUnavailable)?;
-        let task = Arc::clone(&served).run(incarnation, self.closing.subscribe());
-        tasks.push(tokio::spawn(task));
-        for client in self.witnesses.iter().cloned() {
-            let (net, closing) = (Arc::clone(&served), self.closing.subscribe());
-            tasks.push(tokio::spawn(witnesses::follow(net, client, closing)));
-        }
-        self.nets
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(net, Arc::clone(&served));
-        tracing::info!(%net, "serving net");
-        Ok(served)
-    }
-
-    fn setup(&self, row: &NetRow) -> Result<Setup, NetError> {
-        let setup = Setup {
-            descriptor: NetDescriptor::decode(&row.descriptor)?,
-            key: self.key.clone(),
-            anchor: TrustAnchor::from_der(&row.authority)?,
-        };
-        // Fails here, where it can be said, rather than in the net's task.
-        dcnet_protocol::provider::Provider::new(setup.clone())?;
-        Ok(setup)
     }
 }
 

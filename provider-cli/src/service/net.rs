@@ -28,7 +28,7 @@ use super::inbox::{Board, CAPACITY};
 use super::rosters::Rosters;
 use super::signer::{self, Signer};
 use super::{ServiceError, convert, log, now};
-use crate::store::{Batch, ForgetRow, Store};
+use crate::store::{Batch, ForgetRow, Lease, Store};
 
 /// Requests that may wait for one net.
 const WAITING: usize = 8192;
@@ -68,6 +68,10 @@ pub(super) struct Net {
     /// Changes whenever the log has grown, or has lost its cosignatures with the machine.
     pub(super) log_changed: watch::Sender<()>,
     waiting: AtomicUsize,
+    /// Under which it is served, where several servers share the store.
+    lease: Option<Lease>,
+    /// Set when this server does not serve the net any more: nobody has to wait for it.
+    ended: watch::Sender<bool>,
 }
 
 /// The machine and what belongs to its incarnation.
@@ -79,7 +83,13 @@ pub(super) struct Machine {
 }
 
 impl Net {
-    pub(super) fn new(setup: Setup, descriptor: Bytes, store: Store, committer: Committer) -> Self {
+    pub(super) fn new(
+        setup: Setup,
+        descriptor: Bytes,
+        store: Store,
+        committer: Committer,
+        lease: Option<Lease>,
+    ) -> Self {
         Self {
             descriptor,
             authority: setup.anchor.fingerprint(),
@@ -94,6 +104,31 @@ impl Net {
             restored: watch::Sender::new(()),
             log_changed: watch::Sender::new(()),
             waiting: AtomicUsize::new(0),
+            lease,
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    /// Under which it is served.
+    pub(super) fn lease(&self) -> Option<Lease> {
+        self.lease
+    }
+
+    /// Ends its tasks and whatever waits for it.
+    pub(super) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// Returns when this server does not serve the net any more.
+    pub(super) async fn ended(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    fn batch(&self) -> Batch {
+        Batch {
+            lease: self.lease,
+            ..Batch::default()
         }
     }
 
@@ -151,15 +186,11 @@ impl Net {
     }
 
     /// Does what is due when it is due, and restores the machine when a transaction has failed;
-    /// until `closing`.
-    pub(super) async fn run(
-        self: Arc<Self>,
-        incarnation: Arc<Incarnation>,
-        mut closing: watch::Receiver<bool>,
-    ) {
+    /// until it ends.
+    pub(super) async fn run(self: Arc<Self>, incarnation: Arc<Incarnation>) {
         tokio::select! {
             () = self.work(incarnation) => {}
-            _ = closing.wait_for(|closing| *closing) => {}
+            () = self.ended() => {}
         }
     }
 
@@ -241,7 +272,7 @@ impl Net {
         let (seen, durable) = {
             let mut machine = self.alive().await?;
             let machine = machine.as_mut().ok_or(ServiceError::StoreUnavailable)?;
-            let mut batch = Batch::default();
+            let mut batch = self.batch();
             let seen = look(machine, &mut batch);
             (
                 seen,
@@ -305,7 +336,7 @@ impl Net {
 
     /// Records as rows, and what their deliveries do to inboxes once they are durable.
     fn keep(&self, machine: &mut Machine, records: Vec<Record>) -> (Batch, Option<Publish>) {
-        let mut batch = Batch::default();
+        let mut batch = self.batch();
         for record in records {
             if let Record::Log(_) = record {
                 self.log_changed.send_replace(());

@@ -8,7 +8,6 @@ use std::time::Duration;
 use dcnet_protocol::membership::witness::{CosignRequest, Cosignature};
 use dcnet_protocol::names::NetId;
 use dcnet_protocol::signature::Signed;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::ServiceError;
@@ -34,15 +33,11 @@ enum Failure {
     Behind { cosigned: u64 },
 }
 
-/// Asks `client` about `net` whenever the log has grown, until `closing`.
-pub(super) async fn follow(
-    net: Arc<Net>,
-    client: WitnessClient,
-    mut closing: watch::Receiver<bool>,
-) {
+/// Asks `client` about `net` whenever the log has grown, until the net ends.
+pub(super) async fn follow(net: Arc<Net>, client: WitnessClient) {
     tokio::select! {
         () = ask_for_ever(&net, &client) => {}
-        _ = closing.wait_for(|closing| *closing) => {}
+        () = net.ended() => {}
     }
 }
 

@@ -2,70 +2,81 @@
 
 use dcnet_protocol::names::NetId;
 use sha2::{Digest as _, Sha256};
-use sqlx::SqliteConnection;
 
-use super::insert::Insert;
-use super::read::{get, number};
+use super::database::Writing;
+use super::insert::{Insert, Kind};
 use super::rows::{Batch, LogRow};
+use super::write::all;
 use super::{Store, StoreError, integer};
 
-/// No `ON CONFLICT`: an entry is never replaced.
-static ENTRIES: Insert = Insert::new("INSERT INTO membership_log (net, idx, entry)", 3, "");
-static LISTS: Insert = Insert::new("INSERT INTO draw_lists (net, idx, record)", 3, "");
-
-static PACKAGES: Insert = Insert::new(
-    "INSERT INTO key_packages (net, hash, signed, package)",
-    4,
-    "ON CONFLICT (net, hash, signed) DO NOTHING",
+/// An entry is never replaced.
+static ENTRIES: Insert<3> = Insert::new(
+    "append to the membership log",
+    "membership_log",
+    [
+        ("net", Kind::Text),
+        ("idx", Kind::Integer),
+        ("entry", Kind::Bytes),
+    ],
+);
+static LISTS: Insert<3> = Insert::new(
+    "store a draw list",
+    "draw_lists",
+    [
+        ("net", Kind::Text),
+        ("idx", Kind::Integer),
+        ("record", Kind::Bytes),
+    ],
+);
+static PACKAGES: Insert<4> = Insert::unless_there(
+    "store a key package",
+    "key_packages",
+    [
+        ("net", Kind::Text),
+        ("hash", Kind::Bytes),
+        ("signed", Kind::Bytes),
+        ("package", Kind::Bytes),
+    ],
 );
 
 /// Appends entries, adds packages and lists, within the caller's transaction.
-pub(super) async fn write(
-    connection: &mut SqliteConnection,
-    batch: &Batch,
-) -> Result<(), StoreError> {
-    let failed = StoreError::database;
-    let entries: Vec<_> = batch
-        .log
+pub(super) async fn write(writing: &mut Writing<'_>, batch: &Batch) -> Result<(), StoreError> {
+    let entries = batch.log.iter().map(|row| {
+        Ok([
+            row.net.as_str().into(),
+            integer(row.index)?.into(),
+            row.entry.as_slice().into(),
+        ])
+    });
+    ENTRIES.run(writing, &all(entries)?).await?;
+    let signed: Vec<[u8; 32]> = batch
+        .packages
         .iter()
-        .map(|row| Ok((integer(row.index)?, row)))
-        .collect::<Result<_, StoreError>>()?;
-    ENTRIES
-        .run(connection, &entries, |query, (index, row)| {
-            query
-                .bind(row.net.as_str())
-                .bind(index)
-                .bind(row.entry.as_slice())
-        })
-        .await
-        .map_err(failed("append to the membership log"))?;
-    PACKAGES
-        .run(connection, &batch.packages, |query, row| {
-            query
-                .bind(row.net.as_str())
-                .bind(row.hash.as_slice())
-                .bind(Sha256::digest(&row.package).to_vec())
-                .bind(row.package.as_slice())
-        })
-        .await
-        .map_err(failed("store a key package"))?;
+        .map(|row| Sha256::digest(&row.package).into())
+        .collect();
+    let packages = batch.packages.iter().zip(&signed).map(|(row, signed)| {
+        Ok([
+            row.net.as_str().into(),
+            row.hash.as_slice().into(),
+            signed.as_slice().into(),
+            row.package.as_slice().into(),
+        ])
+    });
+    PACKAGES.run(writing, &all(packages)?).await?;
     for row in &batch.draw_lists {
-        let index = integer(row.index)?;
-        LISTS
-            .run(connection, std::slice::from_ref(row), |query, row| {
-                query
-                    .bind(row.net.as_str())
-                    .bind(index)
-                    .bind(row.record.as_slice())
-            })
-            .await
-            .map_err(failed("store a draw list"))?;
-        sqlx::query("DELETE FROM draw_lists WHERE net = $1 AND idx < $2")
-            .bind(row.net.as_str())
-            .bind(integer(row.oldest)?)
-            .execute(&mut *connection)
-            .await
-            .map_err(failed("delete old draw lists"))?;
+        let list = [
+            row.net.as_str().into(),
+            integer(row.index)?.into(),
+            row.record.as_slice().into(),
+        ];
+        LISTS.run(writing, &[list]).await?;
+        writing
+            .execute(
+                "delete old draw lists",
+                "DELETE FROM draw_lists WHERE net = $1 AND idx < $2",
+                &[row.net.as_str().into(), integer(row.oldest)?.into()],
+            )
+            .await?;
     }
     Ok(())
 }
@@ -78,22 +89,25 @@ impl Store {
         from: u64,
         count: Option<u32>,
     ) -> Result<Vec<LogRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT idx, entry FROM membership_log WHERE net = $1 AND idx >= $2 \
+        let rows = self
+            .readers
+            .all(
+                "read the membership log",
+                "SELECT idx, entry FROM membership_log WHERE net = $1 AND idx >= $2 \
              ORDER BY idx LIMIT $3",
-        )
-        .bind(net.as_str())
-        .bind(integer(from)?)
-        .bind(count.map_or(i64::MAX, i64::from))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::database("read the membership log"))?;
+                &[
+                    net.as_str().into(),
+                    integer(from)?.into(),
+                    count.map_or(i64::MAX, i64::from).into(),
+                ],
+            )
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(LogRow {
                     net,
-                    index: number(row, "idx")?,
-                    entry: get(row, "entry")?,
+                    index: row.number("idx")?,
+                    entry: row.get("entry")?,
                 })
             })
             .collect()
@@ -101,22 +115,28 @@ impl Store {
 
     /// All encoded key packages that were ever registered.
     pub(crate) async fn key_packages(&self, net: NetId) -> Result<Vec<Vec<u8>>, StoreError> {
-        let rows = sqlx::query("SELECT package FROM key_packages WHERE net = $1 ORDER BY hash")
-            .bind(net.as_str())
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::database("read the key packages"))?;
-        rows.iter().map(|row| get(row, "package")).collect()
+        let rows = self
+            .readers
+            .all(
+                "read the key packages",
+                "SELECT package FROM key_packages WHERE net = $1 ORDER BY hash",
+                &[net.as_str().into()],
+            )
+            .await?;
+        rows.iter().map(|row| row.get("package")).collect()
     }
 
     /// The encoded draw lists that are kept, ascending.
     pub(crate) async fn draw_lists(&self, net: NetId) -> Result<Vec<Vec<u8>>, StoreError> {
-        let rows = sqlx::query("SELECT record FROM draw_lists WHERE net = $1 ORDER BY idx")
-            .bind(net.as_str())
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::database("read the draw lists"))?;
-        rows.iter().map(|row| get(row, "record")).collect()
+        let rows = self
+            .readers
+            .all(
+                "read the draw lists",
+                "SELECT record FROM draw_lists WHERE net = $1 ORDER BY idx",
+                &[net.as_str().into()],
+            )
+            .await?;
+        rows.iter().map(|row| row.get("record")).collect()
     }
 }
 
@@ -164,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn entries_are_never_replaced_and_old_lists_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::create_or_open(&folder.path().join("store"))
+        let store = Store::create_or_open(&folder.path().join("store").into())
             .await
             .unwrap();
         let mut writer = store.writer().await.unwrap();

@@ -1,13 +1,11 @@
 //! Reading.
 
-use dcnet_protocol::names::{ClientId, NetId};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
-
+use super::database::AnyRow;
 use super::rows::{
     AnswerRow, CorrectionRow, EpochRow, FrameRow, MemberRow, NetRow, Restored, RosterRow,
 };
 use super::{Store, StoreError, integer};
+use dcnet_protocol::names::{ClientId, NetId};
 
 /// Epochs from which a net is restored: the one in force, the next, and those of rounds that are
 /// still open.
@@ -21,37 +19,46 @@ type Outcomes = Vec<(u64, Vec<u8>)>;
 impl Store {
     /// All nets, by name.
     pub(crate) async fn nets(&self) -> Result<Vec<NetRow>, StoreError> {
-        let rows = sqlx::query("SELECT net, descriptor, authority, created FROM nets ORDER BY net")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::database("list the nets"))?;
+        let rows = self
+            .readers
+            .all(
+                "list the nets",
+                "SELECT net, descriptor, authority, created FROM nets ORDER BY net",
+                &[],
+            )
+            .await?;
         rows.iter().map(net_row).collect()
     }
 
     /// One net.
     pub(crate) async fn net(&self, net: NetId) -> Result<Option<NetRow>, StoreError> {
-        let row =
-            sqlx::query("SELECT net, descriptor, authority, created FROM nets WHERE net = $1")
-                .bind(net.as_str())
-                .fetch_optional(&self.readers)
-                .await
-                .map_err(StoreError::database("look up a net"))?;
+        let row = self
+            .readers
+            .first(
+                "look up a net",
+                "SELECT net, descriptor, authority, created FROM nets WHERE net = $1",
+                &[net.as_str().into()],
+            )
+            .await?;
         row.as_ref().map(net_row).transpose()
     }
 
     /// The members of a net, by name.
     pub(crate) async fn members(&self, net: NetId) -> Result<Vec<MemberRow>, StoreError> {
-        let rows = sqlx::query("SELECT client, record FROM members WHERE net = $1 ORDER BY client")
-            .bind(net.as_str())
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::database("list the members"))?;
+        let rows = self
+            .readers
+            .all(
+                "list the members",
+                "SELECT client, record FROM members WHERE net = $1 ORDER BY client",
+                &[net.as_str().into()],
+            )
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(MemberRow {
                     net,
                     client: client(row, "client")?,
-                    record: get(row, "record")?,
+                    record: row.get("record")?,
                 })
             })
             .collect()
@@ -63,23 +70,23 @@ impl Store {
         net: NetId,
         count: i64,
     ) -> Result<Vec<EpochRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT epoch, first_round, record FROM epochs WHERE net = $1 \
+        let rows = self
+            .readers
+            .all(
+                "list the epochs",
+                "SELECT epoch, first_round, record FROM epochs WHERE net = $1 \
              ORDER BY epoch DESC LIMIT $2",
-        )
-        .bind(net.as_str())
-        .bind(count)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::database("list the epochs"))?;
+                &[net.as_str().into(), count.into()],
+            )
+            .await?;
         rows.iter()
             .rev()
             .map(|row| {
                 Ok(EpochRow {
                     net,
-                    epoch: number(row, "epoch")?,
-                    first_round: number(row, "first_round")?,
-                    record: get(row, "record")?,
+                    epoch: row.number("epoch")?,
+                    first_round: row.number("first_round")?,
+                    record: row.get("record")?,
                 })
             })
             .collect()
@@ -93,31 +100,37 @@ impl Store {
         to: Option<u64>,
         limit: Option<u32>,
     ) -> Result<Outcomes, StoreError> {
-        let rows = sqlx::query(
-            "SELECT round, outcome FROM rounds WHERE net = $1 AND round >= $2 AND round <= $3 \
+        let rows = self
+            .readers
+            .all(
+                "list the rounds",
+                "SELECT round, outcome FROM rounds WHERE net = $1 AND round >= $2 AND round <= $3 \
              ORDER BY round DESC LIMIT $4",
-        )
-        .bind(net.as_str())
-        .bind(from.map_or(Ok(0), integer)?)
-        .bind(to.map_or(Ok(i64::MAX), integer)?)
-        .bind(limit.map_or(i64::MAX, i64::from))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::database("list the rounds"))?;
+                &[
+                    net.as_str().into(),
+                    from.map_or(Ok(0), integer)?.into(),
+                    to.map_or(Ok(i64::MAX), integer)?.into(),
+                    limit.map_or(i64::MAX, i64::from).into(),
+                ],
+            )
+            .await?;
         rows.iter()
             .rev()
-            .map(|row| Ok((number(row, "round")?, get(row, "outcome")?)))
+            .map(|row| Ok((row.number("round")?, row.get("outcome")?)))
             .collect()
     }
 
     /// Number of superpositions kept of rounds that are not final.
     pub(crate) async fn frames_held(&self, net: NetId) -> Result<u64, StoreError> {
-        let row = sqlx::query("SELECT COUNT(*) AS held FROM frames WHERE net = $1")
-            .bind(net.as_str())
-            .fetch_one(&self.readers)
-            .await
-            .map_err(StoreError::database("count the frames"))?;
-        number(&row, "held")
+        let row = self
+            .readers
+            .first(
+                "count the frames",
+                "SELECT COUNT(*) AS held FROM frames WHERE net = $1",
+                &[net.as_str().into()],
+            )
+            .await?;
+        row.map_or(Ok(0), |row| row.number("held"))
     }
 
     /// Deliveries behind `after`, ascending, not more than an answer holds.
@@ -127,19 +140,22 @@ impl Store {
         client: ClientId,
         after: u64,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT sequence, message FROM inbox \
+        let rows = self
+            .readers
+            .all(
+                "read an inbox",
+                "SELECT sequence, message FROM inbox \
              WHERE net = $1 AND client = $2 AND sequence > $3 ORDER BY sequence LIMIT $4",
-        )
-        .bind(net.as_str())
-        .bind(client.as_str())
-        .bind(integer(after)?)
-        .bind(DELIVERIES)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::database("read an inbox"))?;
+                &[
+                    net.as_str().into(),
+                    client.as_str().into(),
+                    integer(after)?.into(),
+                    DELIVERIES.into(),
+                ],
+            )
+            .await?;
         rows.iter()
-            .map(|row| Ok((number(row, "sequence")?, get(row, "message")?)))
+            .map(|row| Ok((row.number("sequence")?, row.get("message")?)))
             .collect()
     }
 
@@ -157,7 +173,10 @@ impl Store {
                 .frames(net, "SELECT * FROM frames WHERE net = $1")
                 .await?,
             resent: self
-                .frames(net, "SELECT *, NULL AS mask FROM resent WHERE net = $1")
+                .frames(
+                    net,
+                    "SELECT *, CAST(NULL AS BYTEA) AS mask FROM resent WHERE net = $1",
+                )
                 .await?,
             corrections: self.corrections(net).await?,
             answers: self.answers(net).await?,
@@ -168,21 +187,24 @@ impl Store {
     }
 
     async fn frames(&self, net: NetId, query: &'static str) -> Result<Vec<FrameRow>, StoreError> {
-        let rows = sqlx::query(query)
-            .bind(net.as_str())
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::database("read the frames of open rounds"))?;
+        let rows = self
+            .readers
+            .all(
+                "read the frames of open rounds",
+                query,
+                &[net.as_str().into()],
+            )
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(FrameRow {
                     net,
-                    round: number(row, "round")?,
+                    round: row.number("round")?,
                     client: client(row, "client")?,
-                    epoch: number(row, "epoch")?,
-                    transmission: get(row, "transmission")?,
-                    words: words(&get::<Vec<u8>>(row, "words")?)?,
-                    mask: get(row, "mask")?,
+                    epoch: row.number("epoch")?,
+                    transmission: row.get("transmission")?,
+                    words: words(&row.get::<Vec<u8>>("words")?)?,
+                    mask: row.get("mask")?,
                     hash: hash(row)?,
                 })
             })
@@ -190,20 +212,22 @@ impl Store {
     }
 
     async fn answers(&self, net: NetId) -> Result<Vec<AnswerRow>, StoreError> {
-        let rows =
-            sqlx::query("SELECT round, step, client, answer, hash FROM answers WHERE net = $1")
-                .bind(net.as_str())
-                .fetch_all(&self.readers)
-                .await
-                .map_err(StoreError::database("read the answers of open rounds"))?;
+        let rows = self
+            .readers
+            .all(
+                "read the answers of open rounds",
+                "SELECT round, step, client, answer, hash FROM answers WHERE net = $1",
+                &[net.as_str().into()],
+            )
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(AnswerRow {
                     net,
-                    round: number(row, "round")?,
+                    round: row.number("round")?,
                     step: step(row)?,
                     client: client(row, "client")?,
-                    answer: get(row, "answer")?,
+                    answer: row.get("answer")?,
                     hash: hash(row)?,
                 })
             })
@@ -212,110 +236,99 @@ impl Store {
 
     /// The rosters of the rounds from `first` on, ascending.
     async fn rosters(&self, net: NetId, first: u64) -> Result<Vec<RosterRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT round, step, roster FROM rosters WHERE net = $1 AND round >= $2 \
+        let rows = self
+            .readers
+            .all(
+                "read the latest rosters",
+                "SELECT round, step, roster FROM rosters WHERE net = $1 AND round >= $2 \
              ORDER BY round, step",
-        )
-        .bind(net.as_str())
-        .bind(integer(first)?)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::database("read the latest rosters"))?;
+                &[net.as_str().into(), integer(first)?.into()],
+            )
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(RosterRow {
                     net,
-                    round: number(row, "round")?,
+                    round: row.number("round")?,
                     step: step(row)?,
-                    roster: get(row, "roster")?,
+                    roster: row.get("roster")?,
                 })
             })
             .collect()
     }
 
     async fn corrections(&self, net: NetId) -> Result<Vec<CorrectionRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT round, missing, asked FROM corrections WHERE net = $1 ORDER BY round",
-        )
-        .bind(net.as_str())
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::database("read the open corrections"))?;
+        let rows = self
+            .readers
+            .all(
+                "read the open corrections",
+                "SELECT round, missing, asked FROM corrections WHERE net = $1 ORDER BY round",
+                &[net.as_str().into()],
+            )
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(CorrectionRow {
                     net,
-                    round: number(row, "round")?,
-                    missing: get(row, "missing")?,
-                    asked: get(row, "asked")?,
+                    round: row.number("round")?,
+                    missing: row.get("missing")?,
+                    asked: row.get("asked")?,
                 })
             })
             .collect()
     }
 
     async fn inbox_heads(&self, net: NetId) -> Result<Vec<(ClientId, u64, u64)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT client, last, (SELECT COUNT(*) FROM inbox \
+        let rows = self
+            .readers
+            .all(
+                "read the heads of the inboxes",
+                "SELECT client, last, (SELECT COUNT(*) FROM inbox \
              WHERE inbox.net = inbox_heads.net AND inbox.client = inbox_heads.client) AS held \
              FROM inbox_heads WHERE net = $1",
-        )
-        .bind(net.as_str())
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::database("read the heads of the inboxes"))?;
+                &[net.as_str().into()],
+            )
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok((
                     client(row, "client")?,
-                    number(row, "last")?,
-                    number(row, "held")?,
+                    row.number("last")?,
+                    row.number("held")?,
                 ))
             })
             .collect()
     }
 }
 
-fn net_row(row: &SqliteRow) -> Result<NetRow, StoreError> {
-    let name: String = get(row, "net")?;
+fn net_row(row: &AnyRow) -> Result<NetRow, StoreError> {
+    let name: String = row.get("net")?;
     Ok(NetRow {
         net: name
             .parse()
             .map_err(|error| StoreError::Corrupt(format!("net {name:?}: {error}")))?,
-        descriptor: get(row, "descriptor")?,
-        authority: get(row, "authority")?,
-        created: number(row, "created")?,
+        descriptor: row.get("descriptor")?,
+        authority: row.get("authority")?,
+        created: row.number("created")?,
     })
 }
 
-fn client(row: &SqliteRow, column: &str) -> Result<ClientId, StoreError> {
-    let name: String = get(row, column)?;
+fn client(row: &AnyRow, column: &str) -> Result<ClientId, StoreError> {
+    let name: String = row.get(column)?;
     name.parse()
         .map_err(|error| StoreError::Corrupt(format!("client {name:?}: {error}")))
 }
 
-fn hash(row: &SqliteRow) -> Result<[u8; 32], StoreError> {
-    let bytes: Vec<u8> = get(row, "hash")?;
+fn hash(row: &AnyRow) -> Result<[u8; 32], StoreError> {
+    let bytes: Vec<u8> = row.get("hash")?;
     bytes
         .try_into()
         .map_err(|_| StoreError::Corrupt("a hash without 32 bytes".to_owned()))
 }
 
-fn step(row: &SqliteRow) -> Result<u8, StoreError> {
-    let value: i64 = get(row, "step")?;
+fn step(row: &AnyRow) -> Result<u8, StoreError> {
+    let value: i64 = row.get("step")?;
     u8::try_from(value).map_err(|_| StoreError::Corrupt(format!("step is {value}")))
-}
-
-pub(super) fn number(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
-    let value: i64 = get(row, column)?;
-    u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{column} is {value}")))
-}
-
-pub(super) fn get<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T, StoreError>
-where
-    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-{
-    row.try_get(column)
-        .map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 fn words(bytes: &[u8]) -> Result<Vec<u64>, StoreError> {

@@ -2,6 +2,8 @@
 
 use dcnet_protocol::names::{ClientId, NetId};
 
+use super::leases::Lease;
+
 /// A net as it was created.
 #[derive(Debug, Clone)]
 pub(crate) struct NetRow {
@@ -135,6 +137,8 @@ pub(crate) struct PlainRow {
 /// What is written in one transaction, kind by kind in this order.
 #[derive(Default)]
 pub(crate) struct Batch {
+    /// Under which it is written, where several servers share a store.
+    pub(crate) lease: Option<Lease>,
     pub(crate) members: Vec<MemberRow>,
     pub(crate) packages: Vec<PackageRow>,
     pub(crate) log: Vec<LogRow>,

@@ -1,79 +1,134 @@
 //! Writing: one batch, one transaction.
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection as _, SqliteConnection};
-
-use super::insert::{Insert, Query};
+use super::database::{Connection, Value, Writing};
+use super::insert::{Insert, Kind};
+use super::open::Opener;
 use super::rows::{AnswerRow, Batch, FrameRow, NetRow, PlainRow};
-use super::{StoreError, integer};
+use super::{StoreError, integer, leases};
 
-static MEMBERS: Insert = Insert::new(
-    "INSERT INTO members (net, client, record)",
-    3,
+const NET: (&str, Kind) = ("net", Kind::Text);
+const CLIENT: (&str, Kind) = ("client", Kind::Text);
+const ROUND: (&str, Kind) = ("round", Kind::Integer);
+
+static MEMBERS: Insert<3> = Insert::replacing(
+    "store a member",
+    "members",
+    [NET, CLIENT, ("record", Kind::Bytes)],
     "ON CONFLICT (net, client) DO UPDATE SET record = excluded.record",
 );
-static EPOCHS: Insert = Insert::new(
-    "INSERT INTO epochs (net, epoch, first_round, record)",
-    4,
-    "",
+static EPOCHS: Insert<4> = Insert::new(
+    "store an epoch",
+    "epochs",
+    [
+        NET,
+        ("epoch", Kind::Integer),
+        ("first_round", Kind::Integer),
+        ("record", Kind::Bytes),
+    ],
 );
-static FRAMES: Insert = Insert::new(
-    "INSERT INTO frames (net, round, client, epoch, transmission, words, hash, mask)",
-    8,
-    "",
+static FRAMES: Insert<8> = Insert::new(
+    "store frames",
+    "frames",
+    [
+        NET,
+        ROUND,
+        CLIENT,
+        ("epoch", Kind::Integer),
+        ("transmission", Kind::Bool),
+        ("words", Kind::Bytes),
+        ("hash", Kind::Bytes),
+        ("mask", Kind::Maybe),
+    ],
 );
-static RESENT: Insert = Insert::new(
-    "INSERT INTO resent (net, round, client, epoch, transmission, words, hash)",
-    7,
-    "",
+static RESENT: Insert<7> = Insert::new(
+    "store resent frames",
+    "resent",
+    [
+        NET,
+        ROUND,
+        CLIENT,
+        ("epoch", Kind::Integer),
+        ("transmission", Kind::Bool),
+        ("words", Kind::Bytes),
+        ("hash", Kind::Bytes),
+    ],
 );
-static ANSWERS: Insert = Insert::new(
-    "INSERT INTO answers (net, round, step, client, answer, hash)",
-    6,
-    "",
+static ANSWERS: Insert<6> = Insert::new(
+    "store answers to a roster",
+    "answers",
+    [
+        NET,
+        ROUND,
+        ("step", Kind::Integer),
+        CLIENT,
+        ("answer", Kind::Bytes),
+        ("hash", Kind::Bytes),
+    ],
 );
-static ROSTERS: Insert = Insert::new("INSERT INTO rosters (net, round, step, roster)", 4, "");
-static CORRECTIONS: Insert = Insert::new(
-    "INSERT INTO corrections (net, round, missing, asked)",
-    4,
-    "",
+static ROSTERS: Insert<4> = Insert::new(
+    "store a roster",
+    "rosters",
+    [NET, ROUND, ("step", Kind::Integer), ("roster", Kind::Bytes)],
 );
-static INBOX: Insert = Insert::new("INSERT INTO inbox (net, client, sequence, message)", 4, "");
-static HEADS: Insert = Insert::new(
-    "INSERT INTO inbox_heads (net, client, last)",
-    3,
+static CORRECTIONS: Insert<4> = Insert::new(
+    "store a correction",
+    "corrections",
+    [NET, ROUND, ("missing", Kind::Bytes), ("asked", Kind::Bytes)],
+);
+static INBOX: Insert<4> = Insert::new(
+    "store a message",
+    "inbox",
+    [
+        NET,
+        CLIENT,
+        ("sequence", Kind::Integer),
+        ("message", Kind::Bytes),
+    ],
+);
+static HEADS: Insert<3> = Insert::replacing(
+    "store the head of an inbox",
+    "inbox_heads",
+    [NET, CLIENT, ("last", Kind::Integer)],
     "ON CONFLICT (net, client) DO UPDATE SET last = excluded.last",
 );
-static ROUNDS: Insert = Insert::new("INSERT INTO rounds (net, round, outcome)", 3, "");
-static PLAIN: Insert = Insert::new(
-    "INSERT INTO plain_readings (net, round, pseudonym, readings, hash)",
-    5,
-    "",
+static ROUNDS: Insert<3> = Insert::new(
+    "store the outcome of a round",
+    "rounds",
+    [NET, ROUND, ("outcome", Kind::Bytes)],
+);
+static PLAIN: Insert<5> = Insert::new(
+    "store plain readings",
+    "plain_readings",
+    [
+        NET,
+        ROUND,
+        ("pseudonym", Kind::Text),
+        ("readings", Kind::Bytes),
+        ("hash", Kind::Bytes),
+    ],
 );
 
 /// The connection that writes.
 pub(crate) struct Writer {
-    options: SqliteConnectOptions,
+    opener: Opener,
     /// `None` after a failure, until the next attempt has opened a new one.
-    connection: Option<SqliteConnection>,
+    connection: Option<Connection>,
 }
 
 impl Writer {
-    pub(super) async fn connect(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+    pub(super) async fn connect(opener: Opener) -> Result<Self, StoreError> {
         let mut writer = Self {
-            options,
+            opener,
             connection: None,
         };
         writer.connection().await?;
         Ok(writer)
     }
 
-    pub(super) async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+    pub(super) async fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => SqliteConnection::connect_with(&self.options)
-                .await
-                .map_err(StoreError::database("be opened for writing"))?,
+            None => self.opener.connect().await?,
         };
         Ok(self.connection.insert(connection))
     }
@@ -94,19 +149,22 @@ impl Writer {
 
     /// Adds a net.
     pub(crate) async fn insert_net(&mut self, row: &NetRow) -> Result<(), StoreError> {
-        let connection = self.connection().await?;
-        let done = sqlx::query(
-            "INSERT INTO nets (net, descriptor, authority, created) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (net) DO NOTHING",
-        )
-        .bind(row.net.as_str())
-        .bind(row.descriptor.as_slice())
-        .bind(row.authority.as_slice())
-        .bind(integer(row.created)?)
-        .execute(connection)
-        .await
-        .map_err(StoreError::database("add the net"))?;
-        if done.rows_affected() == 1 {
+        let mut writing = self.connection().await?.begin().await?;
+        let added = writing
+            .execute(
+                "add the net",
+                "INSERT INTO nets (net, descriptor, authority, created) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (net) DO NOTHING",
+                &[
+                    row.net.as_str().into(),
+                    row.descriptor.as_slice().into(),
+                    row.authority.as_slice().into(),
+                    integer(row.created)?.into(),
+                ],
+            )
+            .await?;
+        writing.commit().await?;
+        if added == 1 {
             Ok(())
         } else {
             Err(StoreError::NetExists(row.net.to_string()))
@@ -115,22 +173,28 @@ impl Writer {
 
     /// Makes the table of the benchmark's plain readings, in the manner of `frames`.
     pub(crate) async fn create_plain_table(&mut self) -> Result<(), StoreError> {
-        let connection = self.connection().await?;
-        sqlx::query(
-            "CREATE TABLE IF NOT EXISTS plain_readings (net TEXT NOT NULL REFERENCES nets (net), \
-             round BIGINT NOT NULL, pseudonym TEXT NOT NULL, readings BYTEA NOT NULL, \
-             hash BYTEA NOT NULL, PRIMARY KEY (net, round, pseudonym)) WITHOUT ROWID",
-        )
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(StoreError::database("make the benchmark's table"))
+        let mut writing = self.connection().await?.begin().await?;
+        let statement = match writing {
+            Writing::Sqlite(_) => concat!(
+                "CREATE TABLE IF NOT EXISTS plain_readings (net TEXT NOT NULL REFERENCES nets (net), ",
+                "round BIGINT NOT NULL, pseudonym TEXT NOT NULL, readings BYTEA NOT NULL, ",
+                "hash BYTEA NOT NULL, PRIMARY KEY (net, round, pseudonym)) WITHOUT ROWID"
+            ),
+            Writing::Postgres(_) => concat!(
+                "CREATE TABLE IF NOT EXISTS plain_readings (net TEXT NOT NULL REFERENCES nets (net), ",
+                "round BIGINT NOT NULL, pseudonym TEXT NOT NULL, readings BYTEA NOT NULL, ",
+                "hash BYTEA NOT NULL, PRIMARY KEY (net, round, pseudonym))"
+            ),
+        };
+        writing
+            .execute("make the benchmark's table", statement, &[])
+            .await?;
+        writing.commit().await
     }
 
     pub(super) async fn discard(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Closing rolls back what is open; if even that fails there is nothing left to do.
-            let _ = connection.close().await;
+            connection.close().await;
         }
     }
 
@@ -140,16 +204,9 @@ impl Writer {
     }
 }
 
-async fn transaction(
-    connection: &mut SqliteConnection,
-    batches: &[&Batch],
-) -> Result<(), StoreError> {
-    // IMMEDIATE takes the lock for writing at once and waits for it, where a deferred transaction
-    // would fail at its first write.
-    let mut transaction = connection
-        .begin_with("BEGIN IMMEDIATE")
-        .await
-        .map_err(StoreError::database("begin a transaction"))?;
+async fn transaction(connection: &mut Connection, batches: &[&Batch]) -> Result<(), StoreError> {
+    let mut writing = connection.begin().await?;
+    leases::fence(&mut writing, batches).await?;
     let mut frames = Vec::new();
     let mut answers = Vec::new();
     let mut plain = Vec::new();
@@ -160,25 +217,23 @@ async fn transaction(
         plain.extend(&batch.plain);
         if has_more_than_answers(batch) {
             // An outcome erases both: they must be there before.
-            insert_frames(&mut transaction, &frames).await?;
+            insert_frames(&mut writing, &frames).await?;
             frames.clear();
-            insert_answers(&mut transaction, &answers).await?;
+            insert_answers(&mut writing, &answers).await?;
             answers.clear();
-            write_rest(&mut transaction, batch).await?;
+            write_rest(&mut writing, batch).await?;
         }
     }
-    insert_frames(&mut transaction, &frames).await?;
-    insert_answers(&mut transaction, &answers).await?;
-    insert_plain(&mut transaction, &plain).await?;
-    transaction
-        .commit()
-        .await
-        .map_err(StoreError::database("commit"))
+    insert_frames(&mut writing, &frames).await?;
+    insert_answers(&mut writing, &answers).await?;
+    insert_plain(&mut writing, &plain).await?;
+    writing.commit().await
 }
 
 fn has_more_than_answers(batch: &Batch) -> bool {
     !(batch.members.is_empty()
         && batch.log.is_empty()
+        && batch.packages.is_empty()
         && batch.draw_lists.is_empty()
         && batch.epochs.is_empty()
         && batch.resent.is_empty()
@@ -189,211 +244,160 @@ fn has_more_than_answers(batch: &Batch) -> bool {
         && batch.forgets.is_empty())
 }
 
-async fn write_rest(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let failed = StoreError::database;
-    MEMBERS
-        .run(connection, &batch.members, |query, row| {
-            query
-                .bind(row.net.as_str())
-                .bind(row.client.as_str())
-                .bind(row.record.as_slice())
+async fn write_rest(writing: &mut Writing<'_>, batch: &Batch) -> Result<(), StoreError> {
+    let members: Vec<_> = batch
+        .members
+        .iter()
+        .map(|row| {
+            [
+                row.net.as_str().into(),
+                row.client.as_str().into(),
+                row.record.as_slice().into(),
+            ]
         })
-        .await
-        .map_err(failed("store a member"))?;
-    super::membership_log::write(connection, batch).await?;
-    for row in &batch.epochs {
-        let (epoch, first) = (integer(row.epoch)?, integer(row.first_round)?);
-        EPOCHS
-            .run(connection, std::slice::from_ref(row), |query, row| {
-                query
-                    .bind(row.net.as_str())
-                    .bind(epoch)
-                    .bind(first)
-                    .bind(row.record.as_slice())
-            })
-            .await
-            .map_err(failed("store an epoch"))?;
-    }
-    insert_resent(connection, &batch.resent).await?;
-    for row in &batch.rosters {
-        let round = integer(row.round)?;
-        ROSTERS
-            .run(connection, std::slice::from_ref(row), |query, row| {
-                query
-                    .bind(row.net.as_str())
-                    .bind(round)
-                    .bind(i64::from(row.step))
-                    .bind(row.roster.as_slice())
-            })
-            .await
-            .map_err(failed("store a roster"))?;
-    }
-    for row in &batch.corrections {
-        let round = integer(row.round)?;
-        CORRECTIONS
-            .run(connection, std::slice::from_ref(row), |query, row| {
-                query
-                    .bind(row.net.as_str())
-                    .bind(round)
-                    .bind(row.missing.as_slice())
-                    .bind(row.asked.as_slice())
-            })
-            .await
-            .map_err(failed("store a correction"))?;
-    }
-    write_inboxes(connection, batch).await?;
+        .collect();
+    MEMBERS.run(writing, &members).await?;
+    super::membership_log::write(writing, batch).await?;
+    let epochs = batch.epochs.iter().map(|row| {
+        Ok([
+            row.net.as_str().into(),
+            integer(row.epoch)?.into(),
+            integer(row.first_round)?.into(),
+            row.record.as_slice().into(),
+        ])
+    });
+    EPOCHS.run(writing, &all(epochs)?).await?;
+    insert_resent(writing, &batch.resent).await?;
+    let rosters = batch.rosters.iter().map(|row| {
+        Ok([
+            row.net.as_str().into(),
+            integer(row.round)?.into(),
+            i64::from(row.step).into(),
+            row.roster.as_slice().into(),
+        ])
+    });
+    ROSTERS.run(writing, &all(rosters)?).await?;
+    let corrections = batch.corrections.iter().map(|row| {
+        Ok([
+            row.net.as_str().into(),
+            integer(row.round)?.into(),
+            row.missing.as_slice().into(),
+            row.asked.as_slice().into(),
+        ])
+    });
+    CORRECTIONS.run(writing, &all(corrections)?).await?;
+    write_inboxes(writing, batch).await?;
     for row in &batch.outcomes {
         let round = integer(row.round)?;
-        ROUNDS
-            .run(connection, std::slice::from_ref(row), |query, row| {
-                query
-                    .bind(row.net.as_str())
-                    .bind(round)
-                    .bind(row.outcome.as_slice())
-            })
-            .await
-            .map_err(failed("store the outcome of a round"))?;
-        super::erase::round(connection, row.net, round).await?;
+        let outcome = [
+            row.net.as_str().into(),
+            round.into(),
+            row.outcome.as_slice().into(),
+        ];
+        ROUNDS.run(writing, &[outcome]).await?;
+        super::erase::round(writing, row.net, round).await?;
     }
     Ok(())
 }
 
-async fn write_inboxes(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let failed = StoreError::database;
-    let deliveries: Vec<_> = batch
-        .deliveries
+async fn write_inboxes(writing: &mut Writing<'_>, batch: &Batch) -> Result<(), StoreError> {
+    let deliveries = batch.deliveries.iter().map(|row| {
+        Ok([
+            row.net.as_str().into(),
+            row.client.as_str().into(),
+            integer(row.sequence)?.into(),
+            row.message.as_slice().into(),
+        ])
+    });
+    let deliveries = all(deliveries)?;
+    INBOX.run(writing, &deliveries).await?;
+    let heads: Vec<_> = deliveries
         .iter()
-        .map(|row| Ok((integer(row.sequence)?, row)))
-        .collect::<Result<_, StoreError>>()?;
-    INBOX
-        .run(connection, &deliveries, |query, (sequence, row)| {
-            query
-                .bind(row.net.as_str())
-                .bind(row.client.as_str())
-                .bind(sequence)
-                .bind(row.message.as_slice())
-        })
-        .await
-        .map_err(failed("store a message"))?;
-    HEADS
-        .run(connection, &deliveries, |query, (sequence, row)| {
-            query
-                .bind(row.net.as_str())
-                .bind(row.client.as_str())
-                .bind(sequence)
-        })
-        .await
-        .map_err(failed("store the head of an inbox"))?;
+        .map(|[net, client, sequence, _]| [*net, *client, *sequence])
+        .collect();
+    HEADS.run(writing, &heads).await?;
     for row in &batch.forgets {
-        sqlx::query("DELETE FROM inbox WHERE net = $1 AND client = $2 AND sequence <= $3")
-            .bind(row.net.as_str())
-            .bind(row.client.as_str())
-            .bind(integer(row.sequence)?)
-            .execute(&mut *connection)
-            .await
-            .map_err(failed("delete confirmed messages"))?;
+        writing
+            .execute(
+                "delete confirmed messages",
+                "DELETE FROM inbox WHERE net = $1 AND client = $2 AND sequence <= $3",
+                &[
+                    row.net.as_str().into(),
+                    row.client.as_str().into(),
+                    integer(row.sequence)?.into(),
+                ],
+            )
+            .await?;
     }
     Ok(())
 }
 
-async fn insert_frames(
-    connection: &mut SqliteConnection,
-    frames: &[&FrameRow],
-) -> Result<(), StoreError> {
-    let rows: Vec<_> = frames
-        .iter()
-        .map(|row| Columns::of(row))
-        .collect::<Result<_, _>>()?;
-    FRAMES
-        .run(connection, &rows, |query, columns| {
-            columns.bind(query).bind(columns.row.mask.as_deref())
-        })
-        .await
-        .map_err(StoreError::database("store frames"))
+/// Rows, unless one of them holds a number that is too large.
+pub(super) fn all<'a, const N: usize>(
+    rows: impl Iterator<Item = Result<[Value<'a>; N], StoreError>>,
+) -> Result<Vec<[Value<'a>; N]>, StoreError> {
+    rows.collect()
 }
 
-async fn insert_resent(
-    connection: &mut SqliteConnection,
-    frames: &[FrameRow],
-) -> Result<(), StoreError> {
-    let rows: Vec<_> = frames.iter().map(Columns::of).collect::<Result<_, _>>()?;
-    RESENT
-        .run(connection, &rows, |query, columns| columns.bind(query))
-        .await
-        .map_err(StoreError::database("store resent frames"))
+async fn insert_frames(writing: &mut Writing<'_>, frames: &[&FrameRow]) -> Result<(), StoreError> {
+    let words: Vec<_> = frames.iter().map(|row| to_bytes(&row.words)).collect();
+    let rows = frames.iter().zip(&words).map(|(row, words)| {
+        let [net, round, client, epoch, transmission, words, hash] = common(row, words)?;
+        let mask = Value::Maybe(row.mask.as_deref());
+        Ok([net, round, client, epoch, transmission, words, hash, mask])
+    });
+    FRAMES.run(writing, &all(rows)?).await
+}
+
+async fn insert_resent(writing: &mut Writing<'_>, frames: &[FrameRow]) -> Result<(), StoreError> {
+    let words: Vec<_> = frames.iter().map(|row| to_bytes(&row.words)).collect();
+    let rows = frames.iter().zip(&words);
+    let rows = all(rows.map(|(row, words)| common(row, words)))?;
+    RESENT.run(writing, &rows).await
 }
 
 /// What `frames` and `resent` have in common, in the order of their columns.
-struct Columns<'a> {
-    round: i64,
-    epoch: i64,
-    words: Vec<u8>,
-    row: &'a FrameRow,
-}
-
-impl<'a> Columns<'a> {
-    fn of(row: &'a FrameRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            round: integer(row.round)?,
-            epoch: integer(row.epoch)?,
-            words: to_bytes(&row.words),
-            row,
-        })
-    }
-
-    fn bind<'q>(&'q self, query: Query<'q>) -> Query<'q> {
-        query
-            .bind(self.row.net.as_str())
-            .bind(self.round)
-            .bind(self.row.client.as_str())
-            .bind(self.epoch)
-            .bind(self.row.transmission)
-            .bind(self.words.as_slice())
-            .bind(self.row.hash.as_slice())
-    }
+fn common<'a>(row: &'a FrameRow, words: &'a [u8]) -> Result<[Value<'a>; 7], StoreError> {
+    Ok([
+        row.net.as_str().into(),
+        integer(row.round)?.into(),
+        row.client.as_str().into(),
+        integer(row.epoch)?.into(),
+        Value::Bool(row.transmission),
+        words.into(),
+        row.hash.as_slice().into(),
+    ])
 }
 
 async fn insert_answers(
-    connection: &mut SqliteConnection,
+    writing: &mut Writing<'_>,
     answers: &[&AnswerRow],
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> = answers
-        .iter()
-        .map(|row| Ok((integer(row.round)?, *row)))
-        .collect::<Result<_, StoreError>>()?;
-    ANSWERS
-        .run(connection, &rows, |query, (round, row)| {
-            query
-                .bind(row.net.as_str())
-                .bind(round)
-                .bind(i64::from(row.step))
-                .bind(row.client.as_str())
-                .bind(row.answer.as_slice())
-                .bind(row.hash.as_slice())
-        })
-        .await
-        .map_err(StoreError::database("store answers to a roster"))
+    let rows = answers.iter().map(|row| {
+        Ok([
+            row.net.as_str().into(),
+            integer(row.round)?.into(),
+            i64::from(row.step).into(),
+            row.client.as_str().into(),
+            row.answer.as_slice().into(),
+            row.hash.as_slice().into(),
+        ])
+    });
+    ANSWERS.run(writing, &all(rows)?).await
 }
 
-async fn insert_plain(
-    connection: &mut SqliteConnection,
-    readings: &[&PlainRow],
-) -> Result<(), StoreError> {
-    let rows: Vec<_> = readings
-        .iter()
-        .map(|row| Ok((integer(row.round)?, to_bytes(&row.values), *row)))
-        .collect::<Result<_, StoreError>>()?;
-    PLAIN
-        .run(connection, &rows, |query, (round, values, row)| {
-            query
-                .bind(row.net.as_str())
-                .bind(round)
-                .bind(row.pseudonym.as_str())
-                .bind(values.as_slice())
-                .bind(row.hash.as_slice())
-        })
-        .await
-        .map_err(StoreError::database("store plain readings"))
+async fn insert_plain(writing: &mut Writing<'_>, readings: &[&PlainRow]) -> Result<(), StoreError> {
+    let values: Vec<_> = readings.iter().map(|row| to_bytes(&row.values)).collect();
+    let rows = readings.iter().zip(&values).map(|(row, values)| {
+        Ok([
+            row.net.as_str().into(),
+            integer(row.round)?.into(),
+            row.pseudonym.as_str().into(),
+            values.as_slice().into(),
+            row.hash.as_slice().into(),
+        ])
+    });
+    PLAIN.run(writing, &all(rows)?).await
 }
 
 /// Words as they stand in frames: big endian.

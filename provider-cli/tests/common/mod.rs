@@ -10,6 +10,7 @@
     dead_code,
     unreachable_pub,
     unused_imports,
+    unused_macros,
     missing_docs,
     reason = "shared by several test binaries, each of which uses a part"
 )]
@@ -17,10 +18,12 @@
 mod gateway;
 pub mod machine;
 mod net;
+mod store;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,6 +35,8 @@ use tempfile::TempDir;
 
 pub use gateway::{Answer, Gateway};
 pub use net::{Net, holds, now, receipt, roster_path};
+pub(crate) use store::on_both;
+pub use store::{SERVER, Store};
 
 pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
 pub const PROBLEM: &str = "application/problem+json";
@@ -40,20 +45,37 @@ pub struct Lab {
     pub folder: TempDir,
     pub authority: Authority,
     pub provider: ProviderFiles,
+    pub store: Store,
+    /// Where the last server on a database listened: the next one is the same server, started anew.
+    address: Mutex<Option<String>>,
 }
 
 impl Lab {
+    /// On a file.
     pub fn new() -> Self {
+        Self::on(None)
+    }
+
+    /// On a database of its own; none where there is no PostgreSQL server.
+    pub fn on_postgres() -> Option<Self> {
+        Store::postgres().map(|store| Self::on(Some(store)))
+    }
+
+    fn on(store: Option<Store>) -> Self {
         // Every test in the process asks for the same one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create(&folder.path().join("ca")).unwrap();
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let provider = create_provider(&folder.path().join("provider"), &names, 30).unwrap();
+        let file = folder.path().join("store.sqlite3");
+        let store = store.unwrap_or_else(|| Store::Sqlite(file.to_str().unwrap().to_owned()));
         Self {
             folder,
             authority,
             provider,
+            store,
+            address: Mutex::default(),
         }
     }
 
@@ -61,6 +83,7 @@ impl Lab {
         self.folder.path().join(name)
     }
 
+    /// The file of a laboratory that has one.
     pub fn store(&self) -> PathBuf {
         self.path("store.sqlite3")
     }
@@ -83,7 +106,7 @@ impl Lab {
         Command::new(env!("CARGO_BIN_EXE_dcnet"))
             .args(args)
             .arg("--store")
-            .arg(self.store())
+            .arg(self.store.location())
             .output()
             .unwrap()
     }
@@ -164,17 +187,23 @@ impl Lab {
     }
 
     pub fn serve_with(&self, ca: &Path, args: &[&str]) -> Server {
-        Server::spawn(&mut self.serve_command(ca, args))
+        let server = Server::spawn(&mut self.serve_command(ca, args));
+        if let Store::Postgres(_) = self.store {
+            let address = server.url.trim_start_matches("https://").to_owned();
+            *self.address.lock().unwrap() = Some(address);
+        }
+        server
     }
 
     /// `dcnet serve`, not started yet.
     pub fn serve_command(&self, ca: &Path, args: &[&str]) -> Command {
+        let address = self.address.lock().unwrap().take();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dcnet"));
         command
             .arg("serve")
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", address.as_deref().unwrap_or("127.0.0.1:0")])
             .arg("--store")
-            .arg(self.store())
+            .arg(self.store.location())
             .arg("--tls-cert")
             .arg(&self.provider.tls_certificate)
             .arg("--tls-key")

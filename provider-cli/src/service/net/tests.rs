@@ -79,7 +79,6 @@ struct Running {
     net: Arc<Net>,
     client: ClientId,
     frame: Vec<u8>,
-    _closing: watch::Sender<bool>,
 }
 
 async fn running(lies: u32) -> Running {
@@ -108,7 +107,7 @@ async fn running(lies: u32) -> Running {
         &key(&files.sig_key),
     );
 
-    let store = Store::create_or_open(&folder.path().join("store"))
+    let store = Store::create_or_open(&folder.path().join("store").into())
         .await
         .unwrap();
     let mut writer = store.writer().await.unwrap();
@@ -121,17 +120,21 @@ async fn running(lies: u32) -> Running {
     };
     writer.insert_net(&row).await.unwrap();
     let committer = committer::start_lying(writer, lies);
-    let net = Arc::new(Net::new(setup, bytes.into(), store.clone(), committer));
+    let net = Arc::new(Net::new(
+        setup,
+        bytes.into(),
+        store.clone(),
+        committer,
+        None,
+    ));
     let incarnation = net.restore().await.unwrap();
-    let (closing, closed) = watch::channel(false);
-    tokio::spawn(Arc::clone(&net).run(incarnation, closed));
+    tokio::spawn(Arc::clone(&net).run(incarnation));
     Running {
         _folder: folder,
         store,
         net,
         client,
         frame,
-        _closing: closing,
     }
 }
 
@@ -169,7 +172,6 @@ async fn a_commit_that_failed_and_reached_the_disk_all_the_same_does_no_harm() {
         client,
         frame,
         _folder,
-        _closing,
     } = running(1).await;
     // Two at once: the second rests on what the first left in the machine.
     let (one, two) = tokio::join!(
