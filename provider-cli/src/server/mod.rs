@@ -1,10 +1,12 @@
 //! HTTPS for gateways, and for whoever asks a witness: `docs/spec/http-api.md`.
 
+mod asked;
 mod body;
 mod config;
 mod connection;
 mod listening;
 mod membership_log;
+mod metrics;
 mod plain;
 mod problem;
 mod routes;
@@ -23,10 +25,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use config::{ConfigError, Limits};
+pub use metrics::MetricsOptions;
 pub use problem::{MEDIA_TYPE as PROBLEM_MEDIA_TYPE, TYPE_PREFIX as PROBLEM_TYPE_PREFIX};
 pub use tls::TlsError;
 pub use witness::{WitnessOptions, start_witness};
 
+use crate::monitoring::Metrics;
 use crate::service::{Service, StartError};
 use crate::witness::{ClientError, FolderError, ListedWitness, WitnessClient};
 use listening::Listening;
@@ -52,6 +56,8 @@ pub struct Options {
     pub signing_key: PathBuf,
     /// Who is asked to cosign the nets' membership logs.
     pub witnesses: Vec<ListedWitness>,
+    /// Where monitoring may ask for metrics; nowhere without.
+    pub metrics: Option<MetricsOptions>,
     /// Limits.
     pub limits: Limits,
 }
@@ -87,6 +93,14 @@ pub enum ServeError {
     /// Store and nets.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// Metrics would be served to strangers.
+    #[error(
+        "metrics are not served on {0}, which is no loopback address: they go out without TLS and \
+         without a password, and tell names and sizes of all nets, how many members were missing in a \
+         round, and when a certificate ends or the store fails. Let the monitoring ask over the loopback \
+         or a tunnel, or say --metrics-allow-remote if nobody else can reach that address"
+    )]
+    MetricsRemote(SocketAddr),
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -104,12 +118,18 @@ pub struct Running {
     accepting: JoinHandle<()>,
     /// Of a witness there is none: no task of its own writes.
     service: Option<Weak<Service>>,
+    metrics: Option<SocketAddr>,
 }
 
 impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where metrics are served, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Returns when the server has shown that it gets on: it still accepts, and what was to be written
@@ -166,6 +186,8 @@ struct Loaded {
     tls: ServerConfig,
     key: SigningKey,
     witnesses: Vec<WitnessClient>,
+    /// When the certificate ends, in seconds since 1970.
+    ends: u64,
 }
 
 impl Loaded {
@@ -173,8 +195,12 @@ impl Loaded {
         let authorities = Authorities::from_file(&options.gateway_ca)?;
         let (certificate, key) = (&options.tls_certificate, &options.tls_key);
         let witnesses = options.witnesses.iter().map(WitnessClient::new);
+        if let Some(metrics) = &options.metrics {
+            metrics.check()?;
+        }
         Ok(Self {
             tls: tls::config(certificate, key, Some(&authorities))?,
+            ends: tls::ends(certificate)?,
             key: read_signing_key(options.signing_key.clone())?,
             witnesses: witnesses.collect::<Result<_, _>>()?,
             authorities,
@@ -188,10 +214,20 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         tls,
         key,
         witnesses,
+        ends,
     } = Loaded::from(&options)?;
     let limits = options.limits;
     let (listener, address) = listen_at(options.listen).await?;
-    let service = Arc::new(Service::start(&options.store, key, witnesses).await?);
+    let labelled = options.metrics.as_ref().map(|metrics| metrics.nets);
+    let metrics = Arc::new(Metrics::new(labelled.unwrap_or(0)));
+    metrics.certificate_ends(ends);
+    // Before nets are read, which may take its time: an address in use is said at once.
+    let scraped = match &options.metrics {
+        Some(asked) => Some(listen_at(asked.listen).await?),
+        None => None,
+    };
+    let counted = Arc::clone(&metrics);
+    let service = Arc::new(Service::start(&options.store, key, witnesses, counted).await?);
     if plain_readings {
         service.create_plain_table().await?;
     }
@@ -202,9 +238,14 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         authorities: Some(authorities),
         tls: Arc::new(tls),
         router,
-        stopping,
+        stopping: stopping.clone(),
+        metrics: Arc::clone(&metrics),
     };
     let weak = Arc::downgrade(&service);
+    let metrics_address = scraped.as_ref().map(|(_, address)| *address);
+    if let Some((listener, _)) = scraped {
+        tokio::spawn(metrics::serve(listener, metrics, weak.clone(), stopping));
+    }
     let accepting = tokio::spawn(async move {
         listening.run(listener, || service.stop_waiting()).await;
         match Arc::try_unwrap(service) {
@@ -219,6 +260,7 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         stop,
         accepting,
         service: Some(weak),
+        metrics: metrics_address,
     })
 }
 

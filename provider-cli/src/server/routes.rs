@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, State};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use tokio::time::timeout;
 use super::body;
 use super::config::{Limits, length};
 use super::problem::Problem;
-use super::{MEDIA_TYPE, membership_log, plain};
+use super::{MEDIA_TYPE, asked, membership_log, plain};
 use crate::service::{Client, Service, ServiceError};
 
 /// Longest that a look into the inbox or for a roster may wait, in seconds.
@@ -54,6 +55,7 @@ pub(super) fn router(service: Arc<Service>, limits: Limits, plain_readings: bool
     router
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
+        .layer(from_fn(asked::name_route))
         .with_state(Arc::new(Api { service, limits }))
 }
 

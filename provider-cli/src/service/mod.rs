@@ -39,6 +39,7 @@ pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
 pub(crate) use showing::{MOST_ENTRIES, Question};
 pub(crate) use strength::Strength;
 
+use crate::monitoring::{Metrics, StoreFailure};
 use crate::store::{Batch, NetRow, PlainRow, Store, StoreError};
 use crate::witness::WitnessClient;
 use committer::Committer;
@@ -107,6 +108,7 @@ pub(crate) struct Service {
     tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
     committer: Committer,
     committing: JoinHandle<()>,
+    metrics: Arc<Metrics>,
     /// Ends long polls.
     stopping: watch::Sender<bool>,
     /// Ends the nets' tasks.
@@ -126,10 +128,12 @@ impl Service {
         path: &Path,
         key: SigningKey,
         witnesses: Vec<WitnessClient>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
         let store = Store::create_or_open(path).await?;
         let lock = store.lock()?;
-        let (committer, committing) = committer::start(store.writer().await?);
+        let (committer, committing) =
+            committer::start(store.writer().await?, metrics.commits.clone());
         let service = Self {
             store,
             key,
@@ -138,12 +142,14 @@ impl Service {
             tasks: tokio::sync::Mutex::default(),
             committer,
             committing,
+            metrics,
             stopping: watch::Sender::new(false),
             closing: watch::Sender::new(false),
             _lock: lock,
         };
         for row in service.store.nets().await? {
             if let Err(error) = service.start_net(row.net).await {
+                service.metrics.nets.start_failed();
                 tracing::error!(net = %row.net, %error, "net is not served");
             }
         }
@@ -232,6 +238,7 @@ impl Service {
             .deliveries(net, client.id, after)
             .await
             .map_err(|error| {
+                self.metrics.commits.failed(StoreFailure::Read);
                 tracing::error!(%net, %error, "cannot read an inbox");
                 ServiceError::StoreUnavailable
             })?;
@@ -341,6 +348,7 @@ impl Service {
             return Err(ServiceError::ShuttingDown);
         }
         let unavailable = |error: StoreError| {
+            self.metrics.commits.failed(StoreFailure::Read);
             tracing::error!(%net, %error, "cannot look up a net");
             ServiceError::StoreUnavailable
         };
@@ -349,11 +357,13 @@ impl Service {
         let setup = self
             .setup(&row)
             .map_err(|error| ServiceError::NotServed(error.to_string()))?;
+        let watch = self.metrics.nets.watch(&setup.descriptor);
         let served = Arc::new(Net::new(
             setup,
             row.descriptor.into(),
             self.store.clone(),
             self.committer.clone(),
+            watch,
         ));
         let restored = served.restore().await;
         let incarnation = restored.ok_or(ServiceError::StoreUnavailable)?;

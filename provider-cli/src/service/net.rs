@@ -28,6 +28,7 @@ use super::inbox::{Board, CAPACITY};
 use super::rosters::Rosters;
 use super::signer::{self, Signer};
 use super::{ServiceError, convert, log, now};
+use crate::monitoring::NetWatch;
 use crate::store::{Batch, ForgetRow, Store};
 
 /// Requests that may wait for one net.
@@ -68,6 +69,7 @@ pub(super) struct Net {
     /// Changes whenever the log has grown, or has lost its cosignatures with the machine.
     pub(super) log_changed: watch::Sender<()>,
     waiting: AtomicUsize,
+    watch: Arc<NetWatch>,
 }
 
 /// The machine and what belongs to its incarnation.
@@ -79,7 +81,13 @@ pub(super) struct Machine {
 }
 
 impl Net {
-    pub(super) fn new(setup: Setup, descriptor: Bytes, store: Store, committer: Committer) -> Self {
+    pub(super) fn new(
+        setup: Setup,
+        descriptor: Bytes,
+        store: Store,
+        committer: Committer,
+        watch: Arc<NetWatch>,
+    ) -> Self {
         Self {
             descriptor,
             authority: setup.anchor.fingerprint(),
@@ -94,6 +102,7 @@ impl Net {
             restored: watch::Sender::new(()),
             log_changed: watch::Sender::new(()),
             waiting: AtomicUsize::new(0),
+            watch,
         }
     }
 
@@ -306,18 +315,21 @@ impl Net {
     /// Records as rows, and what their deliveries do to inboxes once they are durable.
     fn keep(&self, machine: &mut Machine, records: Vec<Record>) -> (Batch, Option<Publish>) {
         let mut batch = Batch::default();
+        let mut seen = self.watch.look();
         for record in records {
             if let Record::Log(_) = record {
                 self.log_changed.send_replace(());
             }
             log::record(self.id, &record);
+            seen.add(&record);
             convert::add(&mut batch, self.id, record, |to| {
                 let last = machine.heads.entry(to).or_default();
                 *last += 1;
                 *last
             });
         }
-        let is_shown = !(batch.deliveries.is_empty() && batch.rosters.is_empty());
+        let is_shown =
+            !(batch.deliveries.is_empty() && batch.rosters.is_empty() && seen.is_empty());
         let publish = is_shown.then(|| Publish {
             inboxes: Arc::clone(&self.inboxes),
             heads: batch
@@ -331,6 +343,7 @@ impl Net {
                 .iter()
                 .map(|row| (Round::new(row.round), row.step, row.roster.clone().into()))
                 .collect(),
+            seen,
         });
         (batch, publish)
     }
@@ -341,6 +354,7 @@ impl Net {
         let restored = match self.store.restore(net).await {
             Ok(restored) => restored,
             Err(error) => {
+                self.watch.restore_failed();
                 tracing::error!(%net, %error, "cannot restore the net");
                 return None;
             }
@@ -352,6 +366,7 @@ impl Net {
         let provider = Provider::restore(self.setup.clone(), snapshot)
             .map_err(|error| tracing::error!(%net, %error, "cannot restore the net"))
             .ok()?;
+        self.watch.restored(&provider);
         self.inboxes.restore(&restored.inbox_heads);
         let rosters = restored.rosters.iter();
         self.rosters.restore(

@@ -1,6 +1,7 @@
 //! Faults of the store that no real file shows on demand.
 
 use super::*;
+use crate::monitoring::Metrics;
 use crate::pki::{Authority, create_provider};
 use crate::service::committer;
 use crate::store::NetRow;
@@ -121,7 +122,14 @@ async fn running(lies: u32) -> Running {
     };
     writer.insert_net(&row).await.unwrap();
     let committer = committer::start_lying(writer, lies);
-    let net = Arc::new(Net::new(setup, bytes.into(), store.clone(), committer));
+    let watch = Metrics::new(1).nets.watch(&setup.descriptor);
+    let net = Arc::new(Net::new(
+        setup,
+        bytes.into(),
+        store.clone(),
+        committer,
+        watch,
+    ));
     let incarnation = net.restore().await.unwrap();
     let (closing, closed) = watch::channel(false);
     tokio::spawn(Arc::clone(&net).run(incarnation, closed));
