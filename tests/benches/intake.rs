@@ -347,6 +347,7 @@ impl Lab {
             signing_key: self.provider.signing_key.clone(),
             witnesses: Vec::new(),
             metrics: None,
+            otlp: None,
             limits: Limits {
                 idle_seconds: 600,
                 ..Limits::default()

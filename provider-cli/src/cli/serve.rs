@@ -14,6 +14,9 @@ use crate::monitoring::DEFAULT_NETS;
 use crate::server::{self, Limits, MetricsOptions, Options, Running};
 use crate::witness::ListedWitness;
 
+/// Where programs with OpenTelemetry look for their collector.
+const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
 const AFTER_HELP: &str = "\
 When the server is ready it prints on standard output where it listens:
   listening on https://ADDRESS:PORT
@@ -48,6 +51,9 @@ A witness that does not answer holds nothing up. It is asked again, and the log 
 Metrics for Prometheus tell numbers of the server and of nets, never of a household. They go out
 without TLS and without a password, so only on the loopback: --metrics-listen 127.0.0.1:9464. On
 the same address /healthz says whether the server gets on.
+
+Traces of requests, transactions and ends of rounds go to a collector of OpenTelemetry over plain
+HTTP: --otlp http://127.0.0.1:4318. One that does not answer holds nothing up.
 
 Example:
   dcnet serve --store dcnet.sqlite3 --tls-cert provider/provider-tls.pem \\
@@ -91,6 +97,10 @@ pub(super) struct Serve {
     /// Nets that have metrics of their own; further ones are in the totals only.
     #[arg(long, value_name = "NUMBER", requires = "metrics_listen", default_value_t = DEFAULT_NETS)]
     metrics_nets: usize,
+    /// Collector of OpenTelemetry that traces are sent to; without this option the one that
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` names, if it names any.
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
     /// Form of the log.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -141,6 +151,10 @@ impl Serve {
             allow_remote: self.metrics_allow_remote,
             nets: self.metrics_nets,
         });
+        let otlp = self
+            .otlp
+            .or_else(|| std::env::var(OTLP_VARIABLE).ok())
+            .filter(|endpoint| !endpoint.is_empty());
         Ok(Options {
             store: self.store.store,
             listen: self.listen,
@@ -150,6 +164,7 @@ impl Serve {
             signing_key: self.signing_key,
             witnesses,
             metrics,
+            otlp,
             limits,
         })
     }

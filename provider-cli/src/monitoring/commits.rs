@@ -5,6 +5,7 @@ use std::time::Instant;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::traces::{Kind, Span, Traces};
 use super::{ByWord, histogram};
 
 /// Seconds; a commit waits for the disk at least once.
@@ -43,10 +44,17 @@ pub(crate) struct Commits {
     durations: Histogram,
     jobs: Histogram,
     failures: ByWord,
+    traces: Traces,
 }
 
 impl Default for Commits {
     fn default() -> Self {
+        Self::new(Traces::default())
+    }
+}
+
+impl Commits {
+    pub(super) fn new(traces: Traces) -> Self {
         let failures = ByWord::default();
         for failure in StoreFailure::ALL {
             // There from the start: a rate needs a first value.
@@ -56,11 +64,10 @@ impl Default for Commits {
             durations: histogram(&DURATIONS),
             jobs: histogram(&JOBS),
             failures,
+            traces,
         }
     }
-}
 
-impl Commits {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "commit_duration_seconds",
@@ -87,9 +94,15 @@ impl Commits {
     ) -> Result<T, E> {
         let started = Instant::now();
         let result = transaction.await;
-        self.durations.observe(started.elapsed().as_secs_f64());
-        self.jobs
-            .observe(f64::from(u32::try_from(jobs).unwrap_or(u32::MAX)));
+        let took = started.elapsed();
+        let jobs = u32::try_from(jobs).unwrap_or(u32::MAX);
+        self.durations.observe(took.as_secs_f64());
+        self.jobs.observe(f64::from(jobs));
+        self.traces.record(|| {
+            Span::ending("commit", Kind::Internal, took)
+                .failed(result.is_err())
+                .number("dcnet.jobs", jobs.into())
+        });
         if result.is_err() {
             self.failed(StoreFailure::Commit);
         }

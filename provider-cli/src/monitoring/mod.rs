@@ -6,10 +6,12 @@
 mod commits;
 mod nets;
 mod requests;
+mod traces;
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use dcnet_protocol::round::UnixTime;
@@ -23,6 +25,8 @@ use prometheus_client::registry::Registry;
 pub(crate) use commits::{Commits, StoreFailure};
 pub(crate) use nets::{NetWatch, Nets, Seen};
 pub(crate) use requests::{Handshake, Requests, Served};
+pub use traces::TracesError;
+pub(crate) use traces::{Exporter, Traces, url as collector_url};
 
 /// Nets that have series of their own, unless the operator says otherwise.
 pub(crate) const DEFAULT_NETS: usize = 200;
@@ -40,8 +44,13 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics in which at most `labelled` nets have series of their own.
+    /// Metrics in which at most `labelled` nets have series of their own, without traces.
     pub(crate) fn new(labelled: usize) -> Self {
+        Self::with_traces(labelled, &Traces::default())
+    }
+
+    /// As [`Metrics::new`]; what takes its time goes to `traces`, too.
+    pub(crate) fn with_traces(labelled: usize, traces: &Traces) -> Self {
         let mut registry = Registry::default();
         let started: Gauge<u64, AtomicU64> = Gauge::default();
         started.set(now().secs());
@@ -63,10 +72,10 @@ impl Metrics {
             "When the server's certificate ends, or the first of its chain to end",
             certificate_ends.clone(),
         );
-        let requests = Requests::new(own);
-        let commits = Commits::default();
+        let requests = Requests::new(own, traces.clone());
+        let commits = Commits::new(traces.clone());
         commits.register(own);
-        let nets = Arc::new(Nets::new(labelled, commits.clone()));
+        let nets = Arc::new(Nets::new(labelled, commits.clone(), traces.clone()));
         nets.register(own);
         Self {
             registry,
@@ -110,6 +119,13 @@ fn now() -> UnixTime {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     UnixTime::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A number that nobody had before and nobody can guess: a keyed hash of a counter.
+pub(crate) fn unique() -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    KEY.hash_one(NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A histogram with these upper bounds.

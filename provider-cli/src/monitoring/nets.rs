@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::names::NetId;
@@ -13,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::commits::{Commits, StoreFailure};
+use super::traces::{Kind, Span, Traces};
 use super::{ByWord, histogram, now};
 
 mod series;
@@ -41,6 +43,7 @@ struct Totals {
     corrections: Counter,
     closing: Histogram,
     store: Commits,
+    traces: Traces,
 }
 
 /// The watch over one net.
@@ -87,7 +90,7 @@ pub(crate) struct Seen {
 }
 
 impl Nets {
-    pub(super) fn new(labelled: usize, store: Commits) -> Self {
+    pub(super) fn new(labelled: usize, store: Commits, traces: Traces) -> Self {
         let rounds = ByWord::default();
         for end in ENDS {
             // There from the start: a rate needs a first value.
@@ -101,6 +104,7 @@ impl Nets {
                 corrections: Counter::default(),
                 closing: histogram(&CLOSING),
                 store,
+                traces,
             },
             starts_failed: Counter::default(),
         }
@@ -210,6 +214,14 @@ impl NetWatch {
             state.last = Some(*last);
             self.totals.rounds.get_or_create(&[("status", end)]).inc();
             self.totals.closing.observe(seconds(last.closing));
+            self.totals.traces.record(|| {
+                let took = Duration::from_millis(last.closing);
+                Span::ending("round closing", Kind::Internal, took)
+                    .failed(!status.is_success())
+                    .word("dcnet.net", &self.net.to_string())
+                    .number("dcnet.round", round.number())
+                    .word("dcnet.round.status", status.as_str())
+            });
         }
         state.forget_epochs(self.since);
     }
@@ -317,7 +329,7 @@ fn count(number: usize) -> u64 {
 
 /// Milliseconds as seconds.
 fn seconds(millis: u64) -> f64 {
-    std::time::Duration::from_millis(millis).as_secs_f64()
+    Duration::from_millis(millis).as_secs_f64()
 }
 
 #[cfg(test)]

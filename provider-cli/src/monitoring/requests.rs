@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::traces::{Kind, Span, Traces};
 use super::{ByWord, histogram};
 
 /// Seconds. A frame waits for the disk, a look into an inbox for up to 25 s.
@@ -39,11 +40,14 @@ pub(crate) struct Requests {
     connections: Gauge,
     connections_limit: Gauge,
     handshakes_refused: ByWord,
+    traces: Traces,
 }
 
 /// A request that has been answered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served<'a> {
+    /// Its id.
+    pub(crate) id: &'a str,
     /// The template of its route, never the path itself: that names nets and members.
     pub(crate) route: Option<&'a str>,
     /// As it was sent.
@@ -101,7 +105,7 @@ impl Handshake {
 
 impl Requests {
     /// New counters, registered.
-    pub(super) fn new(registry: &mut Registry) -> Self {
+    pub(super) fn new(registry: &mut Registry, traces: Traces) -> Self {
         let counters = Self {
             served: Family::default(),
             refused: Family::default(),
@@ -113,6 +117,7 @@ impl Requests {
             connections: Gauge::default(),
             connections_limit: Gauge::default(),
             handshakes_refused: Family::default(),
+            traces,
         };
         let own = counters.clone();
         registry.register(
@@ -201,6 +206,15 @@ impl Requests {
         if let Some(problem) = served.problem {
             self.refused.get_or_create(&[("problem", problem)]).inc();
         }
+        self.traces.record(|| {
+            Span::ending("request", Kind::Server, served.took)
+                .failed(served.status >= 500)
+                .word("http.route", route)
+                .word("http.request.method", method(served.method))
+                .number("http.response.status_code", served.status.into())
+                .word("dcnet.request_id", served.id)
+                .word("dcnet.problem", served.problem.unwrap_or("none"))
+        });
         match route {
             FRAMES => count(&self.frames_accepted, &self.frames_refused, served),
             ENVELOPES => count(&self.envelopes_accepted, &self.envelopes_refused, served),

@@ -1,8 +1,5 @@
 //! A request from its head to its answer: its id, its log lines, and what is counted of it.
 
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -14,7 +11,7 @@ use hyper::{Method, Request};
 use tracing::Span;
 
 use super::problem::Problem;
-use crate::monitoring::{Requests, Served};
+use crate::monitoring::{Requests, Served, unique};
 
 /// Carries the id of a request, and of the answer to it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,6 +60,7 @@ impl Asked {
         }
         let route = response.extensions_mut().remove::<Route>();
         let served = Served {
+            id: &self.id,
             route: route.as_ref().map(|route| route.0.as_str()),
             method: self.method.as_str(),
             status: response.status().as_u16(),
@@ -98,13 +96,9 @@ fn is_safe(id: &str) -> bool {
     (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(is_safe)
 }
 
-/// An id that no other request has had: a keyed hash of a number, so that it tells nobody how many
-/// requests there have been.
+/// An id that no other request has had, and that tells nobody how many requests there have been.
 fn new_id() -> String {
-    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    format!("{:016x}", KEY.hash_one(number))
+    format!("{:016x}", unique())
 }
 
 #[cfg(test)]

@@ -24,13 +24,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use crate::monitoring::TracesError;
 pub use config::{ConfigError, Limits};
 pub use metrics::MetricsOptions;
 pub use problem::{MEDIA_TYPE as PROBLEM_MEDIA_TYPE, TYPE_PREFIX as PROBLEM_TYPE_PREFIX};
 pub use tls::TlsError;
 pub use witness::{WitnessOptions, start_witness};
 
-use crate::monitoring::Metrics;
+use crate::monitoring::{Exporter, Metrics, Traces, collector_url};
 use crate::service::{Service, StartError};
 use crate::witness::{ClientError, FolderError, ListedWitness, WitnessClient};
 use listening::Listening;
@@ -58,6 +59,8 @@ pub struct Options {
     pub witnesses: Vec<ListedWitness>,
     /// Where monitoring may ask for metrics; nowhere without.
     pub metrics: Option<MetricsOptions>,
+    /// The endpoint of a collector of OpenTelemetry that traces are sent to; nowhere without.
+    pub otlp: Option<String>,
     /// Limits.
     pub limits: Limits,
 }
@@ -93,6 +96,9 @@ pub enum ServeError {
     /// Store and nets.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The collector of traces.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// Metrics would be served to strangers.
     #[error(
         "metrics are not served on {0}, which is no loopback address: they go out without TLS and \
@@ -119,6 +125,7 @@ pub struct Running {
     /// Of a witness there is none: no task of its own writes.
     service: Option<Weak<Service>>,
     metrics: Option<SocketAddr>,
+    traces: Option<Exporter>,
 }
 
 impl Running {
@@ -148,6 +155,9 @@ impl Running {
         self.stop.send_replace(true);
         if let Err(error) = self.accepting.await {
             tracing::error!(%error, "the accepting task ended badly");
+        }
+        if let Some(traces) = self.traces {
+            traces.finish().await;
         }
     }
 }
@@ -198,6 +208,9 @@ impl Loaded {
         if let Some(metrics) = &options.metrics {
             metrics.check()?;
         }
+        if let Some(endpoint) = &options.otlp {
+            collector_url(endpoint)?;
+        }
         Ok(Self {
             tls: tls::config(certificate, key, Some(&authorities))?,
             ends: tls::ends(certificate)?,
@@ -219,7 +232,14 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
     let limits = options.limits;
     let (listener, address) = listen_at(options.listen).await?;
     let labelled = options.metrics.as_ref().map(|metrics| metrics.nets);
-    let metrics = Arc::new(Metrics::new(labelled.unwrap_or(0)));
+    let (traces, exporter) = match &options.otlp {
+        Some(endpoint) => {
+            let (traces, exporter) = Exporter::start(endpoint)?;
+            (traces, Some(exporter))
+        }
+        None => (Traces::default(), None),
+    };
+    let metrics = Arc::new(Metrics::with_traces(labelled.unwrap_or(0), &traces));
     metrics.certificate_ends(ends);
     // Before nets are read, which may take its time: an address in use is said at once.
     let scraped = match &options.metrics {
@@ -261,6 +281,7 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         accepting,
         service: Some(weak),
         metrics: metrics_address,
+        traces: exporter,
     })
 }
 

@@ -88,6 +88,7 @@ pub async fn start_witness(options: WitnessOptions) -> Result<Running, ServeErro
         accepting,
         service: None,
         metrics: None,
+        traces: None,
     })
 }
 
