@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod files;
+mod monitoring;
 pub mod pki;
 pub mod server;
 mod service;

@@ -1,7 +1,12 @@
 //! Rounds that are corrected by double masks: rosters over HTTP, what survives a `kill -9`, and what
 //! must not survive its round.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
 mod common;
 

@@ -1,7 +1,12 @@
 //! A receipt outlives everything: `kill -9`, failing disks, shutdowns. And what must not outlive
 //! its round does not.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
 mod common;
 
@@ -15,15 +20,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 async fn database(lab: &Lab) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(lab.store());
     SqliteConnection::connect_with(&options).await.unwrap()
-}
-
-async fn execute(lab: &Lab, statement: &'static str) {
-    let mut connection = database(lab).await;
-    sqlx::query(statement)
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    connection.close().await.unwrap();
 }
 
 /// Words that do not occur by chance.

@@ -1,6 +1,11 @@
 //! The membership log over HTTPS: proofs that clients verify, refusals, and what survives a `kill -9`.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
 mod common;
 

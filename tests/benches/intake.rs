@@ -349,6 +349,8 @@ impl Lab {
             gateway_ca: self.ca.clone(),
             signing_key: self.provider.signing_key.clone(),
             witnesses: Vec::new(),
+            metrics: None,
+            otlp: None,
             limits: Limits {
                 idle_seconds: 600,
                 ..Limits::default()

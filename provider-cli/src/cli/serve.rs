@@ -10,14 +10,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{CliError, Outcome, StoreArg, output};
-use crate::server::{self, Limits, Options, ReplicaOptions, Running};
+use crate::monitoring::DEFAULT_NETS;
+use crate::server::{self, Limits, MetricsOptions, Options, ReplicaOptions, Running};
 use crate::witness::ListedWitness;
 
+/// Where programs with OpenTelemetry look for their collector.
+const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
 const AFTER_HELP: &str = "\
-When the server is ready it prints one line on standard output:
+When the server is ready it prints on standard output where it listens:
   listening on https://ADDRESS:PORT
+  metrics on http://ADDRESS:PORT/metrics      (with --metrics-listen)
 SIGTERM and SIGINT end it gracefully: requests in progress finish, the store is closed.
-The log goes to standard error; DCNET_LOG sets its detail, such as DCNET_LOG=debug.
+The log goes to standard error; DCNET_LOG sets its detail, such as DCNET_LOG=debug. Lines of one
+request have one request_id; the client is told it in X-Request-Id, and may choose it there.
 
 A configuration file names limits that differ from the defaults, in YAML:
   connections: 4096        # at a time
@@ -45,6 +51,13 @@ of them, in which ca is a file of root certificates beside the list, and key wha
     key: 02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5
     ca: w-1-ca.pem
 A witness that does not answer holds nothing up. It is asked again, and the log says so once.
+
+Metrics for Prometheus tell numbers of the server and of nets, never of a household. They go out
+without TLS and without a password, so only on the loopback: --metrics-listen 127.0.0.1:9464. On
+the same address /healthz says whether the server gets on.
+
+Traces of requests, transactions and ends of rounds go to a collector of OpenTelemetry over plain
+HTTP: --otlp http://127.0.0.1:4318. One that does not answer holds nothing up.
 
 Example:
   dcnet serve --store dcnet.sqlite3 --tls-cert provider/provider-tls.pem \\
@@ -85,6 +98,20 @@ pub(super) struct Serve {
     /// Limits, YAML.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Address and port for metrics over plain HTTP: GET /metrics, GET /healthz.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+    /// Take an address that is no loopback address: whoever reaches it learns names and sizes of the
+    /// nets, and when rounds fail.
+    #[arg(long, requires = "metrics_listen")]
+    metrics_allow_remote: bool,
+    /// Nets that have metrics of their own; further ones are in the totals only.
+    #[arg(long, value_name = "NUMBER", requires = "metrics_listen", default_value_t = DEFAULT_NETS)]
+    metrics_nets: usize,
+    /// Collector of OpenTelemetry that traces are sent to; without this option the one that
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` names, if it names any.
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
     /// Form of the log.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -130,6 +157,15 @@ impl Serve {
             .witnesses
             .as_deref()
             .map_or(Ok(Vec::new()), ListedWitness::from_file)?;
+        let metrics = self.metrics_listen.map(|listen| MetricsOptions {
+            listen,
+            allow_remote: self.metrics_allow_remote,
+            nets: self.metrics_nets,
+        });
+        let otlp = self
+            .otlp
+            .or_else(|| std::env::var(OTLP_VARIABLE).ok())
+            .filter(|endpoint| !endpoint.is_empty());
         Ok(Options {
             store: self.store.store,
             replica: self.replica_listen.map(|listen| ReplicaOptions {
@@ -142,6 +178,8 @@ impl Serve {
             gateway_ca: self.gateway_ca,
             signing_key: self.signing_key,
             witnesses,
+            metrics,
+            otlp,
             limits,
         })
     }
@@ -164,7 +202,7 @@ impl Signals {
 
     /// Says where the server listens; returns when one of the signals has ended it.
     pub(super) async fn end(mut self, running: Running) -> Result<Outcome, CliError> {
-        announce(running.address())?;
+        announce(&running)?;
         tell_manager(&[
             NotifyState::Ready,
             NotifyState::Status(&format!("listening on https://{}", running.address())),
@@ -202,9 +240,17 @@ fn tell_manager(states: &[NotifyState<'_>]) {
     }
 }
 
-fn announce(address: SocketAddr) -> io::Result<()> {
+fn announce(running: &Running) -> io::Result<()> {
+    let metrics = running.metrics_address();
+    let metrics = metrics.map(|address| format!("metrics on http://{address}/metrics\n"));
+    let text = format!(
+        "listening on https://{}\n{}",
+        running.address(),
+        metrics.unwrap_or_default()
+    );
     let mut out = io::stdout().lock();
-    writeln!(out, "listening on https://{address}")?;
+    // In one piece: whoever waits for the first line may go away after it.
+    out.write_all(text.as_bytes())?;
     // A pipe would keep the line back, and whoever started us waits for it.
     out.flush()
 }

@@ -23,10 +23,13 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service as _;
+use tracing::Instrument as _;
 
+use super::asked::Asked;
 use super::config::{Limits, length};
 use super::problem::Problem;
 use super::tls::Authorities;
+use crate::monitoring::{Handshake, Metrics};
 use crate::service::{Client, now};
 
 /// A refused client may still be writing; its bytes are read for so long, so that the refusal is
@@ -50,6 +53,7 @@ pub(super) struct Connections {
     acceptor: TlsAcceptor,
     router: Router,
     stopping: watch::Receiver<bool>,
+    metrics: Arc<Metrics>,
 }
 
 /// Whom the client's certificate names; nobody where certificates are not asked for.
@@ -62,18 +66,22 @@ impl Connections {
         tls: Arc<ServerConfig>,
         router: Router,
         stopping: watch::Receiver<bool>,
+        metrics: Arc<Metrics>,
     ) -> Self {
+        metrics.requests.limit(limits.connections);
         Self {
             limits,
             authorities,
             acceptor: TlsAcceptor::from(tls),
             router,
             stopping,
+            metrics,
         }
     }
 
     /// Serves one connection to its end.
     pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+        let _open = self.metrics.requests.connected();
         // Small answers go out at once.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "no TCP_NODELAY");
@@ -82,12 +90,15 @@ impl Connections {
         let stream = match timeout(self.limits.handshake(), handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err((error, stream))) => {
-                let hint = diagnosis(&error);
+                let (reason, hint) = diagnosis(&error);
+                self.metrics.requests.handshake_refused(reason);
                 tracing::warn!(%peer, %error, hint, "TLS handshake refused");
                 linger(stream).await;
                 return;
             }
             Err(_) => {
+                let timeout = Handshake::Timeout;
+                self.metrics.requests.handshake_refused(timeout);
                 tracing::warn!(%peer, "TLS handshake took too long");
                 return;
             }
@@ -123,6 +134,7 @@ impl Connections {
             header_fields: length(self.limits.header_fields),
             identity,
             activity: Activity::new(),
+            metrics: Arc::clone(&self.metrics),
         });
         let service = {
             let requests = Arc::clone(&requests);
@@ -186,11 +198,23 @@ struct Requests {
     header_fields: usize,
     identity: Identity,
     activity: Activity,
+    metrics: Arc<Metrics>,
 }
 
 impl Requests {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response, Infallible> {
         let _busy = self.activity.begin();
+        let asked = Asked::new(&request);
+        let span = asked.span();
+        async {
+            let Ok(response) = self.route(request).await;
+            Ok(asked.answered(response, &self.metrics.requests))
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Result<Response, Infallible> {
         let client = match self.admit(&request) {
             Ok(client) => client,
             Err(problem) => return Ok(problem.into_response()),
@@ -282,35 +306,50 @@ async fn linger(mut stream: TcpStream) {
     let _ = timeout(LINGER, farewell).await;
 }
 
-/// What the owner of a refused gateway can do about it.
-fn diagnosis(error: &std::io::Error) -> &'static str {
+/// Why a handshake failed, and what the owner of a refused gateway can do about it.
+fn diagnosis(error: &std::io::Error) -> (Handshake, &'static str) {
     let reason = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match reason {
         Some(rustls::Error::InvalidCertificate(reason)) => match reason {
-            CertificateError::UnknownIssuer => {
-                "the client's certificate was issued by another authority than --gateway-ca"
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the client's certificate has expired: issue a new one, or check both clocks"
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the client's certificate is not valid yet: check both clocks"
-            }
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            CertificateError::UnknownIssuer => (
+                Handshake::UnknownIssuer,
+                "the client's certificate was issued by another authority than --gateway-ca",
+            ),
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+                Handshake::Expired,
+                "the client's certificate has expired: issue a new one, or check both clocks",
+            ),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
+                Handshake::NotYetValid,
+                "the client's certificate is not valid yet: check both clocks",
+            ),
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => (
+                Handshake::WrongPurpose,
                 "the client's certificate is not for TLS clients: it showed its signing \
-                 certificate instead of its TLS certificate"
-            }
-            CertificateError::BadSignature => {
-                "the client's certificate was altered or signed by a namesake of the authority"
-            }
-            _ => "the client's certificate is not valid",
+                 certificate instead of its TLS certificate",
+            ),
+            CertificateError::BadSignature => (
+                Handshake::BadSignature,
+                "the client's certificate was altered or signed by a namesake of the authority",
+            ),
+            _ => (
+                Handshake::BadCertificate,
+                "the client's certificate is not valid",
+            ),
         },
-        Some(rustls::Error::AlertReceived(_)) => {
-            "the client refused this server: it may trust another root or expect another name"
-        }
-        Some(_) => "the client does not speak TLS 1.2 or 1.3 as this server does",
-        None => "the connection ended during the handshake",
+        Some(rustls::Error::AlertReceived(_)) => (
+            Handshake::RefusedByClient,
+            "the client refused this server: it may trust another root or expect another name",
+        ),
+        Some(_) => (
+            Handshake::Protocol,
+            "the client does not speak TLS 1.2 or 1.3 as this server does",
+        ),
+        None => (
+            Handshake::Broken,
+            "the connection ended during the handshake",
+        ),
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Duration, sleep, timeout};
 use super::config::{Limits, length};
 use super::connection::Connections;
 use super::tls::Authorities;
+use crate::monitoring::Metrics;
 
 /// After a failed `accept`, such as for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -23,6 +24,8 @@ pub(super) struct Listening {
     pub(super) tls: Arc<ServerConfig>,
     pub(super) router: Router,
     pub(super) stopping: watch::Receiver<bool>,
+    /// Where connections and requests are counted.
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Listening {
@@ -34,6 +37,7 @@ impl Listening {
             tls,
             router,
             mut stopping,
+            metrics,
         } = self;
         let slots = Arc::new(Semaphore::new(length(limits.connections)));
         let grace = limits.shutdown();
@@ -45,6 +49,7 @@ impl Listening {
             tls,
             router,
             stopping.clone(),
+            metrics,
         ));
         loop {
             let accepted = async {

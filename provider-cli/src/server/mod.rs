@@ -1,10 +1,12 @@
 //! HTTPS for gateways, and for whoever asks a witness: `docs/spec/http-api.md`.
 
+mod asked;
 mod body;
 mod config;
 mod connection;
 mod listening;
 mod membership_log;
+mod metrics;
 mod plain;
 mod problem;
 mod replicas;
@@ -24,12 +26,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep};
 
+pub use crate::monitoring::TracesError;
 pub use config::{ConfigError, Limits};
+pub use metrics::MetricsOptions;
 pub use problem::{MEDIA_TYPE as PROBLEM_MEDIA_TYPE, TYPE_PREFIX as PROBLEM_TYPE_PREFIX};
 pub use replicas::ReplicaError;
 pub use tls::TlsError;
 pub use witness::{WitnessOptions, start_witness};
 
+use crate::monitoring::{Exporter, Metrics, Traces, collector_url};
 use crate::service::{Location, Replica, Service, Start, StartError};
 use crate::witness::{ClientError, FolderError, ListedWitness, WitnessClient};
 use listening::Listening;
@@ -57,6 +62,10 @@ pub struct Options {
     pub signing_key: PathBuf,
     /// Who is asked to cosign the nets' membership logs.
     pub witnesses: Vec<ListedWitness>,
+    /// Where monitoring may ask for metrics; nowhere without.
+    pub metrics: Option<MetricsOptions>,
+    /// The endpoint of a collector of OpenTelemetry that traces are sent to; nowhere without.
+    pub otlp: Option<String>,
     /// Limits.
     pub limits: Limits,
 }
@@ -104,6 +113,17 @@ pub enum ServeError {
     /// Store and nets.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The collector of traces.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
+    /// Metrics would be served to strangers.
+    #[error(
+        "metrics are not served on {0}, which is no loopback address: they go out without TLS and \
+         without a password, and tell names and sizes of all nets, how many members were missing in a \
+         round, and when a certificate ends or the store fails. Let the monitoring ask over the loopback \
+         or a tunnel, or say --metrics-allow-remote if nobody else can reach that address"
+    )]
+    MetricsRemote(SocketAddr),
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -121,12 +141,19 @@ pub struct Running {
     accepting: JoinHandle<()>,
     /// Of a witness there is none: no task of its own writes.
     service: Option<Weak<Service>>,
+    metrics: Option<SocketAddr>,
+    traces: Option<Exporter>,
 }
 
 impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where metrics are served, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Returns when the server has shown that it gets on: it still accepts, and what was to be written
@@ -145,6 +172,9 @@ impl Running {
         self.stop.send_replace(true);
         if let Err(error) = self.accepting.await {
             tracing::error!(%error, "the accepting task ended badly");
+        }
+        if let Some(traces) = self.traces {
+            traces.finish().await;
         }
     }
 }
@@ -183,6 +213,8 @@ struct Loaded {
     tls: ServerConfig,
     key: SigningKey,
     witnesses: Vec<WitnessClient>,
+    /// When the certificate ends, in seconds since 1970.
+    ends: u64,
 }
 
 impl Loaded {
@@ -190,8 +222,15 @@ impl Loaded {
         let authorities = Authorities::from_file(&options.gateway_ca)?;
         let (certificate, key) = (&options.tls_certificate, &options.tls_key);
         let witnesses = options.witnesses.iter().map(WitnessClient::new);
+        if let Some(metrics) = &options.metrics {
+            metrics.check()?;
+        }
+        if let Some(endpoint) = &options.otlp {
+            collector_url(endpoint)?;
+        }
         Ok(Self {
             tls: tls::config(certificate, key, Some(&authorities))?,
+            ends: tls::ends(certificate)?,
             key: read_signing_key(options.signing_key.clone())?,
             witnesses: witnesses.collect::<Result<_, _>>()?,
             authorities,
@@ -205,10 +244,26 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         tls,
         key,
         witnesses,
+        ends,
     } = Loaded::from(&options)?;
     let limits = options.limits;
     let (listener, address) = listen_at(options.listen).await?;
-    let group = Arc::new(replicas::Group::new(&key)?);
+    let labelled = options.metrics.as_ref().map(|metrics| metrics.nets);
+    let (traces, exporter) = match &options.otlp {
+        Some(endpoint) => {
+            let (traces, exporter) = Exporter::start(endpoint)?;
+            (traces, Some(exporter))
+        }
+        None => (Traces::default(), None),
+    };
+    let metrics = Arc::new(Metrics::with_traces(labelled.unwrap_or(0), &traces));
+    metrics.certificate_ends(ends);
+    // Before nets are read, which may take its time: an address in use is said at once.
+    let scraped = match &options.metrics {
+        Some(asked) => Some(listen_at(asked.listen).await?),
+        None => None,
+    };
+    let group = replicas::Group::new(&key)?;
     let beside = match &options.replica {
         Some(replica) => Some((listen_at(replica.listen).await?, replica)),
         None => None,
@@ -229,6 +284,7 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
             address: reached_at,
             lease: limits.lease(),
         },
+        metrics: Arc::clone(&metrics),
     };
     let service = Service::start(start).await?;
     if plain_readings {
@@ -246,6 +302,7 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
                 tls: Arc::new(group.server()?),
                 router: routers.for_replicas,
                 stopping: stopping.clone(),
+                metrics: Arc::clone(&metrics),
             };
             Some(tokio::spawn(listening.run(listener, || ())))
         }
@@ -255,9 +312,14 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         authorities: Some(authorities),
         tls: Arc::new(tls),
         router: routers.for_gateways,
-        stopping,
+        stopping: stopping.clone(),
+        metrics: Arc::clone(&metrics),
     };
     let weak = Arc::downgrade(&service);
+    let metrics_address = scraped.as_ref().map(|(_, address)| *address);
+    if let Some((listener, _)) = scraped {
+        tokio::spawn(metrics::serve(listener, metrics, weak.clone(), stopping));
+    }
     let accepting = tokio::spawn(async move {
         listening.run(listener, || service.stop_waiting()).await;
         if let Some(beside) = beside
@@ -272,6 +334,8 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         stop,
         accepting,
         service: Some(weak),
+        metrics: metrics_address,
+        traces: exporter,
     })
 }
 

@@ -5,7 +5,9 @@
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
+};
 
 use crate::service::ServiceError;
 
@@ -158,6 +160,39 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The problem that a response carries, if it is one; the id of the request is added to it.
+    pub(super) fn identify(response: &mut Response, request_id: &str, head: bool) -> Option<Self> {
+        let problem = response.extensions_mut().remove::<Self>()?;
+        let body = problem.body(Some(request_id));
+        // The router has stated the length of the body that is replaced.
+        let length = HeaderValue::from(body.len());
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+        if !head {
+            *response.body_mut() = body.into();
+        }
+        Some(problem)
+    }
+
+    fn body(&self, request_id: Option<&str>) -> Bytes {
+        let mut body = serde_json::json!({
+            "type": format!("{TYPE_PREFIX}{}", self.slug),
+            "title": title(self.slug),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Some(members) = body.as_object_mut() {
+            if let Some(size) = self.size {
+                members.insert("size".to_owned(), size.into());
+            }
+            if let Some(id) = request_id {
+                members.insert("request_id".to_owned(), id.into());
+            }
+        }
+        Bytes::from(body.to_string())
+    }
+}
+
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         let detail = error.to_string();
@@ -206,16 +241,7 @@ impl From<ServiceError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = serde_json::json!({
-            "type": format!("{TYPE_PREFIX}{}", self.slug),
-            "title": title(self.slug),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        if let (Some(size), Some(members)) = (self.size, body.as_object_mut()) {
-            members.insert("size".to_owned(), size.into());
-        }
-        let mut response = Response::new(Bytes::from(body.to_string()).into());
+        let mut response = Response::new(self.body(None).into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -229,6 +255,8 @@ impl IntoResponse for Problem {
         if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        // Whoever knows which request this answers adds its id, see [`Problem::identify`].
+        response.extensions_mut().insert(self);
         response
     }
 }

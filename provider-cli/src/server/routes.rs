@@ -24,7 +24,7 @@ use super::body;
 use super::config::{Limits, length};
 use super::problem::Problem;
 use super::replicas::Peers;
-use super::{MEDIA_TYPE, membership_log, plain, replicas};
+use super::{MEDIA_TYPE, asked, membership_log, plain, replicas};
 use crate::service::{Client, Service, ServiceError};
 
 /// Longest that a look into the inbox or for a roster may wait, in seconds.
@@ -76,6 +76,7 @@ pub(super) fn routers(
         .route("/healthz", get(health))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
+        .layer(from_fn(asked::name_route))
         .with_state(api);
     Routers {
         for_replicas: router.clone().layer(from_fn(replicas::accept)),

@@ -9,6 +9,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::service::Client;
 
@@ -28,6 +29,9 @@ pub enum TlsError {
     /// A file holds none.
     #[error("there is no certificate in {}", .0.display())]
     Empty(PathBuf),
+    /// A certificate does not say when it ends.
+    #[error("a certificate in {} cannot be read: it is no X.509", .0.display())]
+    Dates(PathBuf),
     /// The gateways' authority is none.
     #[error("the gateway authority in {} cannot be used: {source}", path.display())]
     Authority {
@@ -138,6 +142,19 @@ pub(crate) fn config(
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+/// When the server's certificate ends, in seconds since 1970: the chain is worth as much as the one
+/// of its certificates that ends first.
+pub(crate) fn ends(certificate: &Path) -> Result<u64, TlsError> {
+    let unreadable = |_| TlsError::Dates(certificate.to_owned());
+    let mut ends = u64::MAX;
+    for certificate in certificates("the server's certificate", certificate)? {
+        let (_, parsed) = X509Certificate::from_der(&certificate).map_err(unreadable)?;
+        let end = parsed.validity().not_after.timestamp();
+        ends = ends.min(u64::try_from(end).unwrap_or(0));
+    }
+    Ok(ends)
 }
 
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

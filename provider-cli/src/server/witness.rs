@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::membership::checkpoint::LogFault;
@@ -22,7 +23,8 @@ use super::config::Limits;
 use super::listening::Listening;
 use super::problem::Problem;
 use super::routes::{Message, health, unknown_method, unknown_path};
-use super::{Running, ServeError, body, listen_at, tls};
+use super::{Running, ServeError, asked, body, listen_at, tls};
+use crate::monitoring::Metrics;
 use crate::service::now;
 use crate::witness::{COSIGN_PATH, CosignRefusal, Witnessing};
 
@@ -72,6 +74,8 @@ pub async fn start_witness(options: WitnessOptions) -> Result<Running, ServeErro
         tls: Arc::new(tls),
         router: router(witnessing, limits),
         stopping,
+        // Nobody can ask a witness for them.
+        metrics: Arc::new(Metrics::new(0)),
     };
     let accepting = tokio::spawn(async move {
         // No request waits for anything.
@@ -83,6 +87,8 @@ pub async fn start_witness(options: WitnessOptions) -> Result<Running, ServeErro
         stop,
         accepting,
         service: None,
+        metrics: None,
+        traces: None,
     })
 }
 
@@ -92,6 +98,7 @@ fn router(witnessing: Witnessing, limits: Limits) -> Router {
         .route(COSIGN_PATH, post(cosign))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
+        .layer(from_fn(asked::name_route))
         .with_state(Arc::new(Api { witnessing, limits }))
 }
 

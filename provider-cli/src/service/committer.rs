@@ -16,6 +16,7 @@ use super::ServiceError;
 use super::inbox::Board;
 use super::rosters::Rosters;
 use super::signer::{Given, Pending, Signer};
+use crate::monitoring::{Commits, Seen};
 use crate::store::{Batch, StoreError, Writer};
 
 /// Jobs in one transaction at most.
@@ -58,6 +59,8 @@ pub(super) struct Publish {
     pub(super) shown: Arc<Rosters>,
     /// Round, step and encoding of each, ascending.
     pub(super) rosters: Vec<(Round, u8, Bytes)>,
+    /// What monitoring is to count.
+    pub(super) seen: Seen,
 }
 
 impl Publish {
@@ -68,6 +71,7 @@ impl Publish {
         for (round, step, roster) in self.rosters {
             self.shown.publish(round, step, roster);
         }
+        self.seen.count();
     }
 }
 
@@ -169,9 +173,12 @@ impl Committer {
 }
 
 /// Starts the task; it ends when the last [`Committer`] is dropped.
-pub(super) fn start(writer: Writer) -> (Committer, JoinHandle<()>) {
+pub(super) fn start(writer: Writer, commits: Commits) -> (Committer, JoinHandle<()>) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (Committer(sender), tokio::spawn(run(writer, receiver)))
+    (
+        Committer(sender),
+        tokio::spawn(run(writer, receiver, commits)),
+    )
 }
 
 /// A committer with a fault that storage has: the first `lies` batches reach the disk, and are
@@ -186,14 +193,14 @@ pub(super) fn start_lying(mut writer: Writer, mut lies: u32) -> Committer {
                 writer.commit(&[&job.batch]).await.unwrap();
                 answer(job, Err(&StoreError::Range(0)), &mut Given::default());
             } else {
-                commit(&mut writer, &mut vec![job]).await;
+                commit(&mut writer, &mut vec![job], &Commits::default()).await;
             }
         }
     });
     Committer(sender)
 }
 
-async fn run(mut writer: Writer, mut jobs: mpsc::UnboundedReceiver<Job>) {
+async fn run(mut writer: Writer, mut jobs: mpsc::UnboundedReceiver<Job>, commits: Commits) {
     // A server that was killed may have left frames of final rounds in the write-ahead log.
     let mut due = sweep(&mut writer).await;
     let mut group = Vec::new();
@@ -209,7 +216,7 @@ async fn run(mut writer: Writer, mut jobs: mpsc::UnboundedReceiver<Job>) {
         if group.iter().any(|job| !job.batch.outcomes.is_empty()) {
             due = due.or_else(|| Some(Instant::now() + SWEEP_AFTER));
         }
-        commit(&mut writer, &mut group).await;
+        commit(&mut writer, &mut group, &commits).await;
         if due.is_some_and(|due| due <= Instant::now()) {
             due = sweep(&mut writer).await;
         }
@@ -219,7 +226,7 @@ async fn run(mut writer: Writer, mut jobs: mpsc::UnboundedReceiver<Job>) {
 }
 
 /// Commits all jobs together, or, if that fails, each for itself: one net's fault is not another's.
-async fn commit(writer: &mut Writer, group: &mut Vec<Job>) {
+async fn commit(writer: &mut Writer, group: &mut Vec<Job>, commits: &Commits) {
     let batches: Vec<&Batch> = group
         .iter()
         .filter(|job| !job.is_orphan() && !job.batch.is_empty())
@@ -228,7 +235,9 @@ async fn commit(writer: &mut Writer, group: &mut Vec<Job>) {
     let together = if batches.is_empty() {
         Ok(())
     } else {
-        writer.commit(&batches).await
+        commits
+            .measure(batches.len(), writer.commit(&batches))
+            .await
     };
     let single = batches.len() == 1;
     let mut given = Given::default();
@@ -243,7 +252,7 @@ async fn commit(writer: &mut Writer, group: &mut Vec<Job>) {
                 Ok(()) => answer(job, Ok(()), &mut given),
                 Err(error) if single => answer(job, Err(error), &mut given),
                 Err(_) => {
-                    let alone = writer.commit(&[&job.batch]).await;
+                    let alone = commits.measure(1, writer.commit(&[&job.batch])).await;
                     answer(job, alone.as_ref().copied(), &mut given);
                 }
             }

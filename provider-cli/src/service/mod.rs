@@ -42,6 +42,7 @@ pub(crate) use serving::Place;
 pub(crate) use showing::{MOST_ENTRIES, Question};
 pub(crate) use strength::Strength;
 
+use crate::monitoring::{Metrics, StoreFailure};
 pub(crate) use crate::store::Location;
 use crate::store::{Batch, PlainRow, Store, StoreError};
 use crate::witness::WitnessClient;
@@ -113,6 +114,7 @@ pub(crate) struct Start<'a> {
     pub(crate) witnesses: Vec<WitnessClient>,
     /// How this server appears among those that share the store.
     pub(crate) replica: Replica,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The nets of one store, running.
@@ -127,6 +129,7 @@ pub(crate) struct Service {
     committing: JoinHandle<()>,
     /// This server among those that share the store; none if nobody else can.
     share: Option<Arc<Share>>,
+    metrics: Arc<Metrics>,
     /// Ends long polls.
     stopping: watch::Sender<bool>,
     _lock: Option<File>,
@@ -143,7 +146,8 @@ impl Service {
     pub(crate) async fn start(start: Start<'_>) -> Result<Arc<Self>, StartError> {
         let store = Store::create_or_open(start.store).await?;
         let lock = store.lock()?;
-        let (committer, committing) = committer::start(store.writer().await?);
+        let commits = start.metrics.commits.clone();
+        let (committer, committing) = committer::start(store.writer().await?, commits);
         let share = store
             .is_shared()
             .then(|| Arc::new(Share::new(start.replica)));
@@ -156,6 +160,7 @@ impl Service {
             committer,
             committing,
             share,
+            metrics: start.metrics,
             stopping: watch::Sender::new(false),
             _lock: lock,
         });
@@ -164,6 +169,7 @@ impl Service {
         } else {
             for row in service.store.nets().await? {
                 if let Err(error) = service.start_net(row.net).await {
+                    service.metrics.nets.start_failed();
                     tracing::error!(net = %row.net, %error, "net is not served");
                 }
             }
@@ -259,6 +265,7 @@ impl Service {
             .deliveries(net, client.id, after)
             .await
             .map_err(|error| {
+                self.metrics.commits.failed(StoreFailure::Read);
                 tracing::error!(%net, %error, "cannot read an inbox");
                 ServiceError::StoreUnavailable
             })?;

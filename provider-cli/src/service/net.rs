@@ -28,6 +28,7 @@ use super::inbox::{Board, CAPACITY};
 use super::rosters::Rosters;
 use super::signer::{self, Signer};
 use super::{ServiceError, convert, log, now};
+use crate::monitoring::NetWatch;
 use crate::store::{Batch, ForgetRow, Lease, Store};
 
 /// Requests that may wait for one net.
@@ -72,6 +73,7 @@ pub(super) struct Net {
     lease: Option<Lease>,
     /// Set when this server does not serve the net any more: nobody has to wait for it.
     ended: watch::Sender<bool>,
+    watch: Arc<NetWatch>,
 }
 
 /// The machine and what belongs to its incarnation.
@@ -89,6 +91,7 @@ impl Net {
         store: Store,
         committer: Committer,
         lease: Option<Lease>,
+        watch: Arc<NetWatch>,
     ) -> Self {
         Self {
             descriptor,
@@ -106,6 +109,7 @@ impl Net {
             waiting: AtomicUsize::new(0),
             lease,
             ended: watch::Sender::new(false),
+            watch,
         }
     }
 
@@ -337,18 +341,21 @@ impl Net {
     /// Records as rows, and what their deliveries do to inboxes once they are durable.
     fn keep(&self, machine: &mut Machine, records: Vec<Record>) -> (Batch, Option<Publish>) {
         let mut batch = self.batch();
+        let mut seen = self.watch.look();
         for record in records {
             if let Record::Log(_) = record {
                 self.log_changed.send_replace(());
             }
             log::record(self.id, &record);
+            seen.add(&record);
             convert::add(&mut batch, self.id, record, |to| {
                 let last = machine.heads.entry(to).or_default();
                 *last += 1;
                 *last
             });
         }
-        let is_shown = !(batch.deliveries.is_empty() && batch.rosters.is_empty());
+        let is_shown =
+            !(batch.deliveries.is_empty() && batch.rosters.is_empty() && seen.is_empty());
         let publish = is_shown.then(|| Publish {
             inboxes: Arc::clone(&self.inboxes),
             heads: batch
@@ -362,6 +369,7 @@ impl Net {
                 .iter()
                 .map(|row| (Round::new(row.round), row.step, row.roster.clone().into()))
                 .collect(),
+            seen,
         });
         (batch, publish)
     }
@@ -372,6 +380,7 @@ impl Net {
         let restored = match self.store.restore(net).await {
             Ok(restored) => restored,
             Err(error) => {
+                self.watch.restore_failed();
                 tracing::error!(%net, %error, "cannot restore the net");
                 return None;
             }
@@ -383,6 +392,7 @@ impl Net {
         let provider = Provider::restore(self.setup.clone(), snapshot)
             .map_err(|error| tracing::error!(%net, %error, "cannot restore the net"))
             .ok()?;
+        self.watch.restored(&provider);
         self.inboxes.restore(&restored.inbox_heads);
         let rosters = restored.rosters.iter();
         self.rosters.restore(

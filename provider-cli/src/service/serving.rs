@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::net::Net;
 use super::{Client, NetError, Service, ServiceError, witnesses};
+use crate::monitoring::StoreFailure;
 use crate::store::{Lease, NetRow, StoreError};
 
 /// Where a net is served.
@@ -101,6 +102,7 @@ impl Service {
             return Err(ServiceError::ShuttingDown);
         }
         let unavailable = |error: StoreError| {
+            self.metrics.commits.failed(StoreFailure::Read);
             tracing::error!(%net, %error, "cannot look up a net");
             ServiceError::StoreUnavailable
         };
@@ -117,12 +119,14 @@ impl Service {
                 Err(address) => return Ok(Found::At(address)),
             },
         };
+        let watch = self.metrics.nets.watch(&setup.descriptor);
         let served = Arc::new(Net::new(
             setup,
             row.descriptor.into(),
             self.store.clone(),
             self.committer.clone(),
             lease,
+            watch,
         ));
         let restored = served.restore().await;
         let incarnation = restored.ok_or(ServiceError::StoreUnavailable)?;

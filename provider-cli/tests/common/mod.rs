@@ -18,6 +18,7 @@
 mod gateway;
 pub mod machine;
 mod net;
+pub mod prometheus;
 mod store;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -256,6 +257,8 @@ impl Lab {
 /// The real process; killed if a test forgets it.
 pub struct Server {
     pub url: String,
+    /// Where its metrics are, if it was told to serve some.
+    pub metrics: Option<String>,
     child: Option<Child>,
     log: Option<JoinHandle<String>>,
 }
@@ -275,15 +278,22 @@ impl Server {
             text
         });
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
         let Some(url) = line.trim_end().strip_prefix("listening on ") else {
             child.wait().unwrap();
             panic!("not ready: {}", log.join().unwrap());
         };
+        let asked = command.get_args().any(|arg| arg == "--metrics-listen");
+        let metrics = asked.then(|| {
+            let mut line = String::new();
+            out.read_line(&mut line).unwrap();
+            let url = line.trim_end().strip_prefix("metrics on ").unwrap();
+            url.to_owned()
+        });
         Self {
             url: url.to_owned(),
+            metrics,
             child: Some(child),
             log: Some(log),
         }

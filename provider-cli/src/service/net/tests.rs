@@ -1,6 +1,7 @@
 //! Faults of the store that no real file shows on demand.
 
 use super::*;
+use crate::monitoring::Metrics;
 use crate::pki::{Authority, create_provider};
 use crate::service::committer;
 use crate::store::NetRow;
@@ -120,12 +121,14 @@ async fn running(lies: u32) -> Running {
     };
     writer.insert_net(&row).await.unwrap();
     let committer = committer::start_lying(writer, lies);
+    let watch = Metrics::new(1).nets.watch(&setup.descriptor);
     let net = Arc::new(Net::new(
         setup,
         bytes.into(),
         store.clone(),
         committer,
         None,
+        watch,
     ));
     let incarnation = net.restore().await.unwrap();
     tokio::spawn(Arc::clone(&net).run(incarnation));
