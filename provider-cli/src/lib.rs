@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod files;
+pub mod operator;
 pub mod pki;
 pub mod server;
 mod service;

@@ -1,12 +1,16 @@
-//! HTTPS for gateways, and for whoever asks a witness: `docs/spec/http-api.md`.
+//! HTTPS for gateways and operators, and for whoever asks a witness: `docs/spec/http-api.md`.
 
+mod authorities;
 mod body;
 mod config;
 mod connection;
 mod listening;
 mod membership_log;
+mod operators;
+mod peer;
 mod plain;
 mod problem;
+mod reload;
 mod routes;
 mod tls;
 mod witness;
@@ -17,9 +21,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use dcnet_protocol::signature::{KeyError, SigningKey};
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use config::{ConfigError, Limits};
@@ -30,7 +33,7 @@ pub use witness::{WitnessOptions, start_witness};
 use crate::service::{Service, StartError};
 use crate::witness::{ClientError, FolderError, ListedWitness, WitnessClient};
 use listening::Listening;
-use tls::Authorities;
+use reload::{Files, Trust};
 
 /// Media type of all bodies that are not problem details.
 pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
@@ -48,6 +51,12 @@ pub struct Options {
     pub tls_key: PathBuf,
     /// Certificates of the gateways' authorities, PEM.
     pub gateway_ca: PathBuf,
+    /// Their revocation lists, PEM, one for each authority.
+    pub gateway_crl: Option<PathBuf>,
+    /// Certificates of the operators' authorities, PEM; without them operators have no way in.
+    pub operator_ca: Option<PathBuf>,
+    /// Their revocation lists, PEM, one for each authority.
+    pub operator_crl: Option<PathBuf>,
     /// The provider's key for statements, PKCS #8 PEM.
     pub signing_key: PathBuf,
     /// Who is asked to cosign the nets' membership logs.
@@ -101,6 +110,7 @@ pub enum ServeError {
 pub struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
+    reload: Arc<Notify>,
     accepting: JoinHandle<()>,
     /// Of a witness there is none: no task of its own writes.
     service: Option<Weak<Service>>,
@@ -110,6 +120,13 @@ impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reads certificates, keys and revocation lists again, now. It does so by itself as well, a few
+    /// seconds after one of the files has changed. If they cannot be used, the log says why, and the
+    /// server goes on with what it has.
+    pub fn reload(&self) {
+        self.reload.notify_one();
     }
 
     /// Returns when the server has shown that it gets on: it still accepts, and what was to be written
@@ -162,30 +179,34 @@ pub async fn check(options: &Options) -> Result<(), ServeError> {
 
 /// What a server has read of its files.
 struct Loaded {
-    authorities: Authorities,
-    tls: ServerConfig,
+    files: Files,
+    trust: Trust,
     key: SigningKey,
     witnesses: Vec<WitnessClient>,
 }
 
 impl Loaded {
     fn from(options: &Options) -> Result<Self, ServeError> {
-        let authorities = Authorities::from_file(&options.gateway_ca)?;
-        let (certificate, key) = (&options.tls_certificate, &options.tls_key);
+        let files = Files {
+            certificate: options.tls_certificate.clone(),
+            key: options.tls_key.clone(),
+            gateways: Some((options.gateway_ca.clone(), options.gateway_crl.clone())),
+            operators: (options.operator_ca.clone(), options.operator_crl.clone()),
+        };
         let witnesses = options.witnesses.iter().map(WitnessClient::new);
         Ok(Self {
-            tls: tls::config(certificate, key, Some(&authorities))?,
+            trust: files.read()?,
             key: read_signing_key(options.signing_key.clone())?,
             witnesses: witnesses.collect::<Result<_, _>>()?,
-            authorities,
+            files,
         })
     }
 }
 
 async fn start_with(options: Options, plain_readings: bool) -> Result<Running, ServeError> {
     let Loaded {
-        authorities,
-        tls,
+        files,
+        trust,
         key,
         witnesses,
     } = Loaded::from(&options)?;
@@ -197,10 +218,10 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
     }
     let router = routes::router(Arc::clone(&service), limits.clone(), plain_readings);
     let (stop, stopping) = watch::channel(false);
+    let (trust, reload) = keep_files(files, trust, stopping.clone());
     let listening = Listening {
         limits,
-        authorities: Some(authorities),
-        tls: Arc::new(tls),
+        trust,
         router,
         stopping,
     };
@@ -217,9 +238,22 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
     Ok(Running {
         address,
         stop,
+        reload,
         accepting,
         service: Some(weak),
     })
+}
+
+/// Has files read again until the server stops, and when it is notified.
+fn keep_files(
+    files: Files,
+    trust: Trust,
+    stopping: watch::Receiver<bool>,
+) -> (watch::Receiver<Arc<Trust>>, Arc<Notify>) {
+    let (sender, trust) = watch::channel(Arc::new(trust));
+    let reload = Arc::new(Notify::new());
+    tokio::spawn(reload::keep(files, sender, Arc::clone(&reload), stopping));
+    (trust, reload)
 }
 
 async fn listen_at(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {

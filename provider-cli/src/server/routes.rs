@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::body;
 use super::config::{Limits, length};
 use super::problem::Problem;
-use super::{MEDIA_TYPE, membership_log, plain};
+use super::{MEDIA_TYPE, membership_log, operators, plain};
 use crate::service::{Client, Service, ServiceError};
 
 /// Longest that a look into the inbox or for a roster may wait, in seconds.
@@ -40,6 +40,7 @@ type Shared = State<Arc<Api>>;
 pub(super) fn router(service: Arc<Service>, limits: Limits, plain_readings: bool) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(health))
+        .route("/v1/whoami", get(operators::whoami))
         .route("/v1/nets/{net}", get(descriptor))
         .route("/v1/nets/{net}/members", get(members))
         .route("/v1/nets/{net}/members/{client}", get(package))
@@ -82,7 +83,7 @@ pub(super) async fn health() -> &'static str {
 
 async fn descriptor(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
 ) -> Result<Message, Problem> {
     let net = name(&net)?;
@@ -93,7 +94,7 @@ async fn descriptor(
 
 async fn members(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
 ) -> Result<Message, Problem> {
     let net = name(&net)?;
@@ -105,7 +106,7 @@ async fn members(
 
 async fn package(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path((net, member)): Path<(String, String)>,
 ) -> Result<Message, Problem> {
     let (net, member): (NetId, ClientId) = (name(&net)?, name(&member)?);
@@ -117,7 +118,7 @@ async fn package(
 
 async fn frame(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     request: Request<Body>,
 ) -> Result<Message, Problem> {
@@ -131,7 +132,7 @@ async fn frame(
 
 async fn envelope(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     request: Request<Body>,
 ) -> Result<StatusCode, Problem> {
@@ -154,7 +155,7 @@ struct Look {
 
 async fn inbox(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     look: Result<Query<Look>, QueryRejection>,
 ) -> Result<Message, Problem> {
@@ -179,7 +180,7 @@ struct Step {
 
 async fn roster(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path((net, round)): Path<(String, String)>,
     step: Result<Query<Step>, QueryRejection>,
 ) -> Result<Response, Problem> {
