@@ -180,6 +180,8 @@ impl Authority {
 }
 
 fn enter(register: &mut Register, serials: &[String], reason: Reason, at: Timestamp) {
+    // As lists say it: to the second.
+    let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
     let revoked = serials.iter().map(|serial| Revoked {
         serial: serial.clone(),
         at,

@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Time between two warnings of what will soon be too old.
 const WARN: Duration = Duration::from_hours(1);
 
+/// Changes when a file is written or replaced; none, if it cannot be looked at.
+type Stamp = Option<(u64, i64, i64, u64)>;
+
 /// Where certificates and lists are.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
@@ -40,11 +43,14 @@ pub(super) struct Trust {
     /// Whose clients may connect; `None` serves everybody, certificates are not asked for.
     pub(super) clients: Option<Clients>,
     own: Option<Ageing>,
+    /// Of the files, from before they were read.
+    stamps: Vec<Stamp>,
 }
 
 impl Files {
     /// Reads them all.
     pub(super) fn read(&self) -> Result<Trust, TlsError> {
+        let stamps = self.stamps();
         let clients = match &self.gateways {
             None => None,
             Some((gateways, list)) => Some(Clients::read(
@@ -58,6 +64,7 @@ impl Files {
         Ok(Trust {
             tls: Arc::new(tls),
             clients,
+            stamps,
             own: own.map(|facts| {
                 let what = "the server's certificate".to_owned();
                 Ageing::of(what, facts.not_before, facts.not_after)
@@ -65,8 +72,7 @@ impl Files {
         })
     }
 
-    /// What changes when a file is written or replaced.
-    fn stamps(&self) -> Vec<Option<(u64, i64, i64, u64)>> {
+    fn stamps(&self) -> Vec<Stamp> {
         let gateways = self.gateways.iter();
         let gateways = gateways.flat_map(|(ca, list)| std::iter::once(ca).chain(list));
         let operators = self.operators.0.iter().chain(&self.operators.1);
@@ -79,7 +85,7 @@ impl Files {
     }
 }
 
-fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {
+fn stamp(path: &Path) -> Stamp {
     let found = fs::metadata(path).ok()?;
     Some((found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
 }
@@ -111,7 +117,7 @@ pub(super) async fn keep(
     asked: Arc<Notify>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let mut read = files.stamps();
+    let mut read = trust.borrow().stamps.clone();
     let mut seen = read.clone();
     let mut warned = Instant::now();
     trust.borrow().warn();

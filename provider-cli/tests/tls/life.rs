@@ -252,6 +252,43 @@ fn a_list_is_demanded_of_every_authority() {
     assert!(check(&lab.authority.bundle_path()).status.success());
 }
 
+/// What decision 31 says of the gateways' authority: a net outlives the dates in its certificate, and takes
+/// no other certificate over the same key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_net_outlives_its_authoritys_certificate_but_takes_no_other() {
+    let lab = Lab::new();
+    let folder = lab.path("old-ca");
+    std::fs::create_dir(&folder).unwrap();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let certify = |years: (i32, i32)| {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "old");
+        params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+        params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+        params.self_signed(&key).unwrap().pem()
+    };
+    let ca = folder.join("ca.pem");
+    std::fs::write(&ca, certify((2010, 2020))).unwrap();
+    let mut private = tempfile::NamedTempFile::new_in(&folder).unwrap(); // mode 0600
+    std::io::Write::write_all(&mut private, key.serialize_pem().as_bytes()).unwrap();
+    private.persist(folder.join("ca.key.pem")).unwrap();
+    let authority = Authority::open(&folder).unwrap();
+    lab.create_net_with("old", &ca, &["--interval", "5s"]);
+    let gateway = lab.gateway_of(&authority, "gw-1");
+    let server = lab.serve_with(&ca, &[]);
+    gateway.get(&server, "/v1/nets/old").await.ok();
+
+    server.end("-TERM");
+    let renewed = lab.path("renewed.pem");
+    std::fs::write(&renewed, certify((2020, 2090))).unwrap();
+    let server = lab.serve_with(&renewed, &[]);
+    let answer = gateway.get(&server, "/v1/nets/old").await;
+    answer.problem(403, "foreign-authority");
+}
+
 /// What OpenSSL says of certificates and lists.
 #[test]
 fn openssl_reads_certificates_and_lists_the_same_way() {
