@@ -86,8 +86,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
         match parts.extensions.get() {
             Some(Peer::Gateway(client)) => Ok(*client),
             Some(Peer::Operator(operator)) => Err(wrong_role(format!(
-                "this is for gateways, and the certificate names an {}: use `dcnet`, or the paths for \
-                 operators",
+                "this is for gateways, and the certificate gives the role {}: use the paths for operators",
                 operator.role()
             ))),
             None => Err(Problem::from(&Refusal::NoCertificate)),
