@@ -2,6 +2,7 @@
 
 mod credentials;
 mod error;
+mod own;
 mod page;
 mod warning;
 
@@ -12,7 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use dcnet_profiles::Profile;
-use dcnet_profiles::communication::{CommunicationProfile, DEFAULT_MIN_SIZE};
+use dcnet_profiles::communication::DEFAULT_MIN_SIZE;
 use dcnet_profiles::meter::Source;
 use dcnet_protocol::certificate::{CertificateError, Identity, TrustAnchor, Usage};
 use dcnet_protocol::names::ClientId;
@@ -24,12 +25,14 @@ use zeroize::Zeroizing;
 
 use self::credentials::Credentials;
 pub use self::error::{ConfigError, Content};
+use self::own::Own;
+pub(crate) use self::own::{Look, Renewal};
 pub(crate) use self::page::server_config;
 pub use self::page::{PageFiles, PageTlsError, Password};
 pub use self::warning::Warning;
 use crate::source::device;
 use crate::source::quirks;
-use crate::submit::{TlsMaterial, client_config};
+use crate::submit::TlsMaterial;
 
 /// What `probe` writes for an address that it does not know.
 pub(crate) const PLACEHOLDER_PROVIDER: &str = "https://provider.example";
@@ -69,34 +72,6 @@ impl Config {
             origin: path,
             credentials: Credentials::of_this_process(),
         };
-        let CommunicationProfile {
-            provider_ca,
-            gateway_ca,
-            tls,
-            signature,
-            ..
-        } = &profile.communication;
-
-        let roots = check.certificates("communication.provider_ca", provider_ca)?;
-        let authorities = match gateway_ca {
-            Some(file) => check.certificates("communication.gateway_ca", file)?,
-            None => roots.clone(),
-        };
-        let tls_chain = check.certificates("communication.tls.certificate", &tls.certificate)?;
-        let tls_key = check.key("communication.tls.key", &tls.key)?;
-        let signing_chain = check.certificates(
-            "communication.signature.certificate",
-            &signature.certificate,
-        )?;
-        let signing_key = check.key("communication.signature.key", &signature.key)?;
-        let signing_key = SigningKey::from_pkcs8_der(signing_key.secret_der()).map_err(|_| {
-            check.content(
-                "communication.signature.key",
-                &signature.key,
-                Content::KeyForm,
-            )
-        })?;
-
         for meter in &profile.meters {
             for source in &meter.sources {
                 if let Source::Sml(line) = source {
@@ -109,54 +84,16 @@ impl Config {
             }
         }
 
-        let (anchor, signer) = check.identify(
-            "communication.signature.certificate",
-            &signature.certificate,
-            &authorities,
-            &signing_chain,
-            Usage::Statement,
-            now,
-        )?;
-        if signer.key != signing_key.verifying_key() {
-            return Err(check.content(
-                "communication.signature.key",
-                &signature.key,
-                Content::Mismatch,
-            ));
-        }
-        let (_, peer) = check.identify(
-            "communication.tls.certificate",
-            &tls.certificate,
-            &authorities,
-            &tls_chain,
-            Usage::Tls,
-            now,
-        )?;
-        if peer.client != signer.client {
-            return Err(ConfigError::TwoNames {
-                file: path.to_owned(),
-                tls: peer.client,
-                signature: signer.client,
-            });
-        }
-        let material = TlsMaterial {
-            roots,
-            chain: tls_chain,
-            key: tls_key,
-        };
-        client_config(&material).map_err(|source| ConfigError::Tls {
-            file: path.to_owned(),
-            source,
-        })?;
+        let own = Own::read(&check, &profile.communication, now)?;
         let page = profile.home.page.as_ref();
         let page = page.map(|page| check.page(page)).transpose()?;
         Ok(Self {
             origin: path.to_owned(),
-            client: signer.client,
-            tls: material,
-            signing_key,
-            signing_chain: signing_chain.iter().map(|der| der.to_vec()).collect(),
-            anchor,
+            client: own.client,
+            tls: own.tls,
+            signing_key: own.signing_key,
+            signing_chain: own.signing_chain,
+            anchor: own.anchor,
             page,
             profile,
         })

@@ -88,6 +88,39 @@ impl TrustAnchor {
         usage: Usage,
         now: UnixTime,
     ) -> Result<Identity, CertificateError> {
+        self.validate(chain, usage, now, |leaf| {
+            let client = client_in(leaf)?;
+            let spki = leaf.subject_public_key_info();
+            let key = VerifyingKey::from_spki_der(spki.as_ref())
+                .map_err(|_| CertificateError::NotP256)?;
+            Ok(Identity { client, key })
+        })
+    }
+
+    /// Validates `chain` like [`Self::verify`], and gives all uniform resource names among the subject
+    /// alternative names of the leaf, whomever they name.
+    ///
+    /// # Errors
+    /// [`CertificateError`] says which demand the chain does not meet; never
+    /// [`CertificateError::Name`] or [`CertificateError::NotP256`].
+    pub fn uris(
+        &self,
+        chain: &[Vec<u8>],
+        usage: Usage,
+        now: UnixTime,
+    ) -> Result<Vec<String>, CertificateError> {
+        self.validate(chain, usage, now, |leaf| {
+            Ok(leaf.valid_uri_names().map(str::to_owned).collect())
+        })
+    }
+
+    fn validate<T>(
+        &self,
+        chain: &[Vec<u8>],
+        usage: Usage,
+        now: UnixTime,
+        read: impl FnOnce(&EndEntityCert<'_>) -> Result<T, CertificateError>,
+    ) -> Result<T, CertificateError> {
         let (leaf, rest) = chain.split_first().ok_or(CertificateError::Empty)?;
         if chain.len() > MAX_CHAIN {
             return Err(CertificateError::TooLong { got: chain.len() });
@@ -123,11 +156,7 @@ impl TrustAnchor {
                 webpki::Error::RequiredEkuNotFoundContext(_) => CertificateError::Usage(usage),
                 other => CertificateError::Path(other.to_string()),
             })?;
-        let client = client_in(&end_entity)?;
-        let spki = end_entity.subject_public_key_info();
-        let key =
-            VerifyingKey::from_spki_der(spki.as_ref()).map_err(|_| CertificateError::NotP256)?;
-        Ok(Identity { client, key })
+        read(&end_entity)
     }
 }
 

@@ -221,6 +221,16 @@ impl Gateway {
         }
     }
 
+    /// Goes on under a renewed certificate: `chain` (leaf first, DER) certifies `key` for the same client
+    /// under the same authority. What is signed from now on is signed with `key`. The key package stays
+    /// the same under the new chain, so edges stay as well; [`Input::Join`] registers it anew.
+    pub fn certified_anew(&mut self, key: SigningKey, chain: Vec<Vec<u8>>) {
+        let package = self.package.unverified().clone();
+        self.package = SignedKeyPackage::sign(package, &chain, &key);
+        self.setup.key = key;
+        self.setup.chain = chain;
+    }
+
     /// How far it is at `now`.
     pub fn phase(&self, now: UnixTime) -> Phase {
         let round = self.setup.descriptor.schedule().round_at(now);

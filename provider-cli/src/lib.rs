@@ -7,6 +7,7 @@
 pub mod cli;
 mod files;
 mod monitoring;
+pub mod operator;
 pub mod pki;
 pub mod server;
 mod service;

@@ -1,8 +1,20 @@
-//! Who gets in: only gateways with a valid TLS certificate of the net's authority.
+//! Who gets in: gateways with a valid TLS certificate of the net's authority, and operators with one of
+//! theirs; and for how long.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "helpers of tests"
+)]
 
 mod common;
+#[path = "tls/life.rs"]
+mod life;
+#[path = "tls/roles.rs"]
+mod roles;
 
 use common::{Answer, Lab, Server};
 use dcnet_provider::pki::Authority;

@@ -12,6 +12,7 @@ use dcnet_protocol::message::frame_hash;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
 use dcnet_protocol::round::UnixTime;
+use dcnet_protocol::signature::SigningKey;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -83,6 +84,11 @@ impl Machine {
             written: HashSet::new(),
             owed: HashMap::new(),
         })
+    }
+
+    /// Goes on under a renewed certificate for statements; [`Input::Join`] tells the provider.
+    pub(super) fn certified_anew(&mut self, key: SigningKey, chain: Vec<Vec<u8>>) {
+        self.gateway.certified_anew(key, chain);
     }
 
     /// Takes one input; what it made the gateway remember is durable when this returns.

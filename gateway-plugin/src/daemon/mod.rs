@@ -13,6 +13,7 @@ mod meter;
 pub(crate) mod metrics;
 mod outbox;
 mod plan;
+mod renewal;
 mod reports;
 mod session;
 mod start;

@@ -24,6 +24,7 @@ use super::reports::{ClockTold, mode_name};
 use super::status::{Status, StatusFile};
 use super::{End, LEAVE_REQUEST, Show, os_rng, random};
 use crate::clock::{Clock, ImplausibleClock, Plausibility};
+use crate::config::Renewal;
 use crate::ledger::LedgerError;
 use crate::retry::Backoff;
 use crate::source::{Counters, MeterEvent};
@@ -39,6 +40,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) profile: Profile,
+    pub(super) renewal: Renewal,
     pub(super) client: Client,
     pub(super) machine: Machine,
     pub(super) collector: Collector,
@@ -219,6 +221,7 @@ impl Session {
             self.count_telegrams();
             self.keep_logbooks()?;
             self.look_for_leave_request()?;
+            self.renew(now)?;
             if !self.parts.descriptor_confirmed {
                 self.parts.outbox.ask_descriptor();
             }

@@ -17,7 +17,7 @@ use super::session::{LONGEST_SLEEP, Parts, Session};
 use super::status::{MeterStatus, Status, StatusFile};
 use super::{RunError, Show, os_rng, random};
 use crate::clock::{Clock, Plausibility};
-use crate::config::Config;
+use crate::config::{Config, Renewal};
 use crate::hex::hex;
 use crate::ledger::{Ledger, LedgerError, StateDirectory};
 use crate::logbook;
@@ -103,6 +103,7 @@ pub(super) async fn start(
     Ok(Some(Session::new(Parts {
         clock: clock.clone(),
         profile: config.profile.clone(),
+        renewal: Renewal::of(config),
         client,
         machine,
         collector,

@@ -6,6 +6,7 @@
 mod error;
 mod tls;
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use dcnet_protocol::codec::Wire;
@@ -45,7 +46,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Connection to one provider for one net.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    /// Shared by all clones, so that all of them go on under a renewed certificate.
+    http: Arc<RwLock<reqwest::Client>>,
     base: String,
     clock: Clock,
 }
@@ -81,30 +83,23 @@ impl Client {
         tls: rustls::ClientConfig,
         clock: Clock,
     ) -> Result<Self, TlsError> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never()) // what is sent again, and when, is decided in one place
-            .user_agent(concat!("dcnet-gateway/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(PATIENCE)
-            .pool_max_idle_per_host(2)
-            .pool_idle_timeout(Duration::from_mins(1))
-            // A connection that died silently must not swallow a frame for the whole window.
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(5))
-            .tcp_user_timeout(Duration::from_secs(20))
-            .build()
-            .map_err(|error| TlsError::Client {
-                source: Box::new(error),
-            })?;
+        let http = Arc::new(RwLock::new(https(tls)?));
         Ok(Self {
             http,
             base: format!("{provider}/v1/nets/{net}"),
             clock,
         })
+    }
+
+    /// Connects with `tls` from now on. Requests under way end on the connections that they have.
+    ///
+    /// # Errors
+    ///
+    /// The TLS configuration does not fit the HTTP client; then nothing changes.
+    pub fn renew(&self, tls: rustls::ClientConfig) -> Result<(), TlsError> {
+        let new = https(tls)?;
+        *self.http.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
     }
 
     /// The net's parameters.
@@ -291,8 +286,12 @@ impl Client {
         body: Option<Vec<u8>>,
         patience: Duration,
     ) -> Result<Answer<Vec<u8>>, SubmitError> {
-        let mut request = self
+        let http = self
             .http
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut request = http
             .request(method, format!("{}{path}", self.base))
             .header(ACCEPT, MEDIA_TYPE)
             .timeout(patience);
@@ -322,6 +321,28 @@ impl Client {
             date,
         })
     }
+}
+
+fn https(tls: rustls::ClientConfig) -> Result<reqwest::Client, TlsError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(true)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never()) // what is sent again, and when, is decided in one place
+        .user_agent(concat!("dcnet-gateway/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(PATIENCE)
+        .pool_max_idle_per_host(2)
+        .pool_idle_timeout(Duration::from_mins(1))
+        // A connection that died silently must not swallow a frame for the whole window.
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_timeout(Duration::from_secs(5))
+        .tcp_user_timeout(Duration::from_secs(20))
+        .build()
+        .map_err(|error| TlsError::Client {
+            source: Box::new(error),
+        })
 }
 
 fn date(headers: &HeaderMap) -> Option<u64> {

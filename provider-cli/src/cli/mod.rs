@@ -23,7 +23,7 @@ use crate::service::{AdminError, Location};
 enum Outcome {
     /// 0.
     Done,
-    /// 3: `net audit` found problems.
+    /// 3: `net audit` found problems, `pki list` something that expires soon.
     Problems,
     /// 1: `verify-evidence` found no proof.
     ProvesNothing,
@@ -93,7 +93,7 @@ Exit codes:
   0  done
   1  failed; the reason is on standard error
   2  the command line is wrong
-  3  `net audit` found problems
+  3  `net audit` found problems, `pki list` something that expires soon
   4  there is no such net or round
   78 `serve --check` found something wrong
 `verify-evidence` has its own.
@@ -110,17 +110,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make certificates and keys for a laboratory.
+    /// Make, list, renew and revoke certificates and keys.
     ///
     /// In the field the SM-PKI issues the gateways' certificates.
     #[command(subcommand)]
     Pki(pki::Pki),
     /// Serve gateways over HTTPS.
     ///
-    /// Client certificates are required. A frame is acknowledged when it is durable; individual
+    /// Client certificates are required: of gateways, and with --operator-ca of operators. A frame is acknowledged when it is durable; individual
     /// frames are erased when their round is final. Nets that are created while the server runs
     /// are served with the first request for them.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Create nets and look at them.
     #[command(subcommand)]
     Net(net::Net),

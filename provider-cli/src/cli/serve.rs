@@ -22,6 +22,8 @@ When the server is ready it prints on standard output where it listens:
   listening on https://ADDRESS:PORT
   metrics on http://ADDRESS:PORT/metrics      (with --metrics-listen)
 SIGTERM and SIGINT end it gracefully: requests in progress finish, the store is closed.
+Certificates, TLS key and revocation lists may be replaced while it runs. It reads them again when
+they have changed, or at once on SIGHUP; what cannot be used changes nothing and is told in the log.
 The log goes to standard error; DCNET_LOG sets its detail, such as DCNET_LOG=debug. Lines of one
 request have one request_id; the client is told it in X-Request-Id, and may choose it there.
 
@@ -82,6 +84,15 @@ pub(super) struct Serve {
     /// Certificates of the authorities whose gateways may connect, PEM.
     #[arg(long, value_name = "FILE")]
     gateway_ca: PathBuf,
+    /// Their revocation lists, PEM: certificates that are not accepted any more.
+    #[arg(long, value_name = "FILE")]
+    gateway_crl: Option<PathBuf>,
+    /// Certificates of the operators' authorities, PEM; without them operators have no way in.
+    #[arg(long, value_name = "FILE")]
+    operator_ca: Option<PathBuf>,
+    /// Their revocation lists, PEM.
+    #[arg(long, value_name = "FILE", requires = "operator_ca")]
+    operator_crl: Option<PathBuf>,
     /// The provider's key for statements, PKCS #8 PEM on P-256.
     #[arg(long, value_name = "FILE")]
     signing_key: PathBuf,
@@ -176,6 +187,9 @@ impl Serve {
             tls_certificate: self.tls_cert,
             tls_key: self.tls_key,
             gateway_ca: self.gateway_ca,
+            gateway_crl: self.gateway_crl,
+            operator_ca: self.operator_ca,
+            operator_crl: self.operator_crl,
             signing_key: self.signing_key,
             witnesses,
             metrics,
@@ -185,8 +199,9 @@ impl Serve {
     }
 }
 
-/// The signals that end a server.
+/// The signals that end a server, and the one by which it reads its files again.
 pub(super) struct Signals {
+    hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -195,6 +210,7 @@ impl Signals {
     /// From now on they do not kill the process any more.
     pub(super) fn catch() -> Result<Self, CliError> {
         Ok(Self {
+            hang_up: signal(SignalKind::hangup()).map_err(CliError::Runtime)?,
             terminate: signal(SignalKind::terminate()).map_err(CliError::Runtime)?,
             interrupt: signal(SignalKind::interrupt()).map_err(CliError::Runtime)?,
         })
@@ -207,9 +223,16 @@ impl Signals {
             NotifyState::Ready,
             NotifyState::Status(&format!("listening on https://{}", running.address())),
         ]);
+        let reloading = async {
+            while self.hang_up.recv().await.is_some() {
+                running.reload();
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             _ = self.terminate.recv() => tracing::info!("SIGTERM"),
             _ = self.interrupt.recv() => tracing::info!("SIGINT"),
+            () = reloading => {}
             () = keep_watchdog(&running) => {}
         }
         tell_manager(&[

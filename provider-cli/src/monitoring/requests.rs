@@ -67,6 +67,8 @@ pub(crate) enum Handshake {
     UnknownIssuer,
     /// The client's certificate has expired.
     Expired,
+    /// The client's certificate is revoked.
+    Revoked,
     /// The client's certificate is not valid yet.
     NotYetValid,
     /// The client's certificate is for something else.
@@ -91,6 +93,7 @@ impl Handshake {
         match self {
             Self::UnknownIssuer => "unknown-issuer",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
             Self::NotYetValid => "not-yet-valid",
             Self::WrongPurpose => "wrong-purpose",
             Self::BadSignature => "bad-signature",

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Body;
@@ -15,7 +15,8 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use rustls::{CertificateError, ServerConfig};
+use rustls::CertificateError;
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -27,10 +28,11 @@ use tracing::Instrument as _;
 
 use super::asked::Asked;
 use super::config::{Limits, length};
+use super::peer::{Admitted, Peer, Refusal};
 use super::problem::Problem;
-use super::tls::Authorities;
+use super::reload::Trust;
 use crate::monitoring::{Handshake, Metrics};
-use crate::service::{Client, now};
+use crate::service::now;
 
 /// A refused client may still be writing; its bytes are read for so long, so that the refusal is
 /// not lost in a reset.
@@ -49,21 +51,19 @@ const PING: Duration = Duration::from_secs(20);
 /// What all connections share.
 pub(super) struct Connections {
     limits: Limits,
-    authorities: Option<Authorities>,
-    acceptor: TlsAcceptor,
+    trust: watch::Receiver<Arc<Trust>>,
     router: Router,
     stopping: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
 }
 
 /// Whom the client's certificate names; nobody where certificates are not asked for.
-type Identity = Result<Option<Client>, Problem>;
+type Identity = Result<Option<Admitted>, Refusal>;
 
 impl Connections {
     pub(super) fn new(
         limits: Limits,
-        authorities: Option<Authorities>,
-        tls: Arc<ServerConfig>,
+        trust: watch::Receiver<Arc<Trust>>,
         router: Router,
         stopping: watch::Receiver<bool>,
         metrics: Arc<Metrics>,
@@ -71,8 +71,7 @@ impl Connections {
         metrics.requests.limit(limits.connections);
         Self {
             limits,
-            authorities,
-            acceptor: TlsAcceptor::from(tls),
+            trust,
             router,
             stopping,
             metrics,
@@ -86,7 +85,10 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "no TCP_NODELAY");
         }
-        let handshake = self.acceptor.accept(stream).into_fallible();
+        let trust = Arc::clone(&self.trust.borrow());
+        let handshake = TlsAcceptor::from(Arc::clone(&trust.tls))
+            .accept(stream)
+            .into_fallible();
         let stream = match timeout(self.limits.handshake(), handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err((error, stream))) => {
@@ -103,36 +105,34 @@ impl Connections {
                 return;
             }
         };
-        let identity = self.identity(&stream);
-        match &identity {
-            Ok(Some(client)) => tracing::debug!(%peer, client = %client.id, "connected"),
+        let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let chain: Vec<_> = shown.iter().map(|der| der.clone().into_owned()).collect();
+        let standing = Standing::new(chain, trust);
+        match standing.identity() {
+            Ok(Some(admitted)) => match admitted.peer {
+                Peer::Gateway(client) => tracing::debug!(%peer, client = %client.id, "connected"),
+                Peer::Operator(operator) => {
+                    let (name, role) = (operator.name(), operator.role());
+                    tracing::info!(%peer, %name, %role, "an operator connected");
+                }
+            },
             Ok(None) => tracing::debug!(%peer, "connected"),
-            Err(problem) => tracing::warn!(%peer, problem = problem.slug(), "unusable client"),
+            Err(refusal) => {
+                let problem = Problem::from(&refusal).slug();
+                tracing::warn!(%peer, problem, reason = %refusal, "unusable client");
+            }
         }
-        self.http(stream, peer, identity).await;
+        self.http(stream, peer, standing).await;
     }
 
-    fn identity(&self, stream: &TlsStream<TcpStream>) -> Identity {
-        let Some(authorities) = &self.authorities else {
-            return Ok(None);
-        };
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        if chain.is_empty() {
-            return Err(Problem::no_certificate());
-        }
-        authorities
-            .client(chain, now())
-            .map(Some)
-            .map_err(|error| Problem::bad_certificate(error.to_string()))
-    }
-
-    async fn http(&self, stream: TlsStream<TcpStream>, peer: SocketAddr, identity: Identity) {
+    async fn http(&self, stream: TlsStream<TcpStream>, peer: SocketAddr, standing: Standing) {
         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let requests = Arc::new(Requests {
             router: self.router.clone(),
             header_bytes: length(self.limits.header_bytes),
             header_fields: length(self.limits.header_fields),
-            identity,
+            trust: self.trust.clone(),
+            standing: Mutex::new(standing),
             activity: Activity::new(),
             metrics: Arc::clone(&self.metrics),
         });
@@ -149,7 +149,7 @@ impl Connections {
                 .max_header_list_size(HEAD_LIST)
                 .keep_alive_interval(PING)
                 .keep_alive_timeout(self.limits.handshake());
-            self.drive(builder.serve_connection(io, service), &requests.activity)
+            self.drive(builder.serve_connection(io, service), &requests, peer)
                 .await
         } else {
             let connection = http1::Builder::new()
@@ -157,26 +157,38 @@ impl Connections {
                 .header_read_timeout(self.limits.idle())
                 .max_buf_size(HEAD_BUFFER)
                 .serve_connection(io, service);
-            self.drive(connection, &requests.activity).await
+            self.drive(connection, &requests, peer).await
         };
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "connection ended");
         }
     }
 
-    /// Runs a connection until its client closes it, it has been idle or open for too long, or the
-    /// server stops. Requests in progress finish, but not for ever.
+    /// Runs a connection until its client closes it, it has been idle or open for too long, its
+    /// certificate counts no more, or the server stops. Requests in progress finish, but not for ever.
     async fn drive<C: GracefulConnection>(
         &self,
         connection: C,
-        activity: &Activity,
+        requests: &Requests,
+        peer: SocketAddr,
     ) -> Result<(), C::Error> {
         let mut connection = pin!(connection);
         let mut stopping = self.stopping.clone();
+        let mut trust = self.trust.clone();
+        let activity = &requests.activity;
+        let mut grace = self.limits.shutdown();
         loop {
             tokio::select! {
                 ended = connection.as_mut() => return ended,
                 _ = stopping.wait_for(|stopping| *stopping) => break,
+                Ok(()) = trust.changed() => {
+                    let (before, after) = requests.judge();
+                    if let (Ok(_), Err(refusal)) = (before, after) {
+                        tracing::warn!(%peer, reason = %refusal, "the connection ends");
+                        grace = LINGER;
+                        break;
+                    }
+                }
                 () = sleep_until(activity.ends(&self.limits)) => {
                     if activity.ends(&self.limits) <= Instant::now() {
                         break;
@@ -185,9 +197,7 @@ impl Connections {
             }
         }
         connection.as_mut().graceful_shutdown();
-        timeout(self.limits.shutdown(), connection)
-            .await
-            .unwrap_or(Ok(()))
+        timeout(grace, connection).await.unwrap_or(Ok(()))
     }
 }
 
@@ -196,9 +206,40 @@ struct Requests {
     router: Router,
     header_bytes: usize,
     header_fields: usize,
-    identity: Identity,
+    trust: watch::Receiver<Arc<Trust>>,
+    standing: Mutex<Standing>,
     activity: Activity,
     metrics: Arc<Metrics>,
+}
+
+/// What a connection's client has shown, and what follows from it.
+struct Standing {
+    chain: Vec<CertificateDer<'static>>,
+    /// By which it was judged.
+    trust: Arc<Trust>,
+    identity: Identity,
+}
+
+impl Standing {
+    fn new(chain: Vec<CertificateDer<'static>>, trust: Arc<Trust>) -> Self {
+        let identity = match &trust.clients {
+            None => Ok(None),
+            Some(clients) => clients.admit(&chain, now()).map(Some),
+        };
+        Self {
+            chain,
+            trust,
+            identity,
+        }
+    }
+
+    /// As it is now: a certificate may have come to its end, or an operators' revocation list.
+    fn identity(&self) -> Identity {
+        match &self.identity {
+            Ok(Some(admitted)) if admitted.not_after < now() => Err(Refusal::Expired),
+            identity => identity.clone(),
+        }
+    }
 }
 
 impl Requests {
@@ -215,19 +256,32 @@ impl Requests {
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Response, Infallible> {
-        let client = match self.admit(&request) {
-            Ok(client) => client,
+        let admitted = match self.admit(&request) {
+            Ok(admitted) => admitted,
             Err(problem) => return Ok(problem.into_response()),
         };
         let mut request = request.map(Body::new);
-        if let Some(client) = client {
-            request.extensions_mut().insert(client);
+        if let Some(admitted) = admitted {
+            request.extensions_mut().insert(admitted.peer.clone());
+            request.extensions_mut().insert(admitted);
         }
         // A router is always ready.
         self.router.clone().call(request).await
     }
 
-    fn admit(&self, request: &Request<Incoming>) -> Identity {
+    /// Judges the client by what is trusted now, if that has changed: before and after.
+    fn judge(&self) -> (Identity, Identity) {
+        let trust = Arc::clone(&self.trust.borrow());
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = standing.identity();
+        if !Arc::ptr_eq(&trust, &standing.trust) {
+            let chain = std::mem::take(&mut standing.chain);
+            *standing = Standing::new(chain, trust);
+        }
+        (before, standing.identity())
+    }
+
+    fn admit(&self, request: &Request<Incoming>) -> Result<Option<Admitted>, Problem> {
         let headers = request.headers();
         if headers.len() > self.header_fields {
             return Err(Problem::headers_too_large(&format!(
@@ -245,7 +299,7 @@ impl Requests {
                 self.header_bytes
             )));
         }
-        self.identity.clone()
+        self.judge().1.map_err(|refusal| Problem::from(&refusal))
     }
 }
 
@@ -315,11 +369,16 @@ fn diagnosis(error: &std::io::Error) -> (Handshake, &'static str) {
         Some(rustls::Error::InvalidCertificate(reason)) => match reason {
             CertificateError::UnknownIssuer => (
                 Handshake::UnknownIssuer,
-                "the client's certificate was issued by another authority than --gateway-ca",
+                "the client's certificate was issued by another authority than --gateway-ca and \
+                 --operator-ca",
             ),
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
                 Handshake::Expired,
                 "the client's certificate has expired: issue a new one, or check both clocks",
+            ),
+            CertificateError::Revoked => (
+                Handshake::Revoked,
+                "the client's certificate is revoked: it needs another one, or was stolen",
             ),
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
                 Handshake::NotYetValid,

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Duration, sleep, timeout};
 
 use super::config::{Limits, length};
 use super::connection::Connections;
-use super::tls::Authorities;
+use super::reload::Trust;
 use crate::monitoring::Metrics;
 
 /// After a failed `accept`, such as for want of file descriptors.
@@ -19,9 +18,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// What is served, and to whom.
 pub(super) struct Listening {
     pub(super) limits: Limits,
-    /// Whose gateways may connect; `None` serves everybody, certificates are not asked for.
-    pub(super) authorities: Option<Authorities>,
-    pub(super) tls: Arc<ServerConfig>,
+    pub(super) trust: watch::Receiver<Arc<Trust>>,
     pub(super) router: Router,
     pub(super) stopping: watch::Receiver<bool>,
     /// Where connections and requests are counted.
@@ -33,8 +30,7 @@ impl Listening {
     pub(super) async fn run(self, listener: TcpListener, stop_waiting: impl FnOnce()) {
         let Self {
             limits,
-            authorities,
-            tls,
+            trust,
             router,
             mut stopping,
             metrics,
@@ -45,8 +41,7 @@ impl Listening {
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
         let connections = Arc::new(Connections::new(
             limits,
-            authorities,
-            tls,
+            trust,
             router,
             stopping.clone(),
             metrics,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::routing::get;
 use dcnet_protocol::provider::MOST_LISTED;
 use serde::Deserialize;
@@ -67,7 +67,7 @@ struct Places {
 
 async fn checkpoint(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
 ) -> Result<Message, Problem> {
     api.log(client, &net, Question::Checkpoint).await
@@ -75,7 +75,7 @@ async fn checkpoint(
 
 async fn draw_list(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     known: Asked<Known>,
 ) -> Result<Message, Problem> {
@@ -85,7 +85,7 @@ async fn draw_list(
 
 async fn common(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     sizes: Asked<Sizes>,
 ) -> Result<Message, Problem> {
@@ -99,7 +99,7 @@ async fn common(
 
 async fn entries(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     part: Asked<Part>,
 ) -> Result<Message, Problem> {
@@ -110,7 +110,7 @@ async fn entries(
 
 async fn entry(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path((net, at)): Path<(String, String)>,
     known: Asked<Known>,
 ) -> Result<Message, Problem> {
@@ -120,7 +120,7 @@ async fn entry(
 
 async fn listed(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path((net, list)): Path<(String, String)>,
     places: Asked<Places>,
 ) -> Result<Message, Problem> {

@@ -1,14 +1,18 @@
-//! HTTPS for gateways, and for whoever asks a witness: `docs/spec/http-api.md`.
+//! HTTPS for gateways and operators, and for whoever asks a witness: `docs/spec/http-api.md`.
 
 mod asked;
+mod authorities;
 mod body;
 mod config;
 mod connection;
 mod listening;
 mod membership_log;
 mod metrics;
+mod operators;
+mod peer;
 mod plain;
 mod problem;
+mod reload;
 mod replicas;
 mod routes;
 mod tls;
@@ -19,10 +23,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
+use axum::Router;
 use dcnet_protocol::signature::{KeyError, SigningKey};
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep};
 
@@ -38,7 +42,7 @@ use crate::monitoring::{Exporter, Metrics, Traces, collector_url};
 use crate::service::{Location, Replica, Service, Start, StartError};
 use crate::witness::{ClientError, FolderError, ListedWitness, WitnessClient};
 use listening::Listening;
-use tls::Authorities;
+use reload::{Files, Trust};
 
 /// Media type of all bodies that are not problem details.
 pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
@@ -58,6 +62,12 @@ pub struct Options {
     pub tls_key: PathBuf,
     /// Certificates of the gateways' authorities, PEM.
     pub gateway_ca: PathBuf,
+    /// Their revocation lists, PEM, one for each authority.
+    pub gateway_crl: Option<PathBuf>,
+    /// Certificates of the operators' authorities, PEM; without them operators have no way in.
+    pub operator_ca: Option<PathBuf>,
+    /// Their revocation lists, PEM, one for each authority.
+    pub operator_crl: Option<PathBuf>,
     /// The provider's key for statements, PKCS #8 PEM.
     pub signing_key: PathBuf,
     /// Who is asked to cosign the nets' membership logs.
@@ -138,6 +148,7 @@ pub enum ServeError {
 pub struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
+    reload: Arc<Notify>,
     accepting: JoinHandle<()>,
     /// Of a witness there is none: no task of its own writes.
     service: Option<Weak<Service>>,
@@ -154,6 +165,13 @@ impl Running {
     /// Where metrics are served, if they are.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics
+    }
+
+    /// Reads certificates, keys and revocation lists again, now. It does so by itself as well, a few
+    /// seconds after one of the files has changed. If they cannot be used, the log says why, and the
+    /// server goes on with what it has.
+    pub fn reload(&self) {
+        self.reload.notify_one();
     }
 
     /// Returns when the server has shown that it gets on: it still accepts, and what was to be written
@@ -209,18 +227,20 @@ pub async fn check(options: &Options) -> Result<(), ServeError> {
 
 /// What a server has read of its files.
 struct Loaded {
-    authorities: Authorities,
-    tls: ServerConfig,
+    files: Files,
+    trust: Trust,
     key: SigningKey,
     witnesses: Vec<WitnessClient>,
-    /// When the certificate ends, in seconds since 1970.
-    ends: u64,
 }
 
 impl Loaded {
     fn from(options: &Options) -> Result<Self, ServeError> {
-        let authorities = Authorities::from_file(&options.gateway_ca)?;
-        let (certificate, key) = (&options.tls_certificate, &options.tls_key);
+        let files = Files {
+            certificate: options.tls_certificate.clone(),
+            key: options.tls_key.clone(),
+            gateways: Some((options.gateway_ca.clone(), options.gateway_crl.clone())),
+            operators: (options.operator_ca.clone(), options.operator_crl.clone()),
+        };
         let witnesses = options.witnesses.iter().map(WitnessClient::new);
         if let Some(metrics) = &options.metrics {
             metrics.check()?;
@@ -229,22 +249,20 @@ impl Loaded {
             collector_url(endpoint)?;
         }
         Ok(Self {
-            tls: tls::config(certificate, key, Some(&authorities))?,
-            ends: tls::ends(certificate)?,
+            trust: files.read()?,
             key: read_signing_key(options.signing_key.clone())?,
             witnesses: witnesses.collect::<Result<_, _>>()?,
-            authorities,
+            files,
         })
     }
 }
 
 async fn start_with(options: Options, plain_readings: bool) -> Result<Running, ServeError> {
     let Loaded {
-        authorities,
-        tls,
+        files,
+        trust,
         key,
         witnesses,
-        ends,
     } = Loaded::from(&options)?;
     let limits = options.limits;
     let (listener, address) = listen_at(options.listen).await?;
@@ -257,7 +275,6 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         None => (Traces::default(), None),
     };
     let metrics = Arc::new(Metrics::with_traces(labelled.unwrap_or(0), &traces));
-    metrics.certificate_ends(ends);
     // Before nets are read, which may take its time: an address in use is said at once.
     let scraped = match &options.metrics {
         Some(asked) => Some(listen_at(asked.listen).await?),
@@ -294,23 +311,17 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
     let (stop, stopping) = watch::channel(false);
     let beside = match beside {
         None => None,
-        Some(((listener, address), _)) => {
-            tracing::info!(%address, "listening for other servers");
-            let listening = Listening {
-                limits: replicas::limits(&limits),
-                authorities: None,
-                tls: Arc::new(group.server()?),
-                router: routers.for_replicas,
-                stopping: stopping.clone(),
-                metrics: Arc::clone(&metrics),
-            };
-            Some(tokio::spawn(listening.run(listener, || ())))
+        Some((bound, _)) => {
+            let serving = (routers.for_replicas, replicas::limits(&limits));
+            let trust = Trust::fixed(group.server()?);
+            Some(listen_beside(bound, serving, trust, &stopping, &metrics))
         }
     };
+    let (trust, reload) = keep_files(files, trust, stopping.clone());
+    tokio::spawn(tell_end(trust.clone(), Arc::clone(&metrics)));
     let listening = Listening {
         limits,
-        authorities: Some(authorities),
-        tls: Arc::new(tls),
+        trust,
         router: routers.for_gateways,
         stopping: stopping.clone(),
         metrics: Arc::clone(&metrics),
@@ -332,10 +343,34 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
     Ok(Running {
         address,
         stop,
+        reload,
         accepting,
         service: Some(weak),
         metrics: metrics_address,
         traces: exporter,
+    })
+}
+
+/// Listens for other servers of the same database.
+fn listen_beside(
+    (listener, address): (TcpListener, SocketAddr),
+    (router, limits): (Router, Limits),
+    trust: Trust,
+    stopping: &watch::Receiver<bool>,
+    metrics: &Arc<Metrics>,
+) -> JoinHandle<()> {
+    tracing::info!(%address, "listening for other servers");
+    let (kept, trust) = watch::channel(Arc::new(trust));
+    let listening = Listening {
+        limits,
+        trust,
+        router,
+        stopping: stopping.clone(),
+        metrics: Arc::clone(metrics),
+    };
+    tokio::spawn(async move {
+        listening.run(listener, || ()).await;
+        drop(kept);
     })
 }
 
@@ -358,6 +393,30 @@ async fn end(mut service: Arc<Service>) {
         sleep(Duration::from_millis(10)).await;
     }
     tracing::info!("stopped");
+}
+
+/// Tells monitoring when the server's certificate ends, also of those that come later.
+async fn tell_end(mut trust: watch::Receiver<Arc<Trust>>, metrics: Arc<Metrics>) {
+    loop {
+        if let Some(end) = trust.borrow_and_update().certificate_ends() {
+            metrics.certificate_ends(end.secs());
+        }
+        if trust.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Has files read again until the server stops, and when it is notified.
+fn keep_files(
+    files: Files,
+    trust: Trust,
+    stopping: watch::Receiver<bool>,
+) -> (watch::Receiver<Arc<Trust>>, Arc<Notify>) {
+    let (sender, trust) = watch::channel(Arc::new(trust));
+    let reload = Arc::new(Notify::new());
+    tokio::spawn(reload::keep(files, sender, Arc::clone(&reload), stopping));
+    (trust, reload)
 }
 
 async fn listen_at(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use dcnet_protocol::message::frame_hash;
 use hyper::{Request, StatusCode};
 
@@ -20,7 +20,7 @@ use crate::store::PlainRow;
 /// with the SHA-256 of the body.
 pub(super) async fn reading(
     State(api): State<Arc<Api>>,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     request: Request<Body>,
 ) -> Result<(StatusCode, Message), Problem> {

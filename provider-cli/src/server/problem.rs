@@ -62,26 +62,13 @@ impl Problem {
         self
     }
 
-    fn closing(mut self) -> Self {
+    pub(super) fn closing(mut self) -> Self {
         self.close = true;
         self
     }
 
     pub(crate) fn slug(&self) -> &'static str {
         self.slug
-    }
-
-    pub(crate) fn no_certificate() -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "client-certificate-required",
-            "show the gateway's TLS certificate in the handshake: this server serves nobody else",
-        )
-        .closing()
-    }
-
-    pub(crate) fn bad_certificate(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "client-certificate-unusable", detail).closing()
     }
 
     pub(crate) fn not_found(path: &str) -> Self {
@@ -259,6 +246,13 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// A time in words, as it stands in answers: RFC 3339, UTC.
+pub(super) fn moment(time: dcnet_protocol::round::UnixTime) -> String {
+    let millis = i64::try_from(time.millis()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    time.to_string()
 }
 
 /// The slug as words: the same for every occurrence of a type, as RFC 9457 section 3.1.4 asks.

@@ -26,6 +26,7 @@ pub(super) use group::{Group, Peers, server_name};
 
 use super::body;
 use super::config::{Limits, length};
+use super::peer::Peer;
 use super::problem::Problem;
 use super::routes::{Api, name};
 use crate::service::{Client, Place, ServiceError};
@@ -64,7 +65,7 @@ struct HandedOn;
 pub(super) async fn accept(mut request: Request<Body>, next: Next) -> Response {
     match client(request.headers()) {
         Some(client) => {
-            request.extensions_mut().insert(client);
+            request.extensions_mut().insert(Peer::Gateway(client));
             request.extensions_mut().insert(HandedOn);
             next.run(request).await
         }
@@ -89,7 +90,10 @@ pub(super) async fn hand_on(
     then: Next,
 ) -> Response {
     let handed_on = request.extensions().get::<HandedOn>().is_some();
-    let client = request.extensions().get::<Client>().copied();
+    let client = match request.extensions().get() {
+        Some(Peer::Gateway(client)) => Some(*client),
+        _ => None,
+    };
     let named = parameters.iter().find(|(key, _)| *key == "net");
     // What is wrong with a name is said by whoever reads it, as without other servers.
     let net = named.and_then(|(_, text)| name(text).ok());

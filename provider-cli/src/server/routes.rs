@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -24,7 +24,7 @@ use super::body;
 use super::config::{Limits, length};
 use super::problem::Problem;
 use super::replicas::Peers;
-use super::{MEDIA_TYPE, asked, membership_log, plain, replicas};
+use super::{MEDIA_TYPE, asked, membership_log, operators, plain, replicas};
 use crate::service::{Client, Service, ServiceError};
 
 /// Longest that a look into the inbox or for a roster may wait, in seconds.
@@ -74,6 +74,7 @@ pub(super) fn routers(
     }
     let router = router
         .route("/healthz", get(health))
+        .route("/v1/whoami", get(operators::whoami))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn(asked::name_route))
@@ -109,7 +110,7 @@ pub(super) async fn health() -> &'static str {
 
 async fn descriptor(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
 ) -> Result<Message, Problem> {
     let net = name(&net)?;
@@ -120,7 +121,7 @@ async fn descriptor(
 
 async fn members(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
 ) -> Result<Message, Problem> {
     let net = name(&net)?;
@@ -132,7 +133,7 @@ async fn members(
 
 async fn package(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path((net, member)): Path<(String, String)>,
 ) -> Result<Message, Problem> {
     let (net, member): (NetId, ClientId) = (name(&net)?, name(&member)?);
@@ -144,7 +145,7 @@ async fn package(
 
 async fn frame(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     request: Request<Body>,
 ) -> Result<Message, Problem> {
@@ -158,7 +159,7 @@ async fn frame(
 
 async fn envelope(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     request: Request<Body>,
 ) -> Result<StatusCode, Problem> {
@@ -181,7 +182,7 @@ struct Look {
 
 async fn inbox(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path(net): Path<String>,
     look: Result<Query<Look>, QueryRejection>,
 ) -> Result<Message, Problem> {
@@ -206,7 +207,7 @@ struct Step {
 
 async fn roster(
     State(api): Shared,
-    Extension(client): Extension<Client>,
+    client: Client,
     Path((net, round)): Path<(String, String)>,
     step: Result<Query<Step>, QueryRejection>,
 ) -> Result<Response, Problem> {

@@ -1,17 +1,20 @@
-//! TLS: the server's certificate, and whom a client's certificate names.
+//! TLS: the server's certificate, and which certificates of clients the handshake lets through.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dcnet_protocol::certificate::{CertificateError, TrustAnchor, Usage};
-use dcnet_protocol::round::UnixTime;
+use dcnet_protocol::certificate::CertificateError;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::service::Client;
+use super::authorities::Clients;
+use crate::pki::Facts;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +32,8 @@ pub enum TlsError {
     /// A file holds none.
     #[error("there is no certificate in {}", .0.display())]
     Empty(PathBuf),
-    /// A certificate does not say when it ends.
-    #[error("a certificate in {} cannot be read: it is no X.509", .0.display())]
-    Dates(PathBuf),
-    /// The gateways' authority is none.
-    #[error("the gateway authority in {} cannot be used: {source}", path.display())]
+    /// An authority is none.
+    #[error("the authority in {} cannot be used: {source}", path.display())]
     Authority {
         /// The file.
         path: PathBuf,
@@ -46,63 +46,40 @@ pub enum TlsError {
     /// Certificate and key do not fit, or rustls does not know them.
     #[error("the server's certificate and key cannot be used: {0}")]
     Server(#[from] rustls::Error),
+    /// Gateways and operators under one authority.
+    #[error(
+        "one authority stands in both {} and {}: who certifies gateways must not certify operators,          and the other way round", gateways.display(), operators.display()
+    )]
+    SharedAuthority {
+        /// `--gateway-ca`.
+        gateways: PathBuf,
+        /// `--operator-ca`.
+        operators: PathBuf,
+    },
+    /// A list for operators without an authority for them.
+    #[error("--operator-crl is of no use without --operator-ca")]
+    NoOperators,
+    /// Somebody else's list.
+    #[error(
+        "a revocation list in {} is not signed by the authority that it names: make it anew with \
+         `dcnet pki crl`", .0.display()
+    )]
+    ForgedList(PathBuf),
+    /// An authority without a list beside others that have one.
+    #[error(
+        "there is no revocation list of the authority {authority} in {}: make one with `dcnet pki crl`",
+        path.display()
+    )]
+    NoList {
+        /// Where it was sought.
+        path: PathBuf,
+        /// The authority's name.
+        authority: String,
+    },
 }
 
-/// The authorities whose gateways may connect.
-#[derive(Debug, Clone)]
-pub(crate) struct Authorities {
-    anchors: Arc<[TrustAnchor]>,
-    certificates: Vec<CertificateDer<'static>>,
-}
-
-impl Authorities {
-    /// All certificates in a PEM file.
-    pub(crate) fn from_file(path: &Path) -> Result<Self, TlsError> {
-        let certificates = certificates("the gateway authority", path)?;
-        let anchors = certificates
-            .iter()
-            .map(|certificate| TrustAnchor::from_der(certificate))
-            .collect::<Result<_, _>>()
-            .map_err(|source| TlsError::Authority {
-                path: path.to_owned(),
-                source,
-            })?;
-        Ok(Self {
-            anchors,
-            certificates,
-        })
-    }
-
-    /// The gateway that a chain names, whichever of the authorities certified it.
-    pub(crate) fn client(
-        &self,
-        chain: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<Client, CertificateError> {
-        let chain: Vec<_> = chain
-            .iter()
-            .map(|certificate| certificate.to_vec())
-            .collect();
-        let mut failure = CertificateError::UnknownIssuer;
-        for anchor in self.anchors.iter() {
-            match anchor.verify(&chain, Usage::Tls, now) {
-                Ok(identity) => {
-                    return Ok(Client {
-                        id: identity.client,
-                        authority: anchor.fingerprint(),
-                    });
-                }
-                // Another authority's complaint says more than "not mine".
-                Err(CertificateError::UnknownIssuer) => {}
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
-    }
-}
-
-/// The TLS configuration: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, client certificates of
-/// `authorities`; without any, no client is asked for one.
+/// The TLS configuration: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, client certificates of the authorities
+/// of `clients`; without any, no client is asked for one.
 ///
 /// A client without a certificate gets through the handshake and no further: under TLS 1.3 a
 /// refusal in the handshake reaches it as a broken connection, so the refusal that says what is
@@ -110,7 +87,7 @@ impl Authorities {
 pub(crate) fn config(
     certificate: &Path,
     key: &Path,
-    authorities: Option<&Authorities>,
+    clients: Option<&Clients>,
 ) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let chain = certificates("the server's certificate", certificate)?;
@@ -124,15 +101,19 @@ pub(crate) fn config(
         })?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
-    let builder = if let Some(authorities) = authorities {
+    let builder = if let Some(clients) = clients {
         let mut roots = RootCertStore::empty();
-        for certificate in &authorities.certificates {
+        for certificate in clients.certificates() {
             roots.add(certificate.clone())?;
         }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        // Lists are demanded of all authorities or of none when they are read, and whether an old one
+        // still counts depends on who connects: both is decided in `authorities`.
+        let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .with_crls(clients.lists())
+            .allow_unknown_revocation_status()
             .allow_unauthenticated()
             .build()?;
-        builder.with_client_cert_verifier(verifier)
+        builder.with_client_cert_verifier(Arc::new(Named(inner)))
     } else {
         builder.with_no_client_auth()
     };
@@ -144,20 +125,70 @@ pub(crate) fn config(
     Ok(config)
 }
 
-/// When the server's certificate ends, in seconds since 1970: the chain is worth as much as the one
-/// of its certificates that ends first.
-pub(crate) fn ends(certificate: &Path) -> Result<u64, TlsError> {
-    let unreadable = |_| TlsError::Dates(certificate.to_owned());
-    let mut ends = u64::MAX;
-    for certificate in certificates("the server's certificate", certificate)? {
-        let (_, parsed) = X509Certificate::from_der(&certificate).map_err(unreadable)?;
-        let end = parsed.validity().not_after.timestamp();
-        ends = ends.min(u64::try_from(end).unwrap_or(0));
+/// rustls' verifier, which writes into the log whose certificate it refused: the client itself may see
+/// no more than a broken connection.
+#[derive(Debug)]
+struct Named(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for Named {
+    fn offer_client_auth(&self) -> bool {
+        self.0.offer_client_auth()
     }
-    Ok(ends)
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.0.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: rustls_pki_types::UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let verdict = self.0.verify_client_cert(leaf, others, now);
+        if let (Err(error), Some(facts)) = (&verdict, Facts::of(leaf)) {
+            let serial = crate::service::hex(&facts.serial);
+            let names: String = facts.uris.join(" ").chars().take(256).collect();
+            tracing::warn!(?names, serial, %error, "a client's certificate is refused");
+        }
+        verdict
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        self.0.requires_raw_public_keys()
+    }
 }
 
-fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(
+    what: &'static str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = |source| TlsError::Pem {
         what,
         path: path.to_owned(),

@@ -22,8 +22,9 @@ use tokio::time::timeout;
 use super::config::Limits;
 use super::listening::Listening;
 use super::problem::Problem;
+use super::reload::Files;
 use super::routes::{Message, health, unknown_method, unknown_path};
-use super::{Running, ServeError, asked, body, listen_at, tls};
+use super::{Running, ServeError, asked, body, keep_files, listen_at};
 use crate::monitoring::Metrics;
 use crate::service::now;
 use crate::witness::{COSIGN_PATH, CosignRefusal, Witnessing};
@@ -63,15 +64,21 @@ pub async fn start_witness(options: WitnessOptions) -> Result<Running, ServeErro
         tls_key,
         limits,
     } = options;
-    let tls = tls::config(&tls_certificate, &tls_key, None)?;
+    let files = Files {
+        certificate: tls_certificate,
+        key: tls_key,
+        gateways: None,
+        operators: (None, None),
+    };
+    let trust = files.read()?;
     let witnessing = Witnessing::open(&folder)?;
     let (listener, address) = listen_at(listen).await?;
     tracing::info!(witness = %witnessing.name(), "serving as witness");
     let (stop, stopping) = watch::channel(false);
+    let (trust, reload) = keep_files(files, trust, stopping.clone());
     let listening = Listening {
         limits: limits.clone(),
-        authorities: None,
-        tls: Arc::new(tls),
+        trust,
         router: router(witnessing, limits),
         stopping,
         // Nobody can ask a witness for them.
@@ -85,6 +92,7 @@ pub async fn start_witness(options: WitnessOptions) -> Result<Running, ServeErro
     Ok(Running {
         address,
         stop,
+        reload,
         accepting,
         service: None,
         metrics: None,

@@ -31,6 +31,7 @@ pub struct Lab {
     provider: Option<Process>,
     address: Option<String>,
     json_logs: bool,
+    revoking: bool,
     watchers: Vec<Watcher>,
     gateways: BTreeMap<String, Option<Process>>,
 }
@@ -89,6 +90,7 @@ impl Lab {
             provider: None,
             address: None,
             json_logs: false,
+            revoking: false,
             watchers: Vec::new(),
             gateways: gateways.iter().map(|name| (name.clone(), None)).collect(),
         };
@@ -146,6 +148,10 @@ impl Lab {
         if let Some(list) = &witnesses {
             arguments.extend(["--witnesses".as_ref(), list.as_os_str()]);
         }
+        let list = self.folder.join("ca/crl.pem");
+        if self.revoking {
+            arguments.extend(["--gateway-crl".as_ref(), list.as_os_str()]);
+        }
         let log = self.provider_log();
         let (process, line) = self.program.start_dcnet("provider", &arguments, &log)?;
         let Some(address) = line.strip_prefix("listening on https://") else {
@@ -201,6 +207,17 @@ impl Lab {
         let profile = format!("{profile}{}state: state\n", self.demanded());
         let path = folder.join("gateway.yaml");
         fs::write(&path, profile).map_err(HarnessError::system("write", &path))
+    }
+
+    /// From its next start on the provider looks at the revocation list of the gateways' authority.
+    ///
+    /// # Errors
+    /// The list cannot be written.
+    pub fn look_at_revocations(&mut self) -> Result<(), HarnessError> {
+        let month = std::time::Duration::from_hours(24 * 30);
+        Authority::open(&self.folder.join("ca"))?.publish_list(month)?;
+        self.revoking = true;
+        Ok(())
     }
 
     /// From now on gateways log JSON lines.

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod certificates;
 mod crashes;
 mod demonstrator;
 mod meters;

@@ -33,9 +33,18 @@ impl Stage {
         Self::watched(gateways, interval, &[], &[])
     }
 
+    /// As [`Self::new`], with a provider that looks at revocation lists.
+    pub(crate) fn revoking(gateways: u8, interval: u32) -> Self {
+        Self::begin(gateways, interval, &[], &[], true)
+    }
+
     /// As [`Self::new`], with witnesses all of which the gateways demand, but of which those in `away`
     /// do not run.
     pub(crate) fn watched(gateways: u8, interval: u32, present: &[&str], away: &[&str]) -> Self {
+        Self::begin(gateways, interval, present, away, false)
+    }
+
+    fn begin(gateways: u8, interval: u32, present: &[&str], away: &[&str], revoking: bool) -> Self {
         let plan = NetPlan {
             interval,
             slots: vec![Slot::IMPORT, Slot::EXPORT, Slot::POWER],
@@ -51,6 +60,9 @@ impl Stage {
         let millis = plan.millis();
         let mut lab = Lab::create(Program::at(program()), folder.path(), plan, &names).unwrap();
         lab.log_json();
+        if revoking {
+            lab.look_at_revocations().unwrap();
+        }
         let meters = (1..)
             .zip(&names)
             .map(|(number, name)| {
