@@ -7,6 +7,7 @@
 pub mod cli;
 mod files;
 pub mod pki;
+mod plan;
 pub mod server;
 mod service;
 mod store;
