@@ -72,7 +72,7 @@ fn the_room_names_no_other_room() {
             files += 1;
             let text = std::fs::read_to_string(&path).unwrap();
             let foreign = text.lines().filter(|line| {
-                let other = line.contains("crate::") && !line.contains("crate::plan::");
+                let other = line.replace("crate::plan", "").contains("crate::");
                 let reaches = ["tokio", "sqlx", "axum", "reqwest", "std::net", "SystemTime"];
                 other || reaches.iter().any(|name| line.contains(name))
             });
