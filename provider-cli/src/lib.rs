@@ -9,6 +9,7 @@ mod files;
 mod monitoring;
 pub mod operator;
 pub mod pki;
+mod plan;
 pub mod server;
 mod service;
 mod store;

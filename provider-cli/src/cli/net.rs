@@ -12,6 +12,7 @@ mod log;
 mod sharing;
 
 pub(super) use create::CreateError;
+pub(super) use sharing::of_members;
 
 /// Nets of a store.
 #[derive(Debug, Subcommand)]

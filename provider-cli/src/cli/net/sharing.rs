@@ -28,6 +28,25 @@ pub(super) struct Given {
     pub(super) threshold: Option<u16>,
 }
 
+/// What `dcnet net create` would choose for so many members, with sums over at least half of them; none
+/// if it would refuse.
+pub(in crate::cli) fn of_members(
+    members: u32,
+    loss_permille: u16,
+    corrupt_permille: u16,
+) -> Option<(Net, Sharing)> {
+    let net = Net {
+        members,
+        loss_permille,
+        min_size: members.div_ceil(2),
+    };
+    let expected = Expected {
+        net,
+        corrupt_permille,
+    };
+    Some((net, expected.choose().ok()?))
+}
+
 /// In a net that corrects by resending.
 pub(super) fn resend(given: Given) -> Sharing {
     let holders = given.degree.unwrap_or(RESEND.holders);
