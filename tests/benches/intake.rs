@@ -345,6 +345,7 @@ impl Lab {
             tls_key: self.provider.tls_key.clone(),
             gateway_ca: self.ca.clone(),
             signing_key: self.provider.signing_key.clone(),
+            dashboard: None,
             witnesses: Vec::new(),
             limits: Limits {
                 idle_seconds: 600,
@@ -390,6 +391,7 @@ impl Lab {
                 authority: self.authority.clone(),
                 members: records.clone(),
                 epoch: EpochRecord::new(Epoch::new(1), self.round, members.clone()),
+                outcomes: Vec::new(),
             })
             .collect()
     }

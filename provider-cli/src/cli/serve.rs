@@ -9,6 +9,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::dashboard::DashboardArgs;
 use super::{CliError, Outcome, StoreArg, output};
 use crate::server::{self, Limits, Options, Running};
 use crate::witness::ListedWitness;
@@ -42,10 +43,17 @@ of them, in which ca is a file of root certificates beside the list, and key wha
     ca: w-1-ca.pem
 A witness that does not answer holds nothing up. It is asked again, and the log says so once.
 
-Example:
+The dashboard shows the operator how the nets are, and load curves of nets and regions, in a browser. It
+is plain HTTP on the loopback and has no password: whoever may log in to this machine sees it. From
+elsewhere it is reached through an SSH tunnel (ssh -L 8445:127.0.0.1:8445 HOST, then
+http://127.0.0.1:8445) or a reverse proxy that asks who comes. It only reads.
+
+Examples:
   dcnet serve --store dcnet.sqlite3 --tls-cert provider/provider-tls.pem \\
     --tls-key provider/provider-tls.key.pem --gateway-ca lab-ca/ca.pem \\
-    --signing-key provider/provider-signing.key.pem";
+    --signing-key provider/provider-signing.key.pem
+  dcnet serve … --dashboard-listen 127.0.0.1:8445 --evidence-dir evidence \\
+    --reference-profile standard-load-profiles.csv";
 
 /// Arguments of `dcnet serve`.
 #[derive(Debug, Args)]
@@ -74,6 +82,8 @@ pub(super) struct Serve {
     /// Limits, YAML.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    dashboard: DashboardArgs,
     /// Form of the log.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -127,6 +137,7 @@ impl Serve {
             gateway_ca: self.gateway_ca,
             signing_key: self.signing_key,
             witnesses,
+            dashboard: self.dashboard.options(),
             limits,
         })
     }

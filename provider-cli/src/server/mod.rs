@@ -3,6 +3,7 @@
 mod body;
 mod config;
 mod connection;
+mod dashboard;
 mod listening;
 mod membership_log;
 mod plain;
@@ -23,12 +24,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use config::{ConfigError, Limits};
+pub use dashboard::DashboardOptions;
 pub use problem::{MEDIA_TYPE as PROBLEM_MEDIA_TYPE, TYPE_PREFIX as PROBLEM_TYPE_PREFIX};
 pub use tls::TlsError;
 pub use witness::{WitnessOptions, start_witness};
 
+use crate::service::overview::{Extras, ExtrasError};
 use crate::service::{Service, StartError};
 use crate::witness::{ClientError, FolderError, ListedWitness, WitnessClient};
+use dashboard::Dashboard;
 use listening::Listening;
 use tls::Authorities;
 
@@ -52,6 +56,8 @@ pub struct Options {
     pub signing_key: PathBuf,
     /// Who is asked to cosign the nets' membership logs.
     pub witnesses: Vec<ListedWitness>,
+    /// The operator's dashboard, if it is wanted.
+    pub dashboard: Option<DashboardOptions>,
     /// Limits.
     pub limits: Limits,
 }
@@ -87,6 +93,14 @@ pub enum ServeError {
     /// Store and nets.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// What the dashboard shows besides.
+    #[error(transparent)]
+    Dashboard(#[from] ExtrasError),
+    /// The dashboard's address.
+    #[error(
+        "the dashboard is for the loopback only, and {0} is not on it; put a reverse proxy or an SSH tunnel before it"
+    )]
+    Exposed(SocketAddr),
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -166,6 +180,7 @@ struct Loaded {
     tls: ServerConfig,
     key: SigningKey,
     witnesses: Vec<WitnessClient>,
+    extras: Option<Extras>,
 }
 
 impl Loaded {
@@ -173,7 +188,12 @@ impl Loaded {
         let authorities = Authorities::from_file(&options.gateway_ca)?;
         let (certificate, key) = (&options.tls_certificate, &options.tls_key);
         let witnesses = options.witnesses.iter().map(WitnessClient::new);
+        let dashboard = options.dashboard.as_ref();
+        if let Some(dashboard) = dashboard.filter(|options| !options.listen.ip().is_loopback()) {
+            return Err(ServeError::Exposed(dashboard.listen));
+        }
         Ok(Self {
+            extras: dashboard.map(DashboardOptions::load).transpose()?,
             tls: tls::config(certificate, key, Some(&authorities))?,
             key: read_signing_key(options.signing_key.clone())?,
             witnesses: witnesses.collect::<Result<_, _>>()?,
@@ -188,15 +208,34 @@ async fn start_with(options: Options, plain_readings: bool) -> Result<Running, S
         tls,
         key,
         witnesses,
+        extras,
     } = Loaded::from(&options)?;
     let limits = options.limits;
     let (listener, address) = listen_at(options.listen).await?;
+    let dashboard = match options.dashboard.zip(extras) {
+        Some((options, extras)) => {
+            let (listener, address) = listen_at(options.listen).await?;
+            Some((listener, address, options, extras))
+        }
+        None => None,
+    };
     let service = Arc::new(Service::start(&options.store, key, witnesses).await?);
     if plain_readings {
         service.create_plain_table().await?;
     }
     let router = routes::router(Arc::clone(&service), limits.clone(), plain_readings);
     let (stop, stopping) = watch::channel(false);
+    if let Some((listener, address, options, extras)) = dashboard {
+        let dashboard = Dashboard::new(service.overview(extras));
+        // It has a handle on the store and none on the service, which stops without it.
+        tokio::spawn(dashboard::serve(
+            listener,
+            dashboard,
+            options.scope(),
+            stopping.clone(),
+        ));
+        tracing::info!("the dashboard is shown at http://{address}");
+    }
     let listening = Listening {
         limits,
         authorities: Some(authorities),

@@ -6,10 +6,12 @@ mod audit;
 pub mod bench;
 mod committer;
 mod convert;
+mod evidence;
 mod inbox;
 mod log;
 mod log_view;
 mod net;
+pub(crate) mod overview;
 mod replay;
 mod rosters;
 mod showing;
@@ -36,6 +38,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText, hex};
 pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
+pub(crate) use evidence::{Finding, UnreadableError};
 pub(crate) use showing::{MOST_ENTRIES, Question};
 pub(crate) use strength::Strength;
 

@@ -7,6 +7,7 @@
 mod erase;
 mod insert;
 mod membership_log;
+mod overview;
 mod read;
 mod rows;
 mod write;
@@ -24,6 +25,8 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 pub(crate) use membership_log::without_gaps;
+#[cfg(test)]
+pub(crate) use overview::STATUS_AT;
 pub(crate) use rows::{
     AnswerRow, Batch, CorrectionRow, DeliveryRow, DrawListRow, EpochRow, ForgetRow, FrameRow,
     LogRow, MemberRow, NetRow, OutcomeRow, PackageRow, PlainRow, Restored, RosterRow,

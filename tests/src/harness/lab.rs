@@ -3,6 +3,7 @@
 mod witnesses;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -31,6 +32,8 @@ pub struct Lab {
     provider: Option<Process>,
     address: Option<String>,
     json_logs: bool,
+    /// Arguments of `dcnet serve` besides the necessary ones.
+    serve: Vec<OsString>,
     watchers: Vec<Watcher>,
     gateways: BTreeMap<String, Option<Process>>,
 }
@@ -89,6 +92,7 @@ impl Lab {
             provider: None,
             address: None,
             json_logs: false,
+            serve: Vec::new(),
             watchers: Vec::new(),
             gateways: gateways.iter().map(|name| (name.clone(), None)).collect(),
         };
@@ -146,6 +150,7 @@ impl Lab {
         if let Some(list) = &witnesses {
             arguments.extend(["--witnesses".as_ref(), list.as_os_str()]);
         }
+        arguments.extend(self.serve.iter().map(OsString::as_os_str));
         let log = self.provider_log();
         let (process, line) = self.program.start_dcnet("provider", &arguments, &log)?;
         let Some(address) = line.strip_prefix("listening on https://") else {
@@ -157,6 +162,11 @@ impl Lab {
         let address = address.to_owned();
         self.provider = Some(process);
         self.use_provider_at(address)
+    }
+
+    /// From its next start on the provider has these arguments, too.
+    pub fn serve_with(&mut self, arguments: impl IntoIterator<Item = OsString>) {
+        self.serve = arguments.into_iter().collect();
     }
 
     /// The provider is somebody else's and answers at `address` (host and port) under the keys of
