@@ -25,9 +25,14 @@ pub(super) struct DashboardArgs {
         requires = "dashboard_listen"
     )]
     time_zone: String,
-    /// Standard load profiles, CSV with the columns profile_id, period, day, timestamp and watts: H0 of
-    /// it stands beside the curves, for as many households as are in a sum.
-    #[arg(long, value_name = "FILE", requires = "dashboard_listen")]
+    // In full, because clippy takes names of columns for code and wants marks that a terminal shows.
+    #[arg(
+        help = "Standard load profiles, CSV with the columns profile_id, period, day, timestamp, watts: \
+                H0 of it stands beside the curves, for as many households as are in a sum",
+        long,
+        value_name = "FILE",
+        requires = "dashboard_listen"
+    )]
     reference_profile: Option<PathBuf>,
     /// What a household uses in a year by that profile, in kWh.
     #[arg(

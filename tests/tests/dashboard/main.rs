@@ -185,6 +185,10 @@ async fn look(browser: &Browser<'_>, region: &Region, path: &str, name: &str) {
     browser.goto(&format!("{}{path}", region.address)).await;
     browser.inspect().await;
     if let Some(folder) = std::env::var_os("DCNET_SCREENSHOTS") {
+        if browser.looks.name == PHONE.name {
+            let script = "document.querySelector('figure')?.scrollIntoView({ block: 'center' })";
+            browser.run(script).await;
+        }
         browser
             .picture(&PathBuf::from(folder), &format!("dashboard-{name}"))
             .await;
@@ -206,7 +210,11 @@ async fn shown(browser: &Browser<'_>) -> (i64, i64) {
 
 /// Waits for another time to be shown.
 async fn moved(browser: &Browser<'_>, before: (i64, i64)) -> (i64, i64) {
-    let has_moved = async || find_shown(browser).await.is_some_and(|shown| shown != before);
+    let has_moved = async || {
+        find_shown(browser)
+            .await
+            .is_some_and(|shown| shown != before)
+    };
     browser.wait_for("another time", has_moved).await;
     shown(browser).await
 }
@@ -283,7 +291,7 @@ async fn numbers(browser: &Browser<'_>, region: &Region, net: &str, first: &Publ
         .await;
     let curve = curve.as_str().unwrap();
     assert!(curve.contains(&sum), "{sum}: {curve}");
-    assert!(curve.contains("△ 1 corrected"), "{curve}");
+    assert!(curve.contains("▲ 1 corrected"), "{curve}");
     // The region adds both nets up.
     browser
         .goto(&format!(
@@ -329,7 +337,10 @@ async fn zoom(browser: &Browser<'_>, region: &Region, net: &str) {
     let number = |index: usize| place[index].as_i64().unwrap();
     let (left, right, y) = (number(0), number(1), number(2));
     browser
-        .drag((left + (right - left) / 4, y), ((left + right) / 2, y))
+        .drag(
+            (left + (right - left) / 4, y),
+            (i64::midpoint(left, right), y),
+        )
         .await;
     let chosen = moved(browser, wider).await;
     let quarter = (wider.1 - wider.0) / 4;

@@ -1,5 +1,7 @@
 //! A curve with its legend and its numbers.
 
+use std::fmt::Write as _;
+
 use jiff::tz::TimeZone;
 use maud::{Markup, PreEscaped, html};
 
@@ -42,7 +44,7 @@ impl Chart<'_> {
                         }
                     }
                     @if has(|point| point.state == State::Gap) { li { (swatch("gap")) "gap: no sum" } }
-                    @if has(|point| point.corrected > 0) { li { span.sign { "△" } "corrected" } }
+                    @if has(|point| point.corrected > 0) { li { span.sign { "▲" } "corrected" } }
                     @if has(|point| point.failed > 0) { li { span.sign { "✕" } "failed" } }
                 }
                 @if self.curve.rounds_per_point > 1 {
@@ -124,6 +126,7 @@ impl Chart<'_> {
 
     /// What is said of a point.
     fn words(&self, point: &Point) -> String {
+        // Writing to a string cannot fail.
         let mut text = format!("{}: {}", self.time(point), self.value(point));
         for (value, name) in [
             (point.yesterday, "the day before"),
@@ -131,7 +134,7 @@ impl Chart<'_> {
             (point.reference, "by load profile"),
         ] {
             if let Some(value) = value {
-                text += &format!("; {name} {}", amount(self.quantity, value));
+                let _ = write!(text, "; {name} {}", amount(self.quantity, value));
             }
         }
         text
@@ -154,10 +157,10 @@ impl Chart<'_> {
             State::Before => "before the first round".to_owned(),
         };
         if point.corrected > 0 {
-            text += &format!(", △ {} corrected", point.corrected);
+            let _ = write!(text, ", ▲ {} corrected", point.corrected);
         }
         if point.failed > 0 {
-            text += &format!(", ✕ {} failed", point.failed);
+            let _ = write!(text, ", ✕ {} failed", point.failed);
         }
         text
     }
@@ -196,7 +199,7 @@ impl Chart<'_> {
 
 fn swatch(class: &str) -> Markup {
     html! {
-        svg.swatch class=(class) viewBox="0 0 28 10" width="28" height="10" aria-hidden="true" focusable="false" {
+        svg class=(format!("swatch {class}")) viewBox="0 0 28 10" width="28" height="10" aria-hidden="true" focusable="false" {
             @if class == "gap" {
                 rect x="1" y="1" width="26" height="8" {}
             } @else {

@@ -63,6 +63,9 @@ pub(super) struct Place {
     pub(super) columns: Vec<(i32, i32)>,
 }
 
+/// What a line is drawn of.
+type Value<'a> = &'a dyn Fn(&Point) -> Option<i64>;
+
 type DrawResult<T> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
 /// Draws into `picture`.
@@ -92,7 +95,7 @@ pub(super) fn draw(chart: &Chart<'_>, form: &Form, picture: &mut String) -> Draw
         let colour = if value == 0 { ZERO } else { GRID };
         root.draw(&PathElement::new([(left, y), (right, y)], colour))?;
         let anchor = Pos::new(HPos::Right, VPos::Center);
-        let text = axis.label(value, is_power(chart.quantity));
+        let text = label(value, is_power(chart.quantity));
         root.draw(&Text::new(text, (left - 6, y), style(anchor)))?;
         value = value.saturating_add(axis.step);
     }
@@ -117,7 +120,7 @@ pub(super) fn draw(chart: &Chart<'_>, form: &Form, picture: &mut String) -> Draw
         State::Value(value) => Some(value),
         _ => None,
     };
-    let lines: [(&dyn Fn(&Point) -> Option<i64>, RGBColor); 4] = [
+    let lines: [(Value<'_>, RGBColor); 4] = [
         (&|point| point.reference, REFERENCE),
         (&|point| point.last_week, WEEK),
         (&|point| point.yesterday, YESTERDAY),
@@ -198,19 +201,19 @@ impl Axis {
             step,
         }
     }
+}
 
-    /// A number at the axis, without zeros at its end.
-    fn label(&self, value: i64, is_power: bool) -> String {
-        let digits = if is_power { 6 } else { 3 };
-        let divisor = 10_u64.pow(digits);
-        let number = value.unsigned_abs();
-        let sign = if value < 0 { "\u{2212}" } else { "" };
-        let width = usize::try_from(digits).unwrap_or(6);
-        let decimals = format!("{:0width$}", number % divisor);
-        let decimals = decimals.trim_end_matches('0');
-        let point = if decimals.is_empty() { "" } else { "." };
-        format!("{sign}{}{point}{decimals}", number / divisor)
-    }
+/// A number at the axis, without zeros at its end.
+fn label(value: i64, is_power: bool) -> String {
+    let digits = if is_power { 6 } else { 3 };
+    let divisor = 10_u64.pow(digits);
+    let number = value.unsigned_abs();
+    let sign = if value < 0 { "\u{2212}" } else { "" };
+    let width = usize::try_from(digits).unwrap_or(6);
+    let decimals = format!("{:0width$}", number % divisor);
+    let decimals = decimals.trim_end_matches('0');
+    let point = if decimals.is_empty() { "" } else { "." };
+    format!("{sign}{}{point}{decimals}", number / divisor)
 }
 
 /// Gaps beside each other are one.

@@ -85,14 +85,14 @@ pub(super) async fn look(dashboard: &Dashboard, scope: &Scope) -> Option<Look> {
         .map(|state: &NetState| (state.descriptor.hash().to_string(), state.net()))
         .collect();
     for file in received {
+        let is_all = *scope == Scope::All;
         match file.found {
             Ok(finding) => match by_hash.get(&finding.descriptor_hash) {
                 Some(net) if scope.has(*net) => look.ours.push((file.name, *net, finding)),
-                Some(_) => {}
-                None if *scope == Scope::All => look.others.push((file.name, finding)),
-                None => {}
+                None if is_all => look.others.push((file.name, finding)),
+                _ => {}
             },
-            Err(reason) if *scope == Scope::All => look.unreadable.push((file.name, reason)),
+            Err(reason) if is_all => look.unreadable.push((file.name, reason)),
             Err(_) => {}
         }
     }

@@ -139,7 +139,7 @@ fn sort(nets: &mut [&NetState], by: Sort, proofs: &HashMap<NetId, usize>) {
     match by {
         Sort::Name => {}
         Sort::Region => {
-            nets.sort_by(|one, other| one.descriptor.region().cmp(other.descriptor.region()))
+            nets.sort_by(|one, other| one.descriptor.region().cmp(other.descriptor.region()));
         }
         Sort::Worst => nets.sort_by_key(|state| {
             let is_proved = proofs.contains_key(&state.net());

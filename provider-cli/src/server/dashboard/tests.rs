@@ -198,18 +198,15 @@ async fn many_nets_come_worst_first_a_page_at_a_time() {
     assert!(first.contains(&format!("page 1 of {}", usize::div_ceil(count, 50))));
     let (_, second) = pages.get("/?page=1").await;
     assert_eq!(names(&second)[0], "net-0049");
-    let (_, named) = pages.get("/?sort=name&find=REGION+3").await;
-    let named = names(&named);
-    assert_eq!(named[..2], ["net-0003", "net-0010"]);
+    let (_, found) = pages.get("/?sort=name&find=REGION+3").await;
+    let found = names(&found);
+    assert_eq!(found[..2], ["net-0003", "net-0010"]);
     let (_, failed) = pages.get("/?state=failed").await;
     assert_eq!(names(&failed), ["net-0077"]);
     let (_, beyond) = pages.get("/?page=999999").await;
     assert!(!names(&beyond).is_empty());
     let (_, rounds) = pages.get("/rounds").await;
-    assert_eq!(
-        rounds.matches("<th scope=\"row\">").count(),
-        100.min(count.max(100))
-    );
+    assert_eq!(rounds.matches("<th scope=\"row\">").count(), 100);
 }
 
 #[tokio::test]

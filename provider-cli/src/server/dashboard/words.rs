@@ -49,7 +49,7 @@ pub(super) fn sum(state: &NetState, outcome: &RoundOutcome, slot: usize) -> Opti
 pub(super) fn status(status: RoundStatus) -> Markup {
     let (class, sign) = match status {
         RoundStatus::Complete => ("good", "✓"),
-        RoundStatus::Corrected => ("warn", "△"),
+        RoundStatus::Corrected => ("warn", "▲"),
         _ => ("bad", "✕"),
     };
     badge(class, sign, status.as_str())
@@ -70,7 +70,7 @@ pub(super) fn health(state: &NetState) -> Markup {
     let (class, sign) = match health {
         Health::Well => ("good", "✓"),
         Health::Waiting => ("plain", "…"),
-        Health::Corrected => ("warn", "△"),
+        Health::Corrected => ("warn", "▲"),
         Health::Small => ("warn", "▽"),
         Health::Failed => ("bad", "✕"),
         Health::Late => ("bad", "◷"),
@@ -103,7 +103,7 @@ mod tests {
                 unit,
                 scale: 0,
             };
-            Quantity::of(&slot, 900)
+            Quantity::of(slot, 900)
         };
         let (energy, volts) = (quantity(30), quantity(35));
         assert_eq!(amount(&energy, 4_938_499), "4.938\u{a0}kW");

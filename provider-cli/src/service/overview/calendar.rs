@@ -30,7 +30,7 @@ impl Season {
 
     pub(super) fn of(date: Date) -> Self {
         match (date.month(), date.day()) {
-            (11.., _) | (1..=2, _) | (3, ..=20) => Self::Winter,
+            (11.. | ..=2, _) | (3, ..=20) => Self::Winter,
             (5, 15..) | (6..=8, _) | (9, ..=14) => Self::Summer,
             _ => Self::Transition,
         }
@@ -86,15 +86,14 @@ fn is_holiday(date: Date) -> bool {
 
 /// Easter Sunday of the Gregorian calendar (Gauss' algorithm as Lichtenberg corrected it).
 fn easter(year: i16) -> Date {
-    let x = i32::from(year);
-    let k = x / 100;
-    let m = 15 + (3 * k + 3) / 4 - (8 * k + 13) / 25;
-    let s = 2 - (3 * k + 3) / 4;
-    let a = x % 19;
-    let d = (19 * a + m) % 30;
-    let r = (d + a / 11) / 29;
-    let full_moon = 21 + d - r;
-    let sunday = 7 - (x + x / 4 + s) % 7;
+    let year_number = i32::from(year);
+    let century = year_number / 100;
+    let leap_days = (3 * century + 3) / 4;
+    let moon_shift = 15 + leap_days - (8 * century + 13) / 25;
+    let lunar = year_number % 19;
+    let seed = (19 * lunar + moon_shift) % 30;
+    let full_moon = 21 + seed - (seed + lunar / 11) / 29;
+    let sunday = 7 - (year_number + year_number / 4 + 2 - leap_days) % 7;
     let days = full_moon + 7 - (full_moon - sunday) % 7;
     // A day of March, counted on into April.
     let (month, day) = if days > 31 { (4, days - 31) } else { (3, days) };

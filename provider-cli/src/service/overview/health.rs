@@ -141,8 +141,8 @@ impl NetState {
             scale: 0,
         };
         let slots = self.descriptor.slots();
-        let slot = slots.get(slot).or_else(|| slots.first()).unwrap_or(&NONE);
-        Quantity::of(slot, self.interval())
+        let slot = slots.get(slot).or_else(|| slots.first());
+        Quantity::of(slot.copied().unwrap_or(NONE), self.interval())
     }
 
     /// The last round that has to be final at `now`.

@@ -21,7 +21,7 @@ pub(crate) struct Quantity {
 
 impl Quantity {
     /// Of `slot` in rounds of `interval` seconds.
-    pub(crate) fn of(slot: &SlotSpec, interval: u64) -> Self {
+    pub(crate) fn of(slot: SlotSpec, interval: u64) -> Self {
         let unit = Unit::from_code(slot.unit);
         let power = match unit {
             Unit::WATT_HOUR => Some("W"),
@@ -82,7 +82,7 @@ mod tests {
             unit: unit.code(),
             scale,
         };
-        Quantity::of(&slot, interval)
+        Quantity::of(slot, interval)
     }
 
     #[test]

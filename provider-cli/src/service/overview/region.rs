@@ -86,7 +86,7 @@ impl Overview {
             });
         }
         let now = now();
-        let quantity = Quantity::of(spec, interval);
+        let quantity = Quantity::of(*spec, interval);
         let curve = Curve::over(
             span,
             &Basis {

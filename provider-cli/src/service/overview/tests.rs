@@ -179,7 +179,7 @@ async fn late_small_failed_and_empty_nets_are_found() {
     ];
     let overview = world.overview(&seeds, berlin()).await;
     let snapshot = overview.snapshot().await.unwrap();
-    let healths: Vec<_> = snapshot.nets.iter().map(|state| state.health()).collect();
+    let healths: Vec<_> = snapshot.nets.iter().map(NetState::health).collect();
     assert_eq!(
         healths,
         [

@@ -24,7 +24,7 @@ fn figure(points: Vec<Point>) -> String {
         unit: 30,
         scale: -1,
     };
-    let quantity = Quantity::of(&slot, 900);
+    let quantity = Quantity::of(slot, 900);
     let curve = Curve {
         span: Span {
             from: points[0].start,
@@ -59,7 +59,7 @@ fn gaps_corrected_and_failed_rounds_are_said_and_drawn() {
     ]);
     for told in [
         "A &lt;net&gt;",
-        ": 4.938\u{a0}kW, △ 1 corrected; the day before 1.000\u{a0}kW",
+        ": 4.938\u{a0}kW, ▲ 1 corrected; the day before 1.000\u{a0}kW",
         ": gap: no sum, ✕ 1 failed",
         "3 values between 0.000\u{a0}kW and 4.938\u{a0}kW, 1 gap.",
     ] {

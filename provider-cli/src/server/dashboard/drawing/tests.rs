@@ -42,15 +42,10 @@ fn axes_hold_all_values_and_zero_at_round_numbers() {
             assert!((axis.low..=axis.high).contains(value), "{value}: {axis:?}");
         }
     }
-    let axis = Axis {
-        low: 0,
-        high: 1,
-        step: 1,
-    };
-    assert_eq!(axis.label(2_500_000, true), "2.5");
-    assert_eq!(axis.label(-20_000_000, true), "\u{2212}20");
-    assert_eq!(axis.label(0, false), "0");
-    assert_eq!(axis.label(230_100, false), "230.1");
+    assert_eq!(label(2_500_000, true), "2.5");
+    assert_eq!(label(-20_000_000, true), "\u{2212}20");
+    assert_eq!(label(0, false), "0");
+    assert_eq!(label(230_100, false), "230.1");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The mathematics of curves: gaps, means, moved clocks.
 
+use std::fmt::Write as _;
+
 use dcnet_protocol::descriptor::SlotSpec;
 
 use super::*;
@@ -30,7 +32,7 @@ fn energy(interval: u64) -> Quantity {
         unit: 30,
         scale: 0,
     };
-    Quantity::of(&slot, interval)
+    Quantity::of(slot, interval)
 }
 
 fn sample(sum: i128) -> Sample {
@@ -251,7 +253,7 @@ fn the_reference_is_for_the_households_of_the_sum() {
         for day in ["workday", "saturday", "sunday"] {
             for quarter in 0..96 {
                 let (hour, minute) = (quarter / 4, quarter % 4 * 15);
-                text += &format!("H0,{season},{day},{hour:02}:{minute:02},100\n");
+                writeln!(text, "H0,{season},{day},{hour:02}:{minute:02},100").unwrap();
             }
         }
     }

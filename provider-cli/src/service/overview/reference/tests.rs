@@ -1,5 +1,7 @@
 //! The reader of profiles, and what it computes.
 
+use std::fmt::Write as _;
+
 use jiff::tz::TimeZone;
 
 use super::*;
@@ -16,7 +18,7 @@ fn made_up() -> String {
                     * if season == Season::Summer { 3 } else { 1 };
                 let (hour, minute) = (quarter / 4, quarter % 4 * 15);
                 let (season, kind) = (season.word(), kind.word());
-                text += &format!("H0,{season},{kind},{hour:02}:{minute:02},{power}.5\n");
+                writeln!(text, "H0,{season},{kind},{hour:02}:{minute:02},{power}.5").unwrap();
             }
         }
     }
@@ -71,7 +73,6 @@ fn the_dynamic_factor_is_that_of_the_polynomial() {
     ] {
         let exact = {
             let d = f64::from(civil::date(2026, month, day).day_of_year());
-            #[expect(clippy::float_arithmetic, reason = "the polynomial as it is published")]
             let factor = 1e4
                 * (-3.92e-10 * d.powi(4) + 3.20e-7 * d.powi(3) - 7.02e-5 * d.powi(2)
                     + 2.10e-3 * d
