@@ -325,6 +325,8 @@ async fn zoom(browser: &Browser<'_>, region: &Region, net: &str) {
     browser.press("-").await;
     let wider = moved(browser, closer).await;
     assert_eq!(wider.1 - wider.0, length / 2 * 2);
+    browser.press("-").await;
+    let wider = moved(browser, wider).await;
     // From a quarter of the curve to its middle.
     let script = "const plot = document.querySelector('.plot.wide');
          plot.scrollIntoView({ block: 'center' });

@@ -76,7 +76,7 @@ impl Ask {
                 to: instant(to, zone)?,
             },
         };
-        let shortest = i64::try_from(interval).unwrap_or(900) * FEWEST_ROUNDS;
+        let shortest = least(interval);
         if span.to <= span.from {
             return Err(question("the time shown has to end after it begins"));
         }
@@ -128,6 +128,13 @@ fn instant(text: &str, zone: &TimeZone) -> Result<i64, Fault> {
     let time = zone.to_timestamp(local);
     let time = time.map_err(|_| question("this time is beyond the calendar"))?;
     Ok(time.as_second())
+}
+
+/// Shortest time that is shown, in seconds, where rounds are `interval` seconds long.
+pub(super) fn least(interval: u64) -> i64 {
+    i64::try_from(interval)
+        .unwrap_or(900)
+        .saturating_mul(FEWEST_ROUNDS)
 }
 
 /// For an address: UTC.

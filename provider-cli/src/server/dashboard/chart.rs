@@ -20,6 +20,8 @@ pub(super) struct Chart<'a> {
     pub(super) curve: &'a Curve,
     pub(super) quantity: &'a Quantity,
     pub(super) zone: &'a TimeZone,
+    /// Shortest time that a curve shows, in seconds.
+    pub(super) least: i64,
     /// What a household uses in a year in kWh, if there is a reference line.
     pub(super) kwh_per_year: Option<u32>,
 }
@@ -109,7 +111,7 @@ impl Chart<'_> {
             svg class=(format!("plot {}", form.class)) viewBox=(format!("0 0 {width} {height}")) role="img"
                 aria-labelledby=(format!("{title} {about}"))
                 data-from=(span.from) data-to=(span.to) data-left=(place.left) data-right=(place.right)
-                data-top=(place.top) data-bottom=(place.bottom) {
+                data-top=(place.top) data-bottom=(place.bottom) data-least=(self.least) {
                 title id=(title) { (self.title) }
                 desc id=(about) { (self.about()) }
                 (PreEscaped(inner))

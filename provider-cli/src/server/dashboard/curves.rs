@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
-use super::ask::{Ask, day, local, utc};
+use super::ask::{Ask, day, least, local, utc};
 use super::frame::Fault;
 use crate::service::overview::{LONGEST, NetState, Span};
 
@@ -46,7 +46,7 @@ impl Here<'_> {
     /// Around the same middle; `None` where there is no more of it.
     fn zoomed(&self, out: bool) -> Option<Span> {
         let length = self.span.to - self.span.from;
-        let shortest = i64::try_from(self.interval).ok()? * 4;
+        let shortest = least(self.interval);
         let wanted = if out { length * 2 } else { length / 2 };
         let wanted = wanted.clamp(shortest, LONGEST);
         let from = self.span.from + (length - wanted) / 2;

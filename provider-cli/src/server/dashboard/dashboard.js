@@ -149,9 +149,13 @@
     area.remove();
     if (event.type === "pointerup" && Math.abs(to - from) >= DRAG) {
       const address = new URL(location.href);
-      const utc = (x) => new Date(time(plot, x) * 1000).toISOString();
-      address.searchParams.set("from", utc(Math.min(from, to)));
-      address.searchParams.set("to", utc(Math.max(from, to)));
+      const begin = time(plot, Math.min(from, to));
+      const end = time(plot, Math.max(from, to));
+      // Less than a few rounds is not shown.
+      const more = Math.max(0, Math.ceil((Number(plot.dataset.least) - (end - begin)) / 2));
+      const utc = (seconds) => new Date(seconds * 1000).toISOString();
+      address.searchParams.set("from", utc(begin - more));
+      address.searchParams.set("to", utc(end + more));
       go(address.href);
     }
   };

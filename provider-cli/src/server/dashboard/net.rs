@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::Dashboard;
-use super::ask::{Ask, encoded, local};
+use super::ask::{Ask, encoded, least, local};
 use super::chart::Chart;
 use super::curves::{Here, slot};
 use super::frame::{Fault, Place, answer, whole};
@@ -76,6 +76,7 @@ async fn made(
         curve: &curve,
         quantity: &quantity,
         zone,
+        least: least(here.interval),
         kwh_per_year: reference.map(crate::service::overview::Reference::kwh_per_year),
     };
     let rounds = overview.rounds(state, here.span, ROUNDS).await?;

@@ -105,6 +105,7 @@ fn figure(dashboard: &Dashboard, here: &Here<'_>, region: &str, found: &RegionCu
         curve: &found.curve,
         quantity: &found.quantity,
         zone: here.zone,
+        least: super::ask::least(here.interval),
         kwh_per_year: reference.map(Reference::kwh_per_year),
     }
     .figure()

@@ -39,6 +39,7 @@ fn figure(points: Vec<Point>) -> String {
         curve: &curve,
         quantity: &quantity,
         zone: &TimeZone::UTC,
+        least: 3600,
         kwh_per_year: None,
     };
     chart.figure().into_string()
