@@ -43,10 +43,11 @@ of them, in which ca is a file of root certificates beside the list, and key wha
     ca: w-1-ca.pem
 A witness that does not answer holds nothing up. It is asked again, and the log says so once.
 
-The dashboard shows the operator how the nets are, and load curves of nets and regions, in a browser. It
-is plain HTTP on the loopback and has no password: whoever may log in to this machine sees it. From
-elsewhere it is reached through an SSH tunnel (ssh -L 8445:127.0.0.1:8445 HOST, then
-http://127.0.0.1:8445) or a reverse proxy that asks who comes. It only reads.
+The dashboard shows the operator in a browser how the nets are, and load curves of nets and
+regions. It only reads. It is plain HTTP on the loopback and has no password: whoever may log in
+to this machine sees it. From elsewhere it is reached through an SSH tunnel
+(ssh -L 8445:127.0.0.1:8445 HOST, then http://127.0.0.1:8445), or a reverse proxy that asks who
+comes.
 
 Examples:
   dcnet serve --store dcnet.sqlite3 --tls-cert provider/provider-tls.pem \\
