@@ -351,6 +351,7 @@ impl Lab {
             operator_crl: None,
             gateway_ca: self.ca.clone(),
             signing_key: self.provider.signing_key.clone(),
+            dashboard: None,
             witnesses: Vec::new(),
             metrics: None,
             otlp: None,
@@ -398,6 +399,7 @@ impl Lab {
                 authority: self.authority.clone(),
                 members: records.clone(),
                 epoch: EpochRecord::new(Epoch::new(1), self.round, members.clone()),
+                outcomes: Vec::new(),
             })
             .collect()
     }

@@ -1,13 +1,12 @@
 //! A real browser without a window (Chromium), driven over `WebDriver` (W3C): a dozen requests of HTTP and
 //! JSON, which the client that is here anyway can make.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-
-use crate::support::broker::free_port;
 
 /// What the browser is to be like.
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +117,12 @@ impl Driver {
             axe: &self.axe,
         }
     }
+}
+
+/// A port that was free just now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// A command: with a body `POST`, otherwise `GET`. The value of the answer, or what the driver says.
@@ -234,6 +239,24 @@ impl Browser<'_> {
         let element = active[ELEMENT].as_str().unwrap();
         let command = format!("element/{element}/value");
         self.tell(&command, json!({ "text": key })).await;
+    }
+
+    /// Draws the mouse over the screen, from one place to another with the button held down.
+    pub async fn drag(&self, from: (i64, i64), to: (i64, i64)) {
+        let to_place =
+            |(x, y): (i64, i64)| json!({ "type": "pointerMove", "duration": 50, "x": x, "y": y });
+        let actions = json!({ "actions": [{
+            "type": "pointer",
+            "id": "mouse",
+            "parameters": { "pointerType": "mouse" },
+            "actions": [
+                to_place(from),
+                { "type": "pointerDown", "button": 0 },
+                to_place(to),
+                { "type": "pointerUp", "button": 0 },
+            ],
+        }] });
+        self.tell("actions", actions).await;
     }
 
     pub async fn wait_for(&self, what: &str, condition: impl AsyncFn() -> bool) {

@@ -9,6 +9,10 @@
     reason = "a test"
 )]
 
+#[allow(
+    dead_code,
+    reason = "the operator's dashboard is tested with it, too, and needs a mouse"
+)]
 mod driver;
 mod past;
 #[path = "../support/mod.rs"]

@@ -1,19 +1,12 @@
 //! `dcnet verify-evidence`.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use dcnet_protocol::evidence::{EvidenceError, EvidenceFile, Proof};
-use serde::Serialize;
 
 use super::{CliError, JsonArg, Outcome, output};
-use crate::service::hex;
-
-/// Largest file that is looked at, in bytes: two rosters, or a manifest, of the largest nets fit.
-const MAX_FILE: u64 = 16 * 1024 * 1024;
+use crate::service::Finding;
 
 const AFTER_HELP: &str = "\
 Exit codes of this command:
@@ -58,48 +51,17 @@ impl FromStr for Hash {
     }
 }
 
-/// Why a file was not judged.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum UnreadableError {
-    #[error("cannot read the evidence {}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("the evidence {} has more than {MAX_FILE} bytes", .0.display())]
-    Size(PathBuf),
-    #[error("the evidence {}: {source}", path.display())]
-    Evidence {
-        path: PathBuf,
-        source: EvidenceError,
-    },
-}
-
-/// What was found, for programs and people.
-#[derive(Debug, Serialize)]
-struct Finding {
-    proves: bool,
-    /// Stable name of what is proved.
-    kind: Option<&'static str>,
-    /// A sentence: what is proved, or why nothing is.
-    text: String,
-    net: String,
-    region: String,
-    round: Option<u64>,
-    descriptor_hash: String,
-    provider_key: String,
-}
-
 impl VerifyEvidence {
     pub(super) fn run(&self) -> Result<Outcome, CliError> {
-        let bytes = read(&self.file)?;
-        let file =
-            EvidenceFile::from_bytes(&bytes).map_err(|source| UnreadableError::Evidence {
-                path: self.file.clone(),
-                source,
-            })?;
-        let finding = self.judge(&file);
+        let wanted = self
+            .descriptor_hash
+            .as_ref()
+            .map(|Hash(hash)| hash.as_str());
+        let finding = Finding::of_file(&self.file, wanted)?;
         if self.json.json {
             output::json(&finding)?;
         } else {
-            finding.print()?;
+            print(&finding)?;
         }
         Ok(if finding.proves {
             Outcome::Done
@@ -107,74 +69,24 @@ impl VerifyEvidence {
             Outcome::ProvesNothing
         })
     }
-
-    fn judge(&self, file: &EvidenceFile) -> Finding {
-        let descriptor = file.descriptor();
-        let hash = descriptor.hash().to_string();
-        let of_other_net = self
-            .descriptor_hash
-            .as_ref()
-            .filter(|Hash(wanted)| *wanted != hash);
-        let (proves, kind, round, text) = match (of_other_net, file.verify()) {
-            (Some(Hash(wanted)), _) => {
-                let text = format!("the net descriptor in it has the hash {hash}, not {wanted}");
-                (false, None, None, text)
-            }
-            (None, Err(error)) => (false, None, None, error.to_string()),
-            (None, Ok(proof)) => {
-                let (kind, round) = match proof {
-                    Proof::Rosters { round } => ("two-rosters", Some(round.number())),
-                    Proof::Receipt { round } => ("receipt-against-roster", Some(round.number())),
-                    Proof::Checkpoints { .. } => ("two-logs", None),
-                };
-                (true, Some(kind), round, proof.to_string())
-            }
-        };
-        Finding {
-            proves,
-            kind,
-            text,
-            net: descriptor.net().to_string(),
-            region: descriptor.region().to_owned(),
-            round,
-            descriptor_hash: hash,
-            provider_key: hex(&descriptor.parameters().provider_key),
-        }
-    }
 }
 
-impl Finding {
-    fn print(&self) -> Result<(), CliError> {
-        let verdict = if self.proves {
-            "PROVED"
-        } else {
-            "proves nothing"
-        };
-        let round = self.round.map_or("-".to_owned(), |round| round.to_string());
-        output::pairs(&[
-            ("verdict", format!("{verdict}: {}", self.text)),
-            ("kind", self.kind.unwrap_or("-").to_owned()),
-            ("net", self.net.clone()),
-            ("region", self.region.clone()),
-            ("round", round),
-            ("descriptor hash", self.descriptor_hash.clone()),
-            ("provider key", self.provider_key.clone()),
-        ])
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, UnreadableError> {
-    let failed = |source| UnreadableError::Read {
-        path: path.to_owned(),
-        source,
+fn print(finding: &Finding) -> Result<(), CliError> {
+    let verdict = if finding.proves {
+        "PROVED"
+    } else {
+        "proves nothing"
     };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
-        return Err(UnreadableError::Size(path.to_owned()));
-    }
-    Ok(bytes)
+    let round = finding
+        .round
+        .map_or("-".to_owned(), |round| round.to_string());
+    output::pairs(&[
+        ("verdict", format!("{verdict}: {}", finding.text)),
+        ("kind", finding.kind.unwrap_or("-").to_owned()),
+        ("net", finding.net.clone()),
+        ("region", finding.region.clone()),
+        ("round", round),
+        ("descriptor hash", finding.descriptor_hash.clone()),
+        ("provider key", finding.provider_key.clone()),
+    ])
 }

@@ -1,5 +1,6 @@
 //! The command line. Texts are pinned by the snapshots in `tests/cmd/`.
 
+mod dashboard;
 mod evidence;
 mod export;
 mod net;
@@ -52,7 +53,7 @@ enum CliError {
     #[error(transparent)]
     Create(#[from] crate::files::CreateFileError),
     #[error(transparent)]
-    Evidence(#[from] evidence::UnreadableError),
+    Evidence(#[from] crate::service::UnreadableError),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error("cannot write CSV: {0}")]

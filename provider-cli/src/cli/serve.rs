@@ -9,6 +9,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::dashboard::DashboardArgs;
 use super::{CliError, Outcome, StoreArg, output};
 use crate::monitoring::DEFAULT_NETS;
 use crate::server::{self, Limits, MetricsOptions, Options, ReplicaOptions, Running};
@@ -61,10 +62,18 @@ the same address /healthz says whether the server gets on.
 Traces of requests, transactions and ends of rounds go to a collector of OpenTelemetry over plain
 HTTP: --otlp http://127.0.0.1:4318. One that does not answer holds nothing up.
 
-Example:
+The dashboard shows the operator in a browser how the nets are, and load curves of nets and
+regions. It only reads. It is plain HTTP on the loopback and has no password: whoever may log in
+to this machine sees it. From elsewhere it is reached through an SSH tunnel
+(ssh -L 8445:127.0.0.1:8445 HOST, then http://127.0.0.1:8445), or a reverse proxy that asks who
+comes.
+
+Examples:
   dcnet serve --store dcnet.sqlite3 --tls-cert provider/provider-tls.pem \\
     --tls-key provider/provider-tls.key.pem --gateway-ca lab-ca/ca.pem \\
-    --signing-key provider/provider-signing.key.pem";
+    --signing-key provider/provider-signing.key.pem
+  dcnet serve … --dashboard-listen 127.0.0.1:8445 --evidence-dir evidence \\
+    --reference-profile standard-load-profiles.csv";
 
 /// Arguments of `dcnet serve`.
 #[derive(Debug, Args)]
@@ -123,6 +132,8 @@ pub(super) struct Serve {
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` names, if it names any.
     #[arg(long, value_name = "URL")]
     otlp: Option<String>,
+    #[command(flatten)]
+    dashboard: DashboardArgs,
     /// Form of the log.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -194,6 +205,7 @@ impl Serve {
             witnesses,
             metrics,
             otlp,
+            dashboard: self.dashboard.options(),
             limits,
         })
     }

@@ -5,6 +5,7 @@ mod authorities;
 mod body;
 mod config;
 mod connection;
+mod dashboard;
 mod listening;
 mod membership_log;
 mod metrics;
@@ -15,6 +16,7 @@ mod problem;
 mod reload;
 mod replicas;
 mod routes;
+mod start;
 mod tls;
 mod witness;
 
@@ -23,26 +25,23 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use axum::Router;
-use dcnet_protocol::signature::{KeyError, SigningKey};
-use tokio::net::TcpListener;
+use dcnet_protocol::signature::KeyError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Duration, Instant, sleep};
 
 pub use crate::monitoring::TracesError;
 pub use config::{ConfigError, Limits};
+pub use dashboard::DashboardOptions;
 pub use metrics::MetricsOptions;
 pub use problem::{MEDIA_TYPE as PROBLEM_MEDIA_TYPE, TYPE_PREFIX as PROBLEM_TYPE_PREFIX};
 pub use replicas::ReplicaError;
 pub use tls::TlsError;
 pub use witness::{WitnessOptions, start_witness};
 
-use crate::monitoring::{Exporter, Metrics, Traces, collector_url};
-use crate::service::{Location, Replica, Service, Start, StartError};
-use crate::witness::{ClientError, FolderError, ListedWitness, WitnessClient};
-use listening::Listening;
-use reload::{Files, Trust};
+use crate::monitoring::Exporter;
+use crate::service::overview::ExtrasError;
+use crate::service::{Location, Service, StartError};
+use crate::witness::{ClientError, FolderError, ListedWitness};
 
 /// Media type of all bodies that are not problem details.
 pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
@@ -76,6 +75,8 @@ pub struct Options {
     pub metrics: Option<MetricsOptions>,
     /// The endpoint of a collector of OpenTelemetry that traces are sent to; nowhere without.
     pub otlp: Option<String>,
+    /// The operator's dashboard, if it is wanted.
+    pub dashboard: Option<DashboardOptions>,
     /// Limits.
     pub limits: Limits,
 }
@@ -134,6 +135,14 @@ pub enum ServeError {
          or a tunnel, or say --metrics-allow-remote if nobody else can reach that address"
     )]
     MetricsRemote(SocketAddr),
+    /// What the dashboard shows besides.
+    #[error(transparent)]
+    Dashboard(#[from] ExtrasError),
+    /// The dashboard's address.
+    #[error(
+        "the dashboard is for the loopback only, and {0} is not on it; put a reverse proxy or an SSH tunnel before it"
+    )]
+    Exposed(SocketAddr),
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -202,7 +211,7 @@ impl Running {
 /// # Errors
 /// [`ServeError`] says what is missing or in the way; nothing runs then.
 pub async fn start(options: Options) -> Result<Running, ServeError> {
-    start_with(options, false).await
+    start::start_with(options, false).await
 }
 
 /// A server that also takes pseudonymised readings in the clear, with the durability of frames:
@@ -212,7 +221,7 @@ pub async fn start(options: Options) -> Result<Running, ServeError> {
 /// As [`start`].
 #[doc(hidden)]
 pub async fn start_with_plain_readings(options: Options) -> Result<Running, ServeError> {
-    start_with(options, true).await
+    start::start_with(options, true).await
 }
 
 /// Loads what [`start`] needs: certificates, keys, witnesses, and looks at the store. Nothing is changed,
@@ -221,218 +230,6 @@ pub async fn start_with_plain_readings(options: Options) -> Result<Running, Serv
 /// # Errors
 /// [`ServeError`] says what is missing or wrong.
 pub async fn check(options: &Options) -> Result<(), ServeError> {
-    Loaded::from(options)?;
+    start::Loaded::from(options)?;
     Ok(Service::check(&options.store).await?)
-}
-
-/// What a server has read of its files.
-struct Loaded {
-    files: Files,
-    trust: Trust,
-    key: SigningKey,
-    witnesses: Vec<WitnessClient>,
-}
-
-impl Loaded {
-    fn from(options: &Options) -> Result<Self, ServeError> {
-        let files = Files {
-            certificate: options.tls_certificate.clone(),
-            key: options.tls_key.clone(),
-            gateways: Some((options.gateway_ca.clone(), options.gateway_crl.clone())),
-            operators: (options.operator_ca.clone(), options.operator_crl.clone()),
-        };
-        let witnesses = options.witnesses.iter().map(WitnessClient::new);
-        if let Some(metrics) = &options.metrics {
-            metrics.check()?;
-        }
-        if let Some(endpoint) = &options.otlp {
-            collector_url(endpoint)?;
-        }
-        Ok(Self {
-            trust: files.read()?,
-            key: read_signing_key(options.signing_key.clone())?,
-            witnesses: witnesses.collect::<Result<_, _>>()?,
-            files,
-        })
-    }
-}
-
-async fn start_with(options: Options, plain_readings: bool) -> Result<Running, ServeError> {
-    let Loaded {
-        files,
-        trust,
-        key,
-        witnesses,
-    } = Loaded::from(&options)?;
-    let limits = options.limits;
-    let (listener, address) = listen_at(options.listen).await?;
-    let labelled = options.metrics.as_ref().map(|metrics| metrics.nets);
-    let (traces, exporter) = match &options.otlp {
-        Some(endpoint) => {
-            let (traces, exporter) = Exporter::start(endpoint)?;
-            (traces, Some(exporter))
-        }
-        None => (Traces::default(), None),
-    };
-    let metrics = Arc::new(Metrics::with_traces(labelled.unwrap_or(0), &traces));
-    // Before nets are read, which may take its time: an address in use is said at once.
-    let scraped = match &options.metrics {
-        Some(asked) => Some(listen_at(asked.listen).await?),
-        None => None,
-    };
-    let group = replicas::Group::new(&key)?;
-    let beside = match &options.replica {
-        Some(replica) => Some((listen_at(replica.listen).await?, replica)),
-        None => None,
-    };
-    let reached_at = match &beside {
-        Some(((_, address), replica)) => replica
-            .address
-            .clone()
-            .unwrap_or_else(|| address.to_string()),
-        None => String::new(),
-    };
-    let start = Start {
-        store: &options.store,
-        key,
-        witnesses,
-        replica: Replica {
-            name: replicas::server_name(address)?,
-            address: reached_at,
-            lease: limits.lease(),
-        },
-        metrics: Arc::clone(&metrics),
-    };
-    let service = Service::start(start).await?;
-    if plain_readings {
-        service.create_plain_table().await?;
-    }
-    let routers = routes::routers(&service, &limits, group.client(), plain_readings);
-    let (stop, stopping) = watch::channel(false);
-    let beside = match beside {
-        None => None,
-        Some((bound, _)) => {
-            let serving = (routers.for_replicas, replicas::limits(&limits));
-            let trust = Trust::fixed(group.server()?);
-            Some(listen_beside(bound, serving, trust, &stopping, &metrics))
-        }
-    };
-    let (trust, reload) = keep_files(files, trust, stopping.clone());
-    tokio::spawn(tell_end(trust.clone(), Arc::clone(&metrics)));
-    let listening = Listening {
-        limits,
-        trust,
-        router: routers.for_gateways,
-        stopping: stopping.clone(),
-        metrics: Arc::clone(&metrics),
-    };
-    let weak = Arc::downgrade(&service);
-    let metrics_address = scraped.as_ref().map(|(_, address)| *address);
-    if let Some((listener, _)) = scraped {
-        tokio::spawn(metrics::serve(listener, metrics, weak.clone(), stopping));
-    }
-    let accepting = tokio::spawn(async move {
-        listening.run(listener, || service.stop_waiting()).await;
-        if let Some(beside) = beside
-            && let Err(error) = beside.await
-        {
-            tracing::error!(%error, "the task for other servers ended badly");
-        }
-        end(service).await;
-    });
-    Ok(Running {
-        address,
-        stop,
-        reload,
-        accepting,
-        service: Some(weak),
-        metrics: metrics_address,
-        traces: exporter,
-    })
-}
-
-/// Listens for other servers of the same database.
-fn listen_beside(
-    (listener, address): (TcpListener, SocketAddr),
-    (router, limits): (Router, Limits),
-    trust: Trust,
-    stopping: &watch::Receiver<bool>,
-    metrics: &Arc<Metrics>,
-) -> JoinHandle<()> {
-    tracing::info!(%address, "listening for other servers");
-    let (kept, trust) = watch::channel(Arc::new(trust));
-    let listening = Listening {
-        limits,
-        trust,
-        router,
-        stopping: stopping.clone(),
-        metrics: Arc::clone(metrics),
-    };
-    tokio::spawn(async move {
-        listening.run(listener, || ()).await;
-        drop(kept);
-    })
-}
-
-/// A look at the store may be under way, and holds the service for so long at most.
-const LAST_LOOK: Duration = Duration::from_secs(2);
-
-/// Ends the service once nobody uses it any more.
-async fn end(mut service: Arc<Service>) {
-    let deadline = Instant::now() + LAST_LOOK;
-    loop {
-        service = match Arc::try_unwrap(service) {
-            Ok(service) => {
-                service.stop().await;
-                break;
-            }
-            // Connections that were cut off still hold it; the store is sound without a farewell.
-            Err(_) if deadline < Instant::now() => break,
-            Err(service) => service,
-        };
-        sleep(Duration::from_millis(10)).await;
-    }
-    tracing::info!("stopped");
-}
-
-/// Tells monitoring when the server's certificate ends, also of those that come later.
-async fn tell_end(mut trust: watch::Receiver<Arc<Trust>>, metrics: Arc<Metrics>) {
-    loop {
-        if let Some(end) = trust.borrow_and_update().certificate_ends() {
-            metrics.certificate_ends(end.secs());
-        }
-        if trust.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Has files read again until the server stops, and when it is notified.
-fn keep_files(
-    files: Files,
-    trust: Trust,
-    stopping: watch::Receiver<bool>,
-) -> (watch::Receiver<Arc<Trust>>, Arc<Notify>) {
-    let (sender, trust) = watch::channel(Arc::new(trust));
-    let reload = Arc::new(Notify::new());
-    tokio::spawn(reload::keep(files, sender, Arc::clone(&reload), stopping));
-    (trust, reload)
-}
-
-async fn listen_at(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
-    let failed = |source| ServeError::Listen {
-        address: asked,
-        source,
-    };
-    let listener = TcpListener::bind(asked).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
-}
-
-fn read_signing_key(path: PathBuf) -> Result<SigningKey, ServeError> {
-    match crate::files::read_key(&path) {
-        Ok(pem) => SigningKey::from_pkcs8_pem(&pem)
-            .map_err(|source| ServeError::SigningKey { path, source }),
-        Err(source) => Err(ServeError::ReadSigningKey { path, source }),
-    }
 }

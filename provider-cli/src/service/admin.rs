@@ -91,7 +91,7 @@ pub(crate) struct MemberCounts {
 }
 
 impl MemberCounts {
-    fn of(members: &[MemberRecord]) -> Self {
+    pub(super) fn of(members: &[MemberRecord]) -> Self {
         let mut counts = Self::default();
         for member in members {
             *match member.status {
@@ -330,7 +330,7 @@ impl Admin {
     }
 }
 
-fn decode_descriptor(row: &NetRow) -> Result<NetDescriptor, StoreError> {
+pub(super) fn decode_descriptor(row: &NetRow) -> Result<NetDescriptor, StoreError> {
     NetDescriptor::decode(&row.descriptor).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 

@@ -1,11 +1,11 @@
-//! What the benchmark of frame intake needs and no command offers: a net that is already running.
+//! What the benchmark of frame intake and tests need and no command offers: a net that is already running.
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
-use dcnet_protocol::provider::{EpochRecord, MemberRecord};
+use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome};
 
 use super::now;
-use crate::store::{Batch, EpochRow, Location, MemberRow, NetRow, Store, StoreError};
+use crate::store::{Batch, EpochRow, Location, MemberRow, NetRow, OutcomeRow, Store, StoreError};
 
 /// A net with members and a key graph.
 pub struct Seed {
@@ -17,6 +17,8 @@ pub struct Seed {
     pub members: Vec<MemberRecord>,
     /// The graph in force.
     pub epoch: EpochRecord,
+    /// Final rounds.
+    pub outcomes: Vec<RoundOutcome>,
 }
 
 /// Writes nets with their members into `store`; no server may run on it.
@@ -50,10 +52,16 @@ pub async fn seed(store: &Location, seeds: &[Seed]) -> Result<(), StoreError> {
             first_round: seed.epoch.first_round.number(),
             record: seed.epoch.encode(),
         };
+        let outcomes = seed.outcomes.iter().map(|outcome| OutcomeRow {
+            net,
+            round: outcome.round.number(),
+            outcome: outcome.encode(),
+        });
         writer
             .commit(&[&Batch {
                 members,
                 epochs: vec![epoch],
+                outcomes: outcomes.collect(),
                 ..Batch::default()
             }])
             .await?;

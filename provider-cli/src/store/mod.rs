@@ -12,6 +12,7 @@ mod leases;
 mod location;
 mod membership_log;
 mod open;
+mod overview;
 mod read;
 mod rows;
 mod write;
@@ -24,6 +25,8 @@ use sqlx::migrate::MigrateError;
 pub(crate) use leases::{Holder, Lease, LeaseRow};
 pub use location::{Location, PostgresUrl};
 pub(crate) use membership_log::without_gaps;
+#[cfg(test)]
+pub(crate) use overview::STATUS_AT;
 pub(crate) use rows::{
     AnswerRow, Batch, CorrectionRow, DeliveryRow, DrawListRow, EpochRow, ForgetRow, FrameRow,
     LogRow, MemberRow, NetRow, OutcomeRow, PackageRow, PlainRow, Restored, RosterRow,

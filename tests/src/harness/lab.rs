@@ -3,6 +3,7 @@
 mod witnesses;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -32,6 +33,8 @@ pub struct Lab {
     address: Option<String>,
     json_logs: bool,
     revoking: bool,
+    /// Arguments of `dcnet serve` besides the necessary ones.
+    serve: Vec<OsString>,
     watchers: Vec<Watcher>,
     gateways: BTreeMap<String, Option<Process>>,
 }
@@ -91,6 +94,7 @@ impl Lab {
             address: None,
             json_logs: false,
             revoking: false,
+            serve: Vec::new(),
             watchers: Vec::new(),
             gateways: gateways.iter().map(|name| (name.clone(), None)).collect(),
         };
@@ -152,6 +156,7 @@ impl Lab {
         if self.revoking {
             arguments.extend(["--gateway-crl".as_ref(), list.as_os_str()]);
         }
+        arguments.extend(self.serve.iter().map(OsString::as_os_str));
         let log = self.provider_log();
         let (process, line) = self.program.start_dcnet("provider", &arguments, &log)?;
         let Some(address) = line.strip_prefix("listening on https://") else {
@@ -163,6 +168,11 @@ impl Lab {
         let address = address.to_owned();
         self.provider = Some(process);
         self.use_provider_at(address)
+    }
+
+    /// From its next start on the provider has these arguments, too.
+    pub fn serve_with(&mut self, arguments: impl IntoIterator<Item = OsString>) {
+        self.serve = arguments.into_iter().collect();
     }
 
     /// The provider is somebody else's and answers at `address` (host and port) under the keys of
