@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dcnet_protocol::names::NetId;
 
+use crate::export::ExportError;
 use crate::service::AdminError;
 
 /// What a command ended with. The numbers are stable.
@@ -50,6 +51,10 @@ enum CliError {
     #[error(transparent)]
     Create(#[from] crate::files::CreateFileError),
     #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error("net {0} has other slots than the first one, and here slots are columns: use --values")]
+    Columns(NetId),
+    #[error(transparent)]
     Evidence(#[from] evidence::UnreadableError),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
@@ -70,6 +75,7 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::Admin(AdminError::UnknownNet(_) | AdminError::UnknownRound { .. }) => 4,
+            Self::Export(ExportError::Admin(AdminError::UnknownNet(_))) => 4,
             Self::Evidence(_) => 2,
             Self::Check(_) => 78,
             _ => 1,
@@ -79,7 +85,9 @@ impl CliError {
     /// Whoever read our output has had enough of it: no failure.
     fn is_closed_pipe(&self) -> bool {
         match self {
-            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Output(error) | Self::Export(ExportError::Output(error)) => {
+                error.kind() == io::ErrorKind::BrokenPipe
+            }
             Self::Csv(error) => {
                 matches!(error.kind(), csv::ErrorKind::Io(e) if e.kind() == io::ErrorKind::BrokenPipe)
             }
@@ -96,7 +104,7 @@ Exit codes:
   2  the command line is wrong
   3  `net audit` found problems
   4  there is no such net or round
-  78 `serve --check` found something wrong
+  78 `serve --check` or `export run --check` found something wrong
 `verify-evidence` has its own.
 
 Times are UTC. `dcnet help COMMAND` explains a command with examples.";
@@ -204,9 +212,11 @@ fn run(command: Command) -> Result<Outcome, CliError> {
     let runtime = match &command {
         Command::Pki(pki) => return pki.run(),
         Command::VerifyEvidence(evidence) => return evidence.run(),
-        Command::Serve(_) | Command::Witness(_) => tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build(),
+        Command::Serve(_) | Command::Witness(_) | Command::Export(export::Export::Run(_)) => {
+            tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+        }
         _ => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build(),

@@ -21,7 +21,7 @@ use crate::store::{NetRow, Store, StoreError};
 
 /// A handle for administration.
 pub(crate) struct Admin {
-    store: Store,
+    pub(super) store: Store,
 }
 
 /// Why an administrative command was not carried out.
@@ -276,7 +276,7 @@ impl Admin {
         self.store.close().await;
     }
 
-    async fn row(&self, net: NetId) -> Result<NetRow, AdminError> {
+    pub(super) async fn row(&self, net: NetId) -> Result<NetRow, AdminError> {
         self.store
             .net(net)
             .await?
@@ -331,7 +331,7 @@ impl Admin {
     }
 }
 
-fn decode_descriptor(row: &NetRow) -> Result<NetDescriptor, StoreError> {
+pub(super) fn decode_descriptor(row: &NetRow) -> Result<NetDescriptor, StoreError> {
     NetDescriptor::decode(&row.descriptor).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
@@ -343,7 +343,7 @@ pub(super) fn mode(descriptor: &NetDescriptor) -> &'static str {
     }
 }
 
-fn slots(descriptor: &NetDescriptor) -> Vec<SlotText> {
+pub(super) fn slots(descriptor: &NetDescriptor) -> Vec<SlotText> {
     descriptor
         .slots()
         .iter()
@@ -355,7 +355,7 @@ fn slots(descriptor: &NetDescriptor) -> Vec<SlotText> {
         .collect()
 }
 
-fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> RoundView {
+pub(super) fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> RoundView {
     let schedule = descriptor.schedule();
     let round: Round = outcome.round;
     let status = outcome.status.as_str();

@@ -12,6 +12,7 @@ mod log_view;
 mod net;
 mod replay;
 mod rosters;
+mod series;
 mod showing;
 mod signer;
 mod strength;
@@ -36,6 +37,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText, hex};
 pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
+pub(crate) use series::{FinalRound, Quality, Series};
 pub(crate) use showing::{MOST_ENTRIES, Question};
 pub(crate) use strength::Strength;
 

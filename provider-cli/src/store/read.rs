@@ -110,6 +110,28 @@ impl Store {
             .collect()
     }
 
+    /// The encoded outcomes of the rounds from `from` on, ascending; the first `most` of them.
+    pub(crate) async fn outcomes_from(
+        &self,
+        net: NetId,
+        from: u64,
+        most: u32,
+    ) -> Result<Outcomes, StoreError> {
+        let rows = sqlx::query(
+            "SELECT round, outcome FROM rounds WHERE net = $1 AND round >= $2 \
+             ORDER BY round LIMIT $3",
+        )
+        .bind(net.as_str())
+        .bind(integer(from)?)
+        .bind(i64::from(most))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(StoreError::database("read rounds on"))?;
+        rows.iter()
+            .map(|row| Ok((number(row, "round")?, get(row, "outcome")?)))
+            .collect()
+    }
+
     /// Number of superpositions kept of rounds that are not final.
     pub(crate) async fn frames_held(&self, net: NetId) -> Result<u64, StoreError> {
         let row = sqlx::query("SELECT COUNT(*) AS held FROM frames WHERE net = $1")
