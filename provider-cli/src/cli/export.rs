@@ -60,8 +60,8 @@ pub(super) enum Export {
     Influx(What),
     /// OpenMetrics text with times, for `promtool tsdb create-blocks-from openmetrics`.
     ///
-    /// Gauges dcnet_round_value, dcnet_round_contributors, dcnet_round_members and dcnet_round_failed,
-    /// each at the start of its round. Prometheus itself computes with floating-point numbers.
+    /// Gauges `dcnet_round_value`, `dcnet_round_contributors`, `dcnet_round_members` and
+    /// `dcnet_round_failed`, each at the start of its round. Prometheus itself computes with floating-point numbers.
     #[command(
         after_help = "Example:\n  dcnet export openmetrics elbe-4 --out elbe-4.om\n  \
                       promtool tsdb create-blocks-from openmetrics elbe-4.om data"

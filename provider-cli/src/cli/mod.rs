@@ -74,8 +74,8 @@ impl CliError {
     /// found, 1 for everything else.
     fn code(&self) -> u8 {
         match self {
-            Self::Admin(AdminError::UnknownNet(_) | AdminError::UnknownRound { .. }) => 4,
-            Self::Export(ExportError::Admin(AdminError::UnknownNet(_))) => 4,
+            Self::Admin(AdminError::UnknownNet(_) | AdminError::UnknownRound { .. })
+            | Self::Export(ExportError::Admin(AdminError::UnknownNet(_))) => 4,
             Self::Evidence(_) => 2,
             Self::Check(_) => 78,
             _ => 1,

@@ -4,7 +4,7 @@
 //! others know: nothing of it is made up here, all comes from a configuration.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dcnet_obis::ScaledInteger;
 use dcnet_protocol::names::NetId;
@@ -12,67 +12,18 @@ use edifact_rs::{EdifactError, ServiceStringAdvice, Writer};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
-use serde::Deserialize;
 
 use super::Value;
+use config::{Kind, MAX_FILE, Partner};
+
+mod config;
+
+pub(crate) use config::{MsconsConfig, MsconsSeries};
 
 /// Days of the German market are those of this zone.
 const ZONE: &str = "Europe/Berlin";
 /// Seconds of an interval that MSCONS is sent for.
 const INTERVAL: i64 = 900;
-/// Largest configuration file that is looked at, in bytes.
-const MAX_FILE: u64 = 64 * 1024;
-
-/// Who sends to whom, and which slots are which series.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MsconsConfig {
-    sender: Partner,
-    receiver: Partner,
-    kind: Kind,
-    pub(crate) series: Vec<MsconsSeries>,
-}
-
-/// A market partner.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Partner {
-    /// 13 digits.
-    id: String,
-    agency: Agency,
-}
-
-/// Who gave a market partner its id.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Agency {
-    Bdew,
-    Dvgw,
-    Gs1,
-}
-
-/// What is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Kind {
-    /// 13003. It has no way to say that a value is missing.
-    SumSeries,
-    /// 13025.
-    LoadCurve,
-}
-
-/// A slot of a net as a series of the market.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MsconsSeries {
-    net: String,
-    /// OBIS code of the slot, as `dcnet net show` prints it.
-    pub(crate) slot: String,
-    /// Id of the metering point or market location.
-    location: String,
-    /// OBIS code under which the market knows the series.
-    product: String,
-}
 
 /// Why there is no MSCONS.
 #[derive(Debug, thiserror::Error)]
@@ -112,78 +63,10 @@ pub(crate) enum MsconsError {
     Missing { net: String, round: u64 },
     #[error("the sum of round {round} of net {net} is negative, which MSCONS does not take")]
     Negative { net: String, round: u64 },
+    #[error("days of {ZONE} cannot be told: {0}")]
+    Zone(#[from] jiff::Error),
     #[error("cannot write EDIFACT: {0}")]
     Edifact(#[from] EdifactError),
-}
-
-impl MsconsConfig {
-    /// Reads a YAML file.
-    pub(crate) fn from_file(path: &Path) -> Result<Self, MsconsError> {
-        let read = |source| MsconsError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        if std::fs::metadata(path).map_err(read)?.len() > MAX_FILE {
-            return Err(MsconsError::Size(path.to_owned()));
-        }
-        let text = std::fs::read_to_string(path).map_err(read)?;
-        let config: Self = serde_yaml::from_str(&text).map_err(|source| MsconsError::Syntax {
-            path: path.to_owned(),
-            source,
-        })?;
-        config.check().map_err(|what| MsconsError::Value {
-            path: path.to_owned(),
-            what,
-        })?;
-        Ok(config)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        for partner in [&self.sender, &self.receiver] {
-            let digits = partner.id.bytes().all(|byte| byte.is_ascii_digit());
-            if partner.id.len() != 13 || !digits {
-                return Err(format!(
-                    "{:?} is no id of a market partner: it has 13 digits",
-                    partner.id
-                ));
-            }
-        }
-        for series in &self.series {
-            let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-            let location = series.location.as_str();
-            if ![11, 33].contains(&location.len()) || !location.bytes().all(plain) {
-                return Err(format!(
-                    "{location:?} is no id of a location: 11 digits (market location) or 33 letters and \
-                     digits (metering point)"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// The series of a net; an error if there are none.
-    pub(crate) fn of(&self, net: NetId) -> Result<Vec<&MsconsSeries>, MsconsError> {
-        let series: Vec<_> = self
-            .series
-            .iter()
-            .filter(|s| s.net == net.as_str())
-            .collect();
-        match series.is_empty() {
-            true => Err(MsconsError::NoSeries(net)),
-            false => Ok(series),
-        }
-    }
-}
-
-impl Agency {
-    /// Code in UNB (0007) and in NAD (3055).
-    const fn codes(self) -> [&'static str; 2] {
-        match self {
-            Self::Bdew => ["500", "293"],
-            Self::Dvgw => ["502", "332"],
-            Self::Gs1 => ["14", "9"],
-        }
-    }
 }
 
 /// Values of one slot, gathered into whole local days.
@@ -194,16 +77,12 @@ pub(crate) struct Days {
 }
 
 impl Days {
-    pub(crate) fn new() -> Self {
-        // The zone is part of the program; UTC would show in the tests at once.
-        let zone = TimeZoneDatabase::bundled()
-            .get(ZONE)
-            .unwrap_or(TimeZone::UTC);
-        Self {
-            zone,
+    pub(crate) fn new() -> Result<Self, MsconsError> {
+        Ok(Self {
+            zone: zone()?,
             date: None,
             values: Vec::new(),
-        }
+        })
     }
 
     /// Takes the next value; gives the day that is whole with it. Days that do not begin with their
@@ -311,8 +190,10 @@ impl<'a, W: Write> Interchange<'a, W> {
             ("NAD", vec![vec!["DP"]]),
             ("LOC", vec![vec!["172"], vec![&series.location]]),
         ];
-        let zone = Days::new().zone;
-        let month = zone.to_datetime(first.start).strftime("%Y%m").to_string();
+        let month = zone()?
+            .to_datetime(first.start)
+            .strftime("%Y%m")
+            .to_string();
         let version = self.created.strftime("%Y%m%d%H%M%S+00").to_string();
         match kind {
             Kind::SumSeries => out.extend([
@@ -389,6 +270,11 @@ fn energies(kind: Kind, day: &[Value]) -> Result<Vec<Option<String>>, MsconsErro
             Ok(Some(ScaledInteger::new(energy.into(), -3).to_string()))
         })
         .collect()
+}
+
+/// Out of the program itself: what is installed on a machine changes no day.
+fn zone() -> Result<TimeZone, MsconsError> {
+    Ok(TimeZoneDatabase::bundled().get(ZONE)?)
 }
 
 /// Format 303.

@@ -63,10 +63,10 @@ impl Secret {
                     path: path.clone(),
                     source,
                 })?;
-                match secret.is_empty() {
-                    true => Err(SecretError::Empty(path.clone())),
-                    false => Ok(secret),
+                if secret.is_empty() {
+                    return Err(SecretError::Empty(path.clone()));
                 }
+                Ok(secret)
             }
             Self::Environment(name) => {
                 let secret = std::env::var(name).ok().filter(|secret| !secret.is_empty());

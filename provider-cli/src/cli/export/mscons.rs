@@ -40,10 +40,6 @@ pub(in crate::cli) struct Mscons {
 
 impl Mscons {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
-        self.write().await
-    }
-
-    async fn write(self) -> Result<Outcome, CliError> {
         let config = MsconsConfig::from_file(&self.config).map_err(ExportError::from)?;
         let mut read = Reading::open(&self.what).await?;
         let out = Output::begin(self.what.out)?;
@@ -51,7 +47,7 @@ impl Mscons {
         for index in 0..read.series.len() {
             for series in listed(&config, &read, index).map_err(ExportError::from)? {
                 read.rewind();
-                let mut days = Days::new();
+                let mut days = Days::new().map_err(ExportError::from)?;
                 while let Some((net, page)) = read.page(index).await? {
                     for round in page {
                         let values = values(net, &round);

@@ -1,4 +1,4 @@
-//! Values as messages: `TOPIC/NET/OBIS`, a JSON object each, QoS 1.
+//! Values as messages: `TOPIC/NET/OBIS`, a JSON object each, at least once.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::super::{ExportError, Value};
 /// Seconds between two signs of life of an idle connection.
 const KEEP_ALIVE: u16 = 30;
 /// Time for a page of values to be acknowledged.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Messages that may wait for the broker.
 const WAITING: usize = 128;
 
