@@ -57,7 +57,7 @@ pub(crate) enum MsconsError {
     #[error("there is no whole day (Europe/Berlin) in what is asked for")]
     NoDay,
     #[error(
-        "round {round} of net {net} has no sum, and a sum time series cannot say so: send the days before \
+        "round {round} of net {net} has no sum, and MSCONS of this kind cannot say so: send the days before \
          and after it with --from and --to"
     )]
     Missing { net: String, round: u64 },
@@ -156,7 +156,7 @@ impl<'a, W: Write> Interchange<'a, W> {
             return Ok(());
         };
         let kind = self.config.kind;
-        let energies = energies(kind, day)?;
+        let energies = energies(day)?;
         self.messages += 1;
         let number = self.messages.to_string();
         let document = format!("{}-{number}", self.reference);
@@ -212,14 +212,9 @@ impl<'a, W: Write> Interchange<'a, W> {
             self.writer.write_composites(tag, &elements)?;
         }
         for (value, energy) in day.iter().zip(energies) {
-            // Z30: the value is missing; the number beside it says nothing.
-            let (qualifier, energy) = match &energy {
-                Some(energy) => (qualifier, energy.as_str()),
-                None => ("Z30", "0"),
-            };
             let (start, end) = (minute(value.start), minute(value.end));
             self.writer
-                .write_composites("QTY", &[&[qualifier, energy]])?;
+                .write_composites("QTY", &[&[qualifier, energy.as_str()]])?;
             self.writer
                 .write_composites("DTM", &[&["163", &start, "303"]])?;
             self.writer
@@ -244,20 +239,15 @@ impl<'a, W: Write> Interchange<'a, W> {
 
 /// kWh with three digits behind the point. What one value drops below a watt-hour the next one has, so
 /// that a day is not off by more than that.
-fn energies(kind: Kind, day: &[Value]) -> Result<Vec<Option<String>>, MsconsError> {
+fn energies(day: &[Value]) -> Result<Vec<String>, MsconsError> {
     let mut exact = 0_i128;
     let mut told = 0_i64;
     day.iter()
         .map(|value| {
             let place = || (value.net.clone(), value.round);
             let Some(sum) = value.sum else {
-                return match kind {
-                    Kind::LoadCurve => Ok(None),
-                    Kind::SumSeries => {
-                        let (net, round) = place();
-                        Err(MsconsError::Missing { net, round })
-                    }
-                };
+                let (net, round) = place();
+                return Err(MsconsError::Missing { net, round });
             };
             exact += i128::from(sum);
             let whole = ScaledInteger::new(exact, value.scale).floor_to(0);
@@ -267,7 +257,7 @@ fn energies(kind: Kind, day: &[Value]) -> Result<Vec<Option<String>>, MsconsErro
             };
             let energy = whole - told;
             told = whole;
-            Ok(Some(ScaledInteger::new(energy.into(), -3).to_string()))
+            Ok(ScaledInteger::new(energy.into(), -3).to_string())
         })
         .collect()
 }

@@ -112,7 +112,7 @@ async fn local_days_have_92_96_and_100_values() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_said_or_refused() {
+async fn what_is_missing_or_wrong_is_refused() {
     let lab = Lab::new(&["elbe-4"]).await;
     let first = round_at("2026-11-20T23:00:00Z");
     let absent = first + 40;
@@ -121,26 +121,27 @@ async fn what_is_missing_is_said_or_refused() {
     lab.finish_as(0, &endings).await;
     let curve = lab.write("curve.yaml", &config("load-curve"));
     let sum = lab.write("sum.yaml", &config("sum-series"));
+    for config in [&sum, &curve] {
+        let refused = lab.export(&["mscons", "elbe-4", "--config", config.to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            told.contains(&format!("round {absent} of net elbe-4 has no sum")),
+            "{told}"
+        );
+    }
+    lab.finish_as(0, &[ended(absent)]).await;
     let file = lab.export_to(
         "curve.edi",
         &["mscons", "elbe-4", "--config", curve.to_str().unwrap()],
     );
     let text = std::fs::read_to_string(file).unwrap();
-    assert_eq!(text.matches("'QTY+Z30:0'").count(), 1, "{text}");
-    assert_eq!(text.matches("'QTY+220:").count(), 95, "{text}");
+    assert_eq!(text.matches("'QTY+220:").count(), 96, "{text}");
     assert!(
         text.starts_with("UNA:+.? 'UNB+UNOC:3+9900357000004:500+4012345000023:14+"),
         "{text}"
     );
     assert!(text.contains("'RFF+Z13:13025'NAD+MS+9900357000004::293'NAD+MR+4012345000023::9'"));
 
-    let refused = lab.export(&["mscons", "elbe-4", "--config", sum.to_str().unwrap()]);
-    let told = String::from_utf8_lossy(&refused.stderr);
-    assert!(
-        told.contains(&format!("round {absent} of net elbe-4 has no sum")),
-        "{told}"
-    );
-    lab.finish_as(0, &[ended(absent)]).await;
     let file = lab.export_to(
         "sum.edi",
         &["mscons", "elbe-4", "--config", sum.to_str().unwrap()],

@@ -11,7 +11,7 @@ use crate::export::mscons::{Days, Interchange, MsconsConfig, MsconsError};
 use crate::export::{ExportError, values};
 
 const AFTER_HELP: &str = "\
-Ids of market partners and locations belong to licensed roles; they come from a configuration, in YAML:
+Ids of market partners and locations belong to licensed roles; they come from a configuration, YAML:
   sender: {id: \"9900357000004\", agency: bdew}     # bdew, dvgw or gs1
   receiver: {id: \"4012345000023\", agency: gs1}
   kind: sum-series                   # 13003; load-curve is 13025
@@ -21,9 +21,9 @@ Ids of market partners and locations belong to licensed roles; they come from a 
       location: \"51238696799\"        # market location, or metering point (33 characters)
       product: 1-1:1.29.0            # OBIS code under which the market knows the series
 
-One message per series and whole day in Europe/Berlin: 96 values, 92 and 100 when clocks are moved. Days
-that are not whole are left out. A round without a sum is qualified as missing in a load curve; a sum
-time series cannot say that, and is refused.
+One message per series and whole day in Europe/Berlin: 96 values, 92 and 100 when clocks are moved.
+Days that are not whole are left out. A day with a round without a sum is refused: neither kind can
+say that a value is missing.
 
 Example:
   dcnet export mscons elbe-4 --config mscons.yaml --from 2026-10-31T23:00:00Z --out november.edi";

@@ -12,9 +12,10 @@ use crate::export::{Config, ExportError, Exports, Position, Until, positions};
 use crate::service::Admin;
 
 const AFTER_HELP: &str = "\
-Every exporter has a cursor, and goes on behind it: killed at any moment, nothing is missing afterwards.
-What was on its way then comes again under the same key (net, obis, start). A target that fails is tried
-again for ever, with pauses up to 5 minutes, and said once; the other exporters go on.
+Every exporter has a cursor, and goes on behind it: killed at any moment, nothing is missing
+afterwards. What was on its way then comes again under the same key (net, obis, start). A target
+that fails is tried again for ever, with pauses up to 5 minutes, and said once; the other exporters
+go on.
 
 A configuration, in YAML; relative paths are taken from its folder:
   state: cursors                     # a folder; of this process alone
@@ -29,9 +30,9 @@ A configuration, in YAML; relative paths are taken from its folder:
     - name: bus
       mqtt: {host: localhost, port: 1883, topic: dcnet, user: me, password: {file: mqtt.secret}}
     - name: tables
-      postgres: {url: \"postgres://dcnet@localhost/grid\", table: dcnet_values, password: {env: PGSECRET}}
+      postgres: {url: \"postgres://dcnet@localhost/grid\", password: {env: PGSECRET}}
     - name: series
-      influx: {url: \"http://localhost:8086/write?db=grid\", user: me, password: {file: influx.secret}}
+      influx: {url: \"http://localhost:8086/write?db=grid\", token: {file: influx.token}}
     - name: hook
       http: {url: \"https://example.org/sums\", ca: roots.pem, token: {file: hook.token}}
 

@@ -42,7 +42,7 @@ pub(super) enum Agency {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
-    /// 13003. It has no way to say that a value is missing.
+    /// 13003.
     SumSeries,
     /// 13025.
     LoadCurve,
