@@ -7,6 +7,11 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
+/// Bytes of a file with a secret that are looked at.
+const MAX_SECRET: u64 = 64 * 1024;
+
 /// Who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -44,10 +49,7 @@ pub(crate) fn create(path: &Path, contents: &[u8], access: Access) -> Result<(),
             source,
         },
     };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(fail)?;
     if path.symlink_metadata().is_ok() {
         return Err(CreateFileError::Exists(path.to_owned()));
@@ -71,7 +73,7 @@ pub(crate) fn replace(path: &Path, contents: &[u8], access: Access) -> Result<()
         path: path.to_owned(),
         source,
     };
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(fail)?;
     let temporary = temporary_name(path);
     // Left behind by a process of the same number that was killed.
@@ -98,18 +100,112 @@ pub(crate) fn read_key(path: &Path) -> io::Result<String> {
 fn read_key_of_unit(path: &Path, credentials: Option<&OsStr>) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode() & 0o777;
-    let is_credential = path.parent().map(Path::as_os_str) == credentials;
-    let exposing = if is_credential { 0o037 } else { 0o077 };
     let mut pem = String::new();
     file.read_to_string(&mut pem)?;
     // Of a file that holds something else its reader has a better word to say.
-    if mode & exposing != 0 && pem.contains("PRIVATE KEY-----") {
+    if is_exposed(path, mode, credentials) && pem.contains("PRIVATE KEY-----") {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!("others may read this key (mode {mode:03o}); run: chmod 600"),
         ));
     }
     Ok(pem)
+}
+
+/// The first line of the file at `path`: a password or a token.
+///
+/// One that others may read is refused: [`io::ErrorKind::PermissionDenied`], with what to do.
+pub(crate) fn read_secret(path: &Path) -> io::Result<Zeroizing<String>> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode() & 0o777;
+    if is_exposed(path, mode, credentials.as_deref()) {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("others may read this secret (mode {mode:03o}); run: chmod 600"),
+        ));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_SECRET).read_to_string(&mut text)?;
+    let first = text.lines().next().unwrap_or_default();
+    Ok(Zeroizing::new(first.to_owned()))
+}
+
+fn is_exposed(path: &Path, mode: u32, credentials: Option<&OsStr>) -> bool {
+    let is_credential = path.parent().map(Path::as_os_str) == credentials;
+    mode & if is_credential { 0o037 } else { 0o077 } != 0
+}
+
+/// A file that is written piece by piece and is not there under its name before
+/// [`Pending::finish`]; never in the place of another one.
+pub(crate) struct Pending {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+}
+
+impl Pending {
+    /// Begins to write what will be at `path`, readable by everybody.
+    pub(crate) fn begin(path: &Path) -> Result<Self, CreateFileError> {
+        let fail = |source| CreateFileError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        if path.symlink_metadata().is_ok() {
+            return Err(CreateFileError::Exists(path.to_owned()));
+        }
+        fs::create_dir_all(folder_of(path)).map_err(fail)?;
+        let temporary = temporary_name(path);
+        // Left behind by a process of the same number that was killed.
+        let _ = fs::remove_file(&temporary);
+        let file = new_file(&temporary, Access::Everybody).map_err(fail)?;
+        Ok(Self {
+            path: path.to_owned(),
+            temporary,
+            file,
+        })
+    }
+
+    /// Puts all of it under its name, on the disk.
+    pub(crate) fn finish(self) -> Result<(), CreateFileError> {
+        let linked = self
+            .file
+            .sync_all()
+            .and_then(|()| fs::hard_link(&self.temporary, &self.path))
+            .and_then(|()| fs::remove_file(&self.temporary))
+            .and_then(|()| File::open(folder_of(&self.path))?.sync_all());
+        linked.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => CreateFileError::Exists(self.path.clone()),
+            _ => CreateFileError::Io {
+                path: self.path.clone(),
+                source,
+            },
+        })
+    }
+}
+
+impl io::Write for Pending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // Gone already if all went well; a temporary file that stays is only untidy.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn temporary_name(path: &Path) -> PathBuf {
@@ -119,17 +215,21 @@ fn temporary_name(path: &Path) -> PathBuf {
 }
 
 fn write_synced(path: &Path, contents: &[u8], access: Access) -> io::Result<()> {
+    let mut file = new_file(path, access)?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
+fn new_file(path: &Path, access: Access) -> io::Result<File> {
     let mode = match access {
         Access::Owner => 0o600,
         Access::Everybody => 0o644,
     };
-    let mut file = OpenOptions::new()
+    OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
-        .open(path)?;
-    file.write_all(contents)?;
-    file.sync_all()
+        .open(path)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The provider of DC nets: relay between gateways, sums of their superpositions, administration.
 //!
-//! `cli` and [`server`] both call `service`; only `service` calls `store`. What a provider does is
+//! `cli`, `export` and [`server`] call `service`; only `service` calls `store`. What a provider does is
 //! decided by `dcnet_protocol::provider`; this crate gives it a clock, a disk and a network. The
 //! HTTP interface is specified in `docs/spec/http-api.md`.
 
 pub mod cli;
+mod export;
 mod files;
 mod monitoring;
 pub mod operator;

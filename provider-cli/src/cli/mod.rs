@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dcnet_protocol::names::NetId;
 
+use crate::export::ExportError;
 use crate::service::{AdminError, Location};
 
 /// What a command ended with. The numbers are stable.
@@ -54,6 +55,10 @@ enum CliError {
     Create(#[from] crate::files::CreateFileError),
     #[error(transparent)]
     Evidence(#[from] crate::service::UnreadableError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error("net {0} has other slots than the first one, and here slots are columns: use --values")]
+    Columns(NetId),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error("cannot write CSV: {0}")]
@@ -72,7 +77,8 @@ impl CliError {
     /// found, 1 for everything else.
     fn code(&self) -> u8 {
         match self {
-            Self::Admin(AdminError::UnknownNet(_) | AdminError::UnknownRound { .. }) => 4,
+            Self::Admin(AdminError::UnknownNet(_) | AdminError::UnknownRound { .. })
+            | Self::Export(ExportError::Admin(AdminError::UnknownNet(_))) => 4,
             Self::Evidence(_) => 2,
             Self::Check(_) => 78,
             _ => 1,
@@ -82,7 +88,9 @@ impl CliError {
     /// Whoever read our output has had enough of it: no failure.
     fn is_closed_pipe(&self) -> bool {
         match self {
-            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Output(error) | Self::Export(ExportError::Output(error)) => {
+                error.kind() == io::ErrorKind::BrokenPipe
+            }
             Self::Csv(error) => {
                 matches!(error.kind(), csv::ErrorKind::Io(e) if e.kind() == io::ErrorKind::BrokenPipe)
             }
@@ -99,7 +107,7 @@ Exit codes:
   2  the command line is wrong
   3  `net audit` found problems, `pki list` something that expires soon
   4  there is no such net or round
-  78 `serve --check` found something wrong
+  78 `serve --check` or `export run --check` found something wrong
 `verify-evidence` has its own.
 
 Times are UTC. `dcnet help COMMAND` explains a command with examples.";
@@ -222,9 +230,11 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::Pki(pki) => return pki.run(),
         Command::Plan(plan) => return plan.run(),
         Command::VerifyEvidence(evidence) => return evidence.run(),
-        Command::Serve(_) | Command::Witness(_) => tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build(),
+        Command::Serve(_) | Command::Witness(_) | Command::Export(export::Export::Run(_)) => {
+            tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+        }
         _ => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build(),

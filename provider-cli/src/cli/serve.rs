@@ -269,7 +269,7 @@ async fn keep_watchdog(running: &Running) {
 }
 
 /// The service manager (systemd), if there is one.
-fn tell_manager(states: &[NotifyState<'_>]) {
+pub(super) fn tell_manager(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "the service manager cannot be told anything");
     }

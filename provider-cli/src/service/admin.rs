@@ -20,7 +20,7 @@ use crate::store::{Location, NetRow, Store, StoreError};
 
 /// A handle for administration.
 pub(crate) struct Admin {
-    store: Store,
+    pub(super) store: Store,
 }
 
 /// Why an administrative command was not carried out.
@@ -275,7 +275,7 @@ impl Admin {
         self.store.close().await;
     }
 
-    async fn row(&self, net: NetId) -> Result<NetRow, AdminError> {
+    pub(super) async fn row(&self, net: NetId) -> Result<NetRow, AdminError> {
         self.store
             .net(net)
             .await?
@@ -342,7 +342,7 @@ pub(super) fn mode(descriptor: &NetDescriptor) -> &'static str {
     }
 }
 
-fn slots(descriptor: &NetDescriptor) -> Vec<SlotText> {
+pub(super) fn slots(descriptor: &NetDescriptor) -> Vec<SlotText> {
     descriptor
         .slots()
         .iter()
@@ -354,7 +354,7 @@ fn slots(descriptor: &NetDescriptor) -> Vec<SlotText> {
         .collect()
 }
 
-fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> RoundView {
+pub(super) fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> RoundView {
     let schedule = descriptor.schedule();
     let round: Round = outcome.round;
     let status = outcome.status.as_str();

@@ -1,8 +1,12 @@
-//! What the benchmark of frame intake and tests need and no command offers: a net that is already running.
+//! What benchmarks and tests need and no command offers: a net that is already running, and rounds that
+//! ended without gateways.
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
-use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome};
+use dcnet_protocol::names::{ClientId, ClientSet};
+use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome, RoundStatus};
+use dcnet_protocol::round::{Epoch, Round};
+use dcnet_protocol::superposition::Superposition;
 
 use super::now;
 use crate::store::{Batch, EpochRow, Location, MemberRow, NetRow, OutcomeRow, Store, StoreError};
@@ -69,4 +73,87 @@ pub async fn seed(store: &Location, seeds: &[Seed]) -> Result<(), StoreError> {
     writer.close().await;
     store.close().await;
     Ok(())
+}
+
+/// How a round ended.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// The round.
+    pub round: u64,
+    /// Whether there is a sum.
+    pub status: RoundStatus,
+    /// The sums, one per slot; none for a round that failed.
+    pub sums: Option<Vec<i64>>,
+    /// Whose readings are in them.
+    pub contributors: Vec<ClientId>,
+    /// Who was missing.
+    pub missing: Vec<ClientId>,
+}
+
+/// Writes a net without members into `store`.
+///
+/// # Errors
+/// [`StoreError`] if the store does not take it.
+pub async fn create(store: &Location, descriptor: &NetDescriptor) -> Result<(), StoreError> {
+    let store = Store::create_or_open(store).await?;
+    let mut writer = store.writer().await?;
+    let row = NetRow {
+        net: descriptor.net(),
+        descriptor: descriptor.encode(),
+        authority: Vec::new(),
+        created: now().millis(),
+    };
+    let inserted = writer.insert_net(&row).await;
+    writer.close().await;
+    store.close().await;
+    inserted
+}
+
+/// Writes the ends of rounds of a net into `store`, all at once.
+///
+/// # Errors
+/// [`StoreError`] if the store does not take them.
+pub async fn finish(
+    store: &Location,
+    descriptor: &NetDescriptor,
+    endings: &[Ending],
+) -> Result<(), StoreError> {
+    let store = Store::open(store).await?;
+    let mut writer = store.writer().await?;
+    let outcomes = endings
+        .iter()
+        .map(|ending| OutcomeRow {
+            net: descriptor.net(),
+            round: ending.round,
+            outcome: outcome(ending).encode(),
+        })
+        .collect();
+    let batch = Batch {
+        outcomes,
+        ..Batch::default()
+    };
+    let committed = writer.commit(&[&batch]).await;
+    writer.close().await;
+    store.close().await;
+    committed
+}
+
+fn outcome(ending: &Ending) -> RoundOutcome {
+    let set = |names: &[ClientId]| names.iter().copied().collect::<ClientSet>();
+    let members = ending.contributors.len() + ending.missing.len();
+    RoundOutcome {
+        round: Round::new(ending.round),
+        epoch: Epoch::new(1),
+        status: ending.status,
+        sum: ending.sums.as_ref().map(|sums| {
+            let words: Vec<u64> = sums.iter().map(|sum| sum.cast_unsigned()).collect();
+            Superposition::from_stored(&words)
+        }),
+        contributors: set(&ending.contributors),
+        silent: ClientSet::default(),
+        missing: set(&ending.missing),
+        members: u32::try_from(members).unwrap_or(u32::MAX),
+        wrong_shares: Vec::new(),
+        unrecovered: ClientSet::default(),
+    }
 }

@@ -15,6 +15,7 @@ pub(crate) mod overview;
 mod replay;
 mod replicas;
 mod rosters;
+mod series;
 mod serving;
 mod showing;
 mod signer;
@@ -41,6 +42,7 @@ pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText, 
 pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
 pub(crate) use evidence::{Finding, UnreadableError};
 pub(crate) use replicas::Replica;
+pub(crate) use series::{FinalRound, Quality, Series};
 pub(crate) use serving::Place;
 pub(crate) use showing::{MOST_ENTRIES, Question};
 pub(crate) use strength::Strength;

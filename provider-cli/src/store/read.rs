@@ -120,6 +120,31 @@ impl Store {
             .collect()
     }
 
+    /// The encoded outcomes of the rounds from `from` on, ascending; the first `most` of them.
+    pub(crate) async fn outcomes_from(
+        &self,
+        net: NetId,
+        from: u64,
+        most: u32,
+    ) -> Result<Outcomes, StoreError> {
+        let rows = self
+            .readers
+            .all(
+                "read rounds on",
+                "SELECT round, outcome FROM rounds WHERE net = $1 AND round >= $2 \
+                 ORDER BY round LIMIT $3",
+                &[
+                    net.as_str().into(),
+                    integer(from)?.into(),
+                    i64::from(most).into(),
+                ],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.number("round")?, row.get("outcome")?)))
+            .collect()
+    }
+
     /// Number of superpositions kept of rounds that are not final.
     pub(crate) async fn frames_held(&self, net: NetId) -> Result<u64, StoreError> {
         let row = self

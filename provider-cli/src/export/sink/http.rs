@@ -1,0 +1,197 @@
+//! Values over HTTP: InfluxDB's `/write`, or JSON to anything.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Url};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde::Deserialize;
+
+use super::super::ExportError;
+use super::super::secret::Secret;
+use super::SinkError;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What of an answer that refuses gets into the log.
+const MAX_REASON: usize = 200;
+
+/// Where to, and as whom.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HttpConfig {
+    url: String,
+    /// Root certificates, PEM: needed for https.
+    pub(crate) ca: Option<PathBuf>,
+    /// Sent as `Token` to InfluxDB and as `Bearer` to anything else.
+    pub(crate) token: Option<Secret>,
+    user: Option<String>,
+    pub(crate) password: Option<Secret>,
+}
+
+pub(super) struct HttpSink {
+    config: HttpConfig,
+    url: Url,
+    client: Client,
+}
+
+impl HttpConfig {
+    /// The address, and a client for it.
+    pub(crate) fn client(&self) -> Result<(Url, Client), SinkError> {
+        let wrong = |what: &str| SinkError::Url(what.to_owned());
+        let url = Url::parse(&self.url).map_err(|error| SinkError::Url(error.to_string()))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong(
+                "leave user and password out; `user` and `password` take them",
+            ));
+        }
+        let has_secret = self.token.is_some() || self.password.is_some();
+        match url.scheme() {
+            "https" if self.ca.is_none() => {
+                return Err(wrong(
+                    "https needs `ca`, the file of the roots that are trusted",
+                ));
+            }
+            "http" if has_secret && !is_this_machine(&url) => {
+                return Err(wrong(
+                    "a secret is sent over https only, or to this machine",
+                ));
+            }
+            "http" | "https" => {}
+            _ => return Err(wrong("it begins with http:// or https://")),
+        }
+        if self.token.is_some() && self.user.is_some() {
+            return Err(wrong("either `token` or `user` and `password`"));
+        }
+        let client = Client::builder()
+            .tls_backend_preconfigured(self.tls()?)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never()) // when it is asked again is decided in one place
+            .user_agent(concat!("dcnet/", env!("CARGO_PKG_VERSION")))
+            .timeout(PATIENCE)
+            .build();
+        let client = client.map_err(|error| SinkError::Client(error.to_string()))?;
+        Ok((url, client))
+    }
+
+    fn tls(&self) -> Result<ClientConfig, SinkError> {
+        let mut roots = RootCertStore::empty();
+        if let Some(path) = &self.ca {
+            let unusable = |reason: String| SinkError::Roots {
+                path: path.clone(),
+                reason,
+            };
+            let file = File::open(path).map_err(|error| unusable(error.to_string()))?;
+            for root in CertificateDer::pem_reader_iter(BufReader::new(file)) {
+                let root = root.map_err(|error| unusable(error.to_string()))?;
+                roots
+                    .add(root)
+                    .map_err(|error| unusable(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(unusable("there is no certificate in it".to_owned()));
+            }
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| SinkError::Client(error.to_string()))?;
+        Ok(tls.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+impl HttpSink {
+    pub(super) fn new(config: HttpConfig) -> Result<Self, SinkError> {
+        let (url, client) = config.client()?;
+        Ok(Self {
+            config,
+            url,
+            client,
+        })
+    }
+
+    /// Posts a body; whatever is not a success is to be tried again. `key` is the same whenever the
+    /// same rounds are sent; without one it is InfluxDB that is spoken to.
+    pub(super) async fn post(
+        &self,
+        kind: &'static str,
+        body: Vec<u8>,
+        key: Option<&str>,
+    ) -> Result<(), ExportError> {
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, kind)
+            .body(body);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let unread = |error: super::SecretError| self.failed(error.to_string());
+        if let Some(token) = &self.config.token {
+            let scheme = if key.is_some() { "Bearer" } else { "Token" };
+            let token = token.read().map_err(unread)?;
+            let header = zeroize::Zeroizing::new(format!("{scheme} {}", *token));
+            let header = HeaderValue::from_str(&header);
+            let mut header = header.map_err(|_| {
+                self.failed("its token has characters that no header takes".to_owned())
+            })?;
+            header.set_sensitive(true);
+            request = request.header(AUTHORIZATION, header);
+        } else if let Some(user) = &self.config.user {
+            let password = self.config.password.as_ref();
+            let password = password.map(Secret::read).transpose().map_err(unread)?;
+            request = request.basic_auth(user, password.as_ref().map(|text| text.as_str()));
+        }
+        let sent = request.send().await;
+        let answer = sent.map_err(|error| self.failed(chain(&error.without_url())))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        // It is a stranger's text and goes into the log.
+        let text = answer.text().await.unwrap_or_default();
+        let text: String = text
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_REASON)
+            .collect();
+        Err(self.failed(format!("status {}: {text}", status.as_u16())))
+    }
+
+    /// The query is left out: it may hold what nobody else is to read.
+    fn failed(&self, reason: String) -> ExportError {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        ExportError::Http {
+            url: url.to_string(),
+            reason,
+        }
+    }
+}
+
+/// reqwest says at the top only that something failed; the reason is below.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}

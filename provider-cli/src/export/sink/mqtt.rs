@@ -1,0 +1,128 @@
+//! Values as messages: `TOPIC/NET/OBIS`, a JSON object each, at least once.
+
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, EventLoop, MqttOptions, PublishOptions};
+use serde::Deserialize;
+
+use super::super::secret::Secret;
+use super::super::{ExportError, Value};
+
+/// Seconds between two signs of life of an idle connection.
+const KEEP_ALIVE: u16 = 30;
+/// Time for a page of values to be acknowledged.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Messages that may wait for the broker.
+const WAITING: usize = 128;
+
+/// A broker, without TLS: on this machine or in a network that is trusted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MqttConfig {
+    pub(crate) host: String,
+    #[serde(default = "port")]
+    pub(crate) port: u16,
+    /// What topics begin with.
+    #[serde(default = "topic")]
+    pub(crate) topic: String,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Secret>,
+}
+
+pub(super) struct MqttSink {
+    config: MqttConfig,
+    client_id: String,
+}
+
+impl MqttSink {
+    pub(super) fn new(config: MqttConfig, exporter: &str) -> Self {
+        Self {
+            config,
+            client_id: format!("dcnet-export-{exporter}-{}", std::process::id()),
+        }
+    }
+
+    /// Publishes values over a connection of its own; returns when the broker has acknowledged all.
+    /// Rounds are minutes apart: to connect again costs less than to keep a connection alive.
+    pub(super) async fn publish(&self, values: &[Value]) -> Result<(), ExportError> {
+        let (client, mut connection) = AsyncClient::builder(self.options()?)
+            .capacity(WAITING)
+            .build();
+        let exchange = async {
+            tokio::select! {
+                sent = self.send(&client, values) => sent,
+                end = ended(&mut connection) => Err(end),
+            }
+        };
+        let sent = tokio::time::timeout(PATIENCE, exchange).await;
+        let sent = sent.unwrap_or_else(|_| Err("it does not acknowledge".to_owned()));
+        sent.map_err(|reason| self.failed(reason))?;
+        // Said goodbye as far as possible; all that matters is acknowledged.
+        if client.disconnect().await.is_ok() {
+            let goodbye = ended(&mut connection);
+            let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, client: &AsyncClient, values: &[Value]) -> Result<(), String> {
+        let mut notices = Vec::new();
+        for value in values {
+            let topic = format!("{}/{}/{}", self.config.topic, value.net, value.obis);
+            let payload = serde_json::to_vec(&value.line()).map_err(|error| error.to_string())?;
+            let published = client
+                .publish_tracked(topic, payload, PublishOptions::at_least_once())
+                .await;
+            notices.push(published.map_err(|error| error.to_string())?);
+        }
+        for notice in notices {
+            let acknowledged = notice.wait_completion_async().await;
+            acknowledged.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> Result<MqttOptions, ExportError> {
+        let address = (self.config.host.clone(), self.config.port);
+        let mut options = MqttOptions::new(self.client_id.clone(), address);
+        options
+            .set_keep_alive(KEEP_ALIVE)
+            .set_connect_timeout(Duration::from_secs(10));
+        if let Some(user) = &self.config.user {
+            let password = match &self.config.password {
+                None => Vec::new(),
+                Some(secret) => {
+                    let read = secret.read();
+                    let password = read.map_err(|error| self.failed(error.to_string()))?;
+                    password.as_bytes().to_vec()
+                }
+            };
+            options.set_credentials(user.clone(), password);
+        }
+        Ok(options)
+    }
+
+    fn failed(&self, reason: String) -> ExportError {
+        ExportError::Mqtt {
+            broker: format!("{}:{}", self.config.host, self.config.port),
+            reason,
+        }
+    }
+}
+
+/// Drives a connection to its end; says what ended it.
+async fn ended(connection: &mut EventLoop) -> String {
+    loop {
+        if let Err(error) = connection.poll().await {
+            return error.to_string();
+        }
+    }
+}
+
+const fn port() -> u16 {
+    1883
+}
+
+fn topic() -> String {
+    "dcnet".to_owned()
+}

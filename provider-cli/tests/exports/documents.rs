@@ -1,0 +1,44 @@
+//! The examples in `docs/exports.md` are what the program writes.
+
+use crate::store::Lab;
+
+#[tokio::test]
+async fn examples_are_what_is_written() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/exports.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let lab = Lab::new(&["elbe-4"]).await;
+    // A complete round, one that is absent, one more.
+    lab.finish(0, 1_982_999..1_983_002).await;
+    for format in ["csv", "jsonl", "influx", "openmetrics"] {
+        let mut args = vec![format, "elbe-4"];
+        if format == "csv" {
+            args.push("--values");
+        }
+        let output = lab.export(&args);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.is_empty());
+        for line in text.lines() {
+            assert!(
+                document.lines().any(|found| found == line),
+                "{format}: {line}"
+            );
+        }
+    }
+    let samples = document.split("```yaml\n").skip(1);
+    let samples: Vec<&str> = samples
+        .map(|text| text.split("```").next().unwrap())
+        .collect();
+    let (exports, mscons): (Vec<&str>, Vec<&str>) = samples
+        .iter()
+        .partition(|sample| sample.starts_with("state:"));
+    assert_eq!((exports.len(), mscons.len()), (1, 1));
+    // Refused for the secret that is not there, and for nothing before that.
+    let config = lab.write("exports.yaml", exports[0]);
+    let output = lab.export(&["run", "--check", "--config", config.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("exporter bus: the secret "), "{told}");
+    let config = lab.write("mscons.yaml", mscons[0]);
+    let output = lab.export(&["mscons", "elbe-4", "--config", config.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("no whole day"), "{told}");
+}

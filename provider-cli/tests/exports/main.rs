@@ -1,0 +1,19 @@
+//! Exports, as readers that are not ours see them: duckdb, promtool, InfluxDB, PostgreSQL, mosquitto,
+//! pydifact. What one of them is missing for says that it is skipped; where there are recordings
+//! (`DCNET_SHARED`), all of them have to be there.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    reason = "helpers of tests fail the test"
+)]
+
+mod documents;
+mod formats;
+mod killed;
+mod mscons;
+mod servers;
+mod store;
+mod wrong;
