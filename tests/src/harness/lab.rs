@@ -27,6 +27,7 @@ use witnesses::Watcher;
 pub struct Lab {
     program: Program,
     folder: PathBuf,
+    store: PathBuf,
     plan: NetPlan,
     provider_files: ProviderFiles,
     provider: Option<Process>,
@@ -78,6 +79,21 @@ impl Lab {
         plan: NetPlan,
         gateways: &[String],
     ) -> Result<Self, HarnessError> {
+        let store = folder.join("provider/dcnet.sqlite3");
+        Self::create_on(store, program, folder, plan, gateways)
+    }
+
+    /// As [`Self::create`], with a store of one's own: a file, or the address of a database.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_on(
+        store: PathBuf,
+        program: Program,
+        folder: &Path,
+        plan: NetPlan,
+        gateways: &[String],
+    ) -> Result<Self, HarnessError> {
         let (ca, provider) = (folder.join("ca"), folder.join("provider"));
         for folder in [&ca, &provider] {
             fs::create_dir_all(folder).map_err(HarnessError::system("make", folder))?;
@@ -88,6 +104,7 @@ impl Lab {
         let lab = Self {
             program,
             folder: folder.to_owned(),
+            store,
             plan,
             provider_files,
             provider: None,
@@ -365,7 +382,7 @@ impl Lab {
 
     /// The provider's store.
     pub fn store(&self) -> PathBuf {
-        self.folder.join("provider/dcnet.sqlite3")
+        self.store.clone()
     }
 
     /// The provider's log.

@@ -11,5 +11,7 @@ mod certificates;
 mod crashes;
 mod demonstrator;
 mod meters;
+mod replicas;
+mod servers;
 mod stage;
 mod witnesses;

@@ -35,16 +35,33 @@ impl Stage {
 
     /// As [`Self::new`], with a provider that looks at revocation lists.
     pub(crate) fn revoking(gateways: u8, interval: u32) -> Self {
-        Self::begin(gateways, interval, &[], &[], true)
+        Self::begin(None, gateways, interval, |lab| {
+            lab.look_at_revocations().unwrap();
+            lab.start_provider().unwrap();
+        })
     }
 
     /// As [`Self::new`], with witnesses all of which the gateways demand, but of which those in `away`
     /// do not run.
     pub(crate) fn watched(gateways: u8, interval: u32, present: &[&str], away: &[&str]) -> Self {
-        Self::begin(gateways, interval, present, away, false)
+        Self::begin(None, gateways, interval, |lab| {
+            for witness in present.iter().chain(away) {
+                lab.add_witness(witness).unwrap();
+            }
+            for witness in away {
+                lab.kill_witness(witness).unwrap();
+            }
+            lab.start_provider().unwrap();
+        })
     }
 
-    fn begin(gateways: u8, interval: u32, present: &[&str], away: &[&str], revoking: bool) -> Self {
+    /// As [`Self::new`], on a store of one's own, with what `provide` starts as the provider.
+    pub(crate) fn begin(
+        store: Option<PathBuf>,
+        gateways: u8,
+        interval: u32,
+        provide: impl FnOnce(&mut Lab),
+    ) -> Self {
         let plan = NetPlan {
             interval,
             slots: vec![Slot::IMPORT, Slot::EXPORT, Slot::POWER],
@@ -58,11 +75,13 @@ impl Stage {
             .map(|number| format!("gw-{number}"))
             .collect();
         let millis = plan.millis();
-        let mut lab = Lab::create(Program::at(program()), folder.path(), plan, &names).unwrap();
+        let (program, path) = (Program::at(program()), folder.path());
+        let created = match store {
+            Some(store) => Lab::create_on(store, program, path, plan, &names),
+            None => Lab::create(program, path, plan, &names),
+        };
+        let mut lab = created.unwrap();
         lab.log_json();
-        if revoking {
-            lab.look_at_revocations().unwrap();
-        }
         let meters = (1..)
             .zip(&names)
             .map(|(number, name)| {
@@ -77,13 +96,7 @@ impl Stage {
                 (name.clone(), meter)
             })
             .collect();
-        for witness in present.iter().chain(away) {
-            lab.add_witness(witness).unwrap();
-        }
-        for witness in away {
-            lab.kill_witness(witness).unwrap();
-        }
-        lab.start_provider().unwrap();
+        provide(&mut lab);
         for name in &names {
             lab.start_gateway(name).unwrap();
         }
