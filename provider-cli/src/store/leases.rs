@@ -225,3 +225,6 @@ pub(super) async fn fence(writing: &mut Writing<'_>, batches: &[&Batch]) -> Resu
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;
