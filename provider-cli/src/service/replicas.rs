@@ -85,10 +85,7 @@ impl Share {
     fn standing(&self, row: &LeaseRow) -> Standing {
         match &row.holder {
             None => Standing::Free,
-            Some(holder) if holder.replica == self.replica.name => Standing::Ours(Lease {
-                net: row.net,
-                term: row.term,
-            }),
+            Some(holder) if holder.replica == self.replica.name => Standing::Ours,
             Some(holder) => Standing::Theirs(holder.address.clone()),
         }
     }
@@ -112,7 +109,7 @@ impl Share {
 
 enum Standing {
     Free,
-    Ours(Lease),
+    Ours,
     Theirs(String),
 }
 
@@ -190,31 +187,33 @@ struct Keeper {
 
 impl Keeper {
     async fn look(&mut self, service: &Arc<Service>) -> Result<(), StoreError> {
+        // What runs is looked at first: a net that is started meanwhile is none that was lost.
+        let mut running: HashMap<NetId, Lease> = service
+            .all_running()
+            .into_iter()
+            .filter_map(|(net, lease)| Some((net, lease?)))
+            .collect();
         let rows = service.store.leases().await?;
         let alive = service.store.replicas_alive().await?.max(1);
         let part = u64::try_from(rows.len())
             .unwrap_or(u64::MAX)
             .div_ceil(alive);
         let part = usize::try_from(part).unwrap_or(usize::MAX);
-        let mut running: HashMap<NetId, Lease> = service
-            .all_running()
-            .into_iter()
-            .filter_map(|(net, lease)| Some((net, lease?)))
-            .collect();
         let mut elsewhere = HashMap::new();
         let mut to_start = Vec::new();
         let mut free = Vec::new();
         for row in &rows {
+            // Nobody has taken it, even if our announcement should have run out meanwhile.
+            if running
+                .get(&row.net)
+                .is_some_and(|had| had.term == row.term)
+            {
+                running.remove(&row.net);
+                continue;
+            }
             match self.share.standing(row) {
-                Standing::Ours(lease) => match running.remove(&row.net) {
-                    Some(had) if had == lease => {}
-                    // Given to another and back to us: what is in memory is not what is in the store.
-                    Some(_) => {
-                        service.end_net(row.net).await;
-                        to_start.push(row.net);
-                    }
-                    None => to_start.push(row.net),
-                },
+                // Of a life before this one.
+                Standing::Ours => to_start.push(row.net),
                 Standing::Theirs(address) => {
                     elsewhere.insert(row.net, address);
                 }
@@ -226,7 +225,7 @@ impl Keeper {
             .elsewhere
             .write()
             .unwrap_or_else(PoisonError::into_inner) = elsewhere;
-        // What still runs here and is another's, or nobody's since it was thought dead.
+        // What still runs here, and another server has taken since.
         for net in running.into_keys() {
             tracing::warn!(%net, "another server serves this net now");
             service.end_net(net).await;

@@ -81,9 +81,9 @@ impl Store {
             now!(),
             " + $3) ON CONFLICT (replica) DO UPDATE SET address = excluded.address, until = excluded.until"
         );
-        self.readers.execute(what, statement, &values).await?;
+        self.announcing.execute(what, statement, &values).await?;
         let statement = concat!("DELETE FROM replicas WHERE until < ", now!(), " - 60000");
-        self.readers
+        self.announcing
             .execute("forget servers that ended", statement, &[])
             .await?;
         Ok(())

@@ -42,6 +42,8 @@ pub(crate) struct Store {
     location: Location,
     opener: Opener,
     readers: Pool,
+    /// For signs of life of this server.
+    announcing: Pool,
 }
 
 /// Why the store did not do what it was asked.
@@ -117,6 +119,7 @@ impl Store {
     /// Waits for the readers and closes them.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
+        self.announcing.close().await;
     }
 }
 

@@ -118,7 +118,7 @@ impl Store {
         };
         let failed = StoreError::database;
         // The schema first, on a connection of its own: no reader sees half of it.
-        let (opener, readers) = match location {
+        let (opener, readers, announcing) = match location {
             Location::File(path) => {
                 let options = file_options(path);
                 let mut connection = SqliteConnection::connect_with(&options)
@@ -130,7 +130,8 @@ impl Store {
                     .max_connections(READERS)
                     .min_connections(0)
                     .connect_lazy_with(options.clone().read_only(true));
-                (Opener::Sqlite(Box::new(options)), Pool::Sqlite(readers))
+                let readers = Pool::Sqlite(readers);
+                (Opener::Sqlite(Box::new(options)), readers.clone(), readers)
             }
             Location::Postgres(url) => {
                 let options = database_options(location, url)?;
@@ -144,13 +145,23 @@ impl Store {
                     .min_connections(0)
                     .acquire_timeout(ACQUIRE)
                     .connect_lazy_with(options.clone());
-                (Opener::Postgres(Box::new(options)), Pool::Postgres(readers))
+                let announcing = PgPoolOptions::new()
+                    .max_connections(1)
+                    .min_connections(0)
+                    .acquire_timeout(ACQUIRE)
+                    .connect_lazy_with(hasty(options.clone()));
+                (
+                    Opener::Postgres(Box::new(options)),
+                    Pool::Postgres(readers),
+                    Pool::Postgres(announcing),
+                )
             }
         };
         Ok(Self {
             location: location.clone(),
             opener,
             readers,
+            announcing,
         })
     }
 
@@ -248,6 +259,11 @@ fn file_options(path: &Path) -> SqliteConnectOptions {
         // Deleted content is overwritten with zeros, not only unlinked.
         .pragma("secure_delete", "ON")
         .disable_statement_logging()
+}
+
+/// That a server is alive need not outlive anything: it is not to wait for a disk that is busy.
+fn hasty(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([("synchronous_commit", "off")])
 }
 
 fn database_options(
