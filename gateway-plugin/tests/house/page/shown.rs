@@ -40,12 +40,14 @@ pub(crate) fn what_left_the_house_is_shown_whatever_happens_in_between() {
         );
         outcomes.push(bench.contribution_after(outcomes[outcomes.len() - 1].round));
     }
+    until_it_knows_what_became_of(&daemon, &outcomes[outcomes.len() - 1]);
     daemon.kill();
     assert_eq!(run(household, &["logbook"]).status.code(), Some(3));
     let mut daemon = Daemon::start(household);
     browser.wait();
     let last = bench.contribution_after(outcomes[outcomes.len() - 1].round);
     let until = last.round;
+    until_it_knows_what_became_of(&daemon, &last);
     outcomes.push(last);
     every_answer_is_bound_to_this_page(&browser);
 
@@ -85,6 +87,14 @@ pub(crate) fn what_left_the_house_is_shown_whatever_happens_in_between() {
     shown.push(daemon.log());
     assert_no_secret(household, &shown);
     nothing_that_the_gateway_keeps_is_shown(household, &shown, records);
+}
+
+/// The provider has a frame a moment before the gateway has written down that it does.
+fn until_it_knows_what_became_of(daemon: &Daemon, outcome: &RoundOutcome) {
+    daemon.wait_for(&format!(
+        "the provider has the frame of round {} (notification 5)",
+        outcome.round
+    ));
 }
 
 /// All that came in at the provider stands in the consumer's log, under the hash of its bytes.
