@@ -25,9 +25,9 @@ use std::time::{Duration, Instant};
 use dcnet_obis::sml::encode;
 use dcnet_protocol::round::Round;
 use support::bench::{COMPANIONS, Daemon, LENGTHS};
-use support::broker::free_port;
 use support::meter::{Line, telegram};
 use support::net::Shape;
+use support::port::free_port;
 use support::server::Server;
 
 /// One telegram a second.

@@ -26,8 +26,8 @@ use dcnet_protocol::notification::Notification;
 use dcnet_protocol::round::Round;
 use driver::{Browser, DESK, Driver, PHONE};
 use support::bench::{Bench, Daemon, part};
-use support::broker::free_port;
 use support::net::Shape;
+use support::port::free_port;
 
 /// Every page without a parameter.
 const PAGES: [&str; 7] = [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use dcnet_protocol::codec::Wire as _;
@@ -124,9 +124,14 @@ impl Bench {
 
     /// A net of double-mask rounds, which an owner who does not allow resending enters.
     pub fn double_mask(epoch_length: u32) -> Self {
+        Self::double_mask_at(epoch_length, LENGTHS)
+    }
+
+    /// The same at another pace: [`LENGTHS`].
+    pub fn double_mask_at(epoch_length: u32, lengths: [u32; 3]) -> Self {
         let bench = Self::of(Shape {
             epoch_length,
-            ..Shape::double_mask(COMPANIONS, LENGTHS)
+            ..Shape::double_mask(COMPANIONS, lengths)
         });
         bench
             .household
@@ -235,12 +240,41 @@ pub fn status(bench: &Bench) -> (Option<i32>, serde_json::Value, String) {
     (text.status.code(), json, shown)
 }
 
+/// How many scenarios of all tests together run at the same time: each has a daemon, a provider and a
+/// meter, which keep two cores busy when they all start.
+const PLACES: usize = 14;
+
+static FREE: Mutex<usize> = Mutex::new(PLACES);
+static LEFT: Condvar = Condvar::new();
+
+/// One of the [`PLACES`].
+struct Place;
+
+impl Place {
+    /// Waits for one.
+    fn take() -> Self {
+        let mut free = LEFT
+            .wait_while(FREE.lock().unwrap(), |free| *free == 0)
+            .unwrap();
+        *free -= 1;
+        Self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *FREE.lock().unwrap() += 1;
+        LEFT.notify_one();
+    }
+}
+
 /// Runs scenarios at the same time: they mostly wait. Names those that failed.
 pub fn side_by_side(scenarios: &[(&str, fn())]) {
     std::thread::scope(|scope| {
         let running = scenarios.iter().map(|(name, scenario)| {
             let thread = std::thread::Builder::new().name((*name).to_owned());
             let timed = move || {
+                let _place = Place::take();
                 let started = Instant::now();
                 scenario();
                 println!("{name}: {} s", started.elapsed().as_secs()); // with --nocapture

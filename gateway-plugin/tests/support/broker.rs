@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::port::free_port;
+
 pub struct Broker {
     pub port: u16,
     process: Child,
@@ -93,10 +95,4 @@ impl Drop for Broker {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// A port that nobody uses now.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

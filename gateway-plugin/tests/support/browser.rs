@@ -1,7 +1,6 @@
 //! Somebody who asks for the household's page.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -135,12 +134,6 @@ impl Browser {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-}
-
-/// A port that was free just now.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// What a program gets at the socket in the state directory: head and body.

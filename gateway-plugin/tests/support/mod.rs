@@ -21,6 +21,7 @@ pub mod meter;
 pub mod modbus;
 pub mod net;
 pub mod pki;
+pub mod port;
 pub mod probe;
 pub mod rng;
 pub mod rtu;
