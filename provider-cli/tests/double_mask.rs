@@ -9,6 +9,8 @@
 )]
 
 mod common;
+#[path = "double_mask/looking.rs"]
+mod looking;
 
 use std::time::{Duration, Instant};
 
@@ -89,6 +91,9 @@ async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal(lab: Lab) {
     assert_eq!(audit["threshold_in_force"], 3, "{audit}");
     assert_eq!(audit["members"][0]["holders"], 4, "{audit}");
 
+    looking::all_active(&lab);
+    let mut watch = looking::Watch::start(&lab, &["--count", "2"]);
+
     // Everybody is there: one roster, which a long poll sees as soon as it is durable.
     let round = net.descriptor.schedule().round_at(now());
     net.wait_for(round).await;
@@ -104,6 +109,7 @@ async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal(lab: Lab) {
     assert_eq!(shown["status"], "complete", "{shown}");
     assert_eq!(shown["sums"][0]["value"], "1.5", "{shown}");
     assert_eq!(shown["sums"][1]["value"], "-15", "{shown}");
+    watch.round(&lab, round);
 
     // The last one is missing: pads are asked for, then share keys.
     let round = round.next();
@@ -119,6 +125,7 @@ async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal(lab: Lab) {
     assert_eq!((reveal.step(), reveal.reveal()), (2, true));
     assert_eq!(reveal.present(), pads.present());
     assert_eq!(reveal.present().count(), 4);
+    looking::under_way(&lab, round);
     server.end("-KILL");
 
     let server = lab.serve();
@@ -136,10 +143,17 @@ async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal(lab: Lab) {
     assert_eq!(shown["sums"][0]["value"], "123.4", "{shown}");
     assert_eq!(shown["sums"][1]["value"], "1234", "{shown}");
     assert_eq!(shown["wrong_shares"], serde_json::json!([]), "{shown}");
+    watch.round(&lab, round);
+    assert!(watch.end().success());
     // Whoever comes late sees what everybody saw.
     let again = asker.roster(&server, &net, (round, 1), 0).await.unwrap();
     assert_eq!(again.1, second);
     server.end("-TERM");
+    let start = shown["start"].as_str().unwrap();
+    let mut watch = looking::Watch::start(&lab, &["--from", start]);
+    watch.round(&lab, round);
+    assert!(watch.interrupt().success());
+    looking::over(&lab, round, start);
     let server = lab.serve();
     let again = asker.roster(&server, &net, (round, 1), 0).await.unwrap();
     assert_eq!(again.1, second, "rosters of the last final round are kept");

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use dcnet_protocol::evidence::{EvidenceError, EvidenceFile, Proof};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{CliError, JsonArg, Outcome, output};
@@ -73,8 +74,9 @@ pub(super) enum UnreadableError {
 }
 
 /// What was found, for programs and people.
-#[derive(Debug, Serialize)]
-struct Finding {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Judgement")]
+pub(super) struct Finding {
     proves: bool,
     /// Stable name of what is proved.
     kind: Option<&'static str>,

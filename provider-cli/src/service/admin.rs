@@ -10,6 +10,7 @@ use dcnet_protocol::names::{ClientId, ClientSet, NetId};
 use dcnet_protocol::provider::{DrawListRecord, EpochRecord, MemberRecord, RoundOutcome};
 use dcnet_protocol::round::{Round, UnixTime};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::audit::Audit;
@@ -20,7 +21,7 @@ use crate::store::{Location, NetRow, Store, StoreError};
 
 /// A handle for administration.
 pub(crate) struct Admin {
-    store: Store,
+    pub(super) store: Store,
 }
 
 /// Why an administrative command was not carried out.
@@ -34,6 +35,14 @@ pub(crate) enum AdminError {
         "round {round} of net {net} is not final or never was; `dcnet round list {net}` shows those that are"
     )]
     UnknownRound { net: NetId, round: u64 },
+    #[error(
+        "{client} is no member of net {net} and never was; `dcnet member list {net}` shows those that are"
+    )]
+    UnknownMember { net: NetId, client: ClientId },
+    #[error(
+        "round {round} of net {net} has no correction: nobody was missing, or the store has nothing of it; `dcnet correction list {net}` shows those that have"
+    )]
+    NoCorrection { net: NetId, round: u64 },
     #[error("the net cannot be created: {0}")]
     Descriptor(#[from] DescriptorError),
 }
@@ -46,7 +55,7 @@ pub(crate) struct NewNet {
 }
 
 /// A net as tables and JSON show it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct NetView {
     pub(crate) net: String,
     pub(crate) region: String,
@@ -72,7 +81,7 @@ pub(crate) struct NetView {
 }
 
 /// A slot as people write it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct SlotText {
     pub(crate) obis: String,
     pub(crate) unit: String,
@@ -80,7 +89,7 @@ pub(crate) struct SlotText {
 }
 
 /// Members by status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct MemberCounts {
     pub(crate) registered: usize,
     pub(crate) entered: usize,
@@ -91,7 +100,7 @@ pub(crate) struct MemberCounts {
 }
 
 impl MemberCounts {
-    fn of(members: &[MemberRecord]) -> Self {
+    pub(super) fn of(members: &[MemberRecord]) -> Self {
         let mut counts = Self::default();
         for member in members {
             *match member.status {
@@ -108,7 +117,7 @@ impl MemberCounts {
 }
 
 /// A final round as tables, JSON and CSV show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct RoundView {
     pub(crate) net: String,
     pub(crate) round: u64,
@@ -134,14 +143,14 @@ pub(crate) struct RoundView {
 }
 
 /// A share that did not fit: its dealer or its holder is at fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct WrongShareView {
     pub(crate) dealer: String,
     pub(crate) holder: String,
 }
 
 /// The sum of one slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct SlotSum {
     pub(crate) obis: String,
     pub(crate) unit: String,
@@ -242,13 +251,7 @@ impl Admin {
         limit: Option<u32>,
     ) -> Result<(Vec<SlotText>, Vec<RoundView>), AdminError> {
         let descriptor = decode_descriptor(&self.row(net).await?)?;
-        let interval = u64::from(descriptor.parameters().interval_s);
-        let seconds = |time: Timestamp| u64::try_from(time.as_second()).unwrap_or(0);
-        let first = from.map(|time| seconds(time).div_ceil(interval));
-        let Some(last) = to.map_or(Some(None), |time| {
-            // Rounds that begin before `to`; none does before the first.
-            seconds(time).div_ceil(interval).checked_sub(1).map(Some)
-        }) else {
+        let Some((first, last)) = numbers(&descriptor, from, to) else {
             return Ok((slots(&descriptor), Vec::new()));
         };
         let rows = self.store.outcomes(net, first, last, limit).await?;
@@ -257,6 +260,20 @@ impl Admin {
             .map(|(_, outcome)| Ok(view_round(&descriptor, &convert::decode(outcome)?)))
             .collect::<Result<_, StoreError>>()?;
         Ok((slots(&descriptor), rounds))
+    }
+
+    /// The final rounds from number `first` on, ascending.
+    pub(crate) async fn rounds_from(
+        &self,
+        net: NetId,
+        first: u64,
+    ) -> Result<Vec<RoundView>, AdminError> {
+        let descriptor = decode_descriptor(&self.row(net).await?)?;
+        let rows = self.store.outcomes(net, Some(first), None, None).await?;
+        Ok(rows
+            .iter()
+            .map(|(_, outcome)| Ok(view_round(&descriptor, &convert::decode(outcome)?)))
+            .collect::<Result<_, StoreError>>()?)
     }
 
     /// One final round.
@@ -275,14 +292,14 @@ impl Admin {
         self.store.close().await;
     }
 
-    async fn row(&self, net: NetId) -> Result<NetRow, AdminError> {
+    pub(super) async fn row(&self, net: NetId) -> Result<NetRow, AdminError> {
         self.store
             .net(net)
             .await?
             .ok_or(AdminError::UnknownNet(net))
     }
 
-    async fn members(&self, net: NetId) -> Result<Vec<MemberRecord>, AdminError> {
+    pub(super) async fn members(&self, net: NetId) -> Result<Vec<MemberRecord>, AdminError> {
         let rows = self.store.members(net).await?;
         Ok(rows
             .iter()
@@ -290,7 +307,7 @@ impl Admin {
             .collect::<Result<_, StoreError>>()?)
     }
 
-    async fn epoch(&self, net: NetId) -> Result<Option<EpochRecord>, AdminError> {
+    pub(super) async fn epoch(&self, net: NetId) -> Result<Option<EpochRecord>, AdminError> {
         let latest = self.store.latest_epochs(net, 1).await?.pop();
         Ok(latest.map(|row| convert::decode(&row.record)).transpose()?)
     }
@@ -330,7 +347,28 @@ impl Admin {
     }
 }
 
-fn decode_descriptor(row: &NetRow) -> Result<NetDescriptor, StoreError> {
+/// Numbers of the first and the last round whose metered interval begins in `from..to`; none if there
+/// is no such round.
+pub(super) fn numbers(
+    descriptor: &NetDescriptor,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Option<(Option<u64>, Option<u64>)> {
+    let interval = u64::from(descriptor.parameters().interval_s);
+    let number = |time: Timestamp| {
+        u64::try_from(time.as_second())
+            .unwrap_or(0)
+            .div_ceil(interval)
+    };
+    let last = match to {
+        // Rounds that begin before `to`; none does before the first.
+        Some(to) => Some(number(to).checked_sub(1)?),
+        None => None,
+    };
+    Some((from.map(number), last))
+}
+
+pub(super) fn decode_descriptor(row: &NetRow) -> Result<NetDescriptor, StoreError> {
     NetDescriptor::decode(&row.descriptor).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
@@ -354,7 +392,7 @@ fn slots(descriptor: &NetDescriptor) -> Vec<SlotText> {
         .collect()
 }
 
-fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> RoundView {
+pub(super) fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> RoundView {
     let schedule = descriptor.schedule();
     let round: Round = outcome.round;
     let status = outcome.status.as_str();
@@ -398,12 +436,12 @@ fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> RoundView {
     }
 }
 
-fn names(clients: &ClientSet) -> Vec<String> {
+pub(super) fn names(clients: &ClientSet) -> Vec<String> {
     clients.iter().map(ClientId::to_string).collect()
 }
 
 /// RFC 3339 in UTC; a time beyond the calendar as seconds since 1970.
-fn rfc3339(time: UnixTime) -> String {
+pub(super) fn rfc3339(time: UnixTime) -> String {
     i64::try_from(time.secs())
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())

@@ -6,9 +6,11 @@ mod audit;
 pub mod bench;
 mod committer;
 mod convert;
+mod corrections;
 mod inbox;
 mod log;
 mod log_view;
+mod members;
 mod net;
 mod replay;
 mod replicas;
@@ -35,8 +37,14 @@ use dcnet_protocol::signature::SigningKey;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText, hex, unhex};
+pub(crate) use admin::{
+    Admin, AdminError, MemberCounts, NetView, NewNet, RoundView, SlotText, WrongShareView, hex,
+    unhex,
+};
 pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
+pub(crate) use corrections::CorrectionView;
+pub(crate) use log_view::EntryView;
+pub(crate) use members::{FrameView, MemberList, MemberView};
 pub(crate) use replicas::Replica;
 pub(crate) use serving::Place;
 pub(crate) use showing::{MOST_ENTRIES, Question};
