@@ -14,10 +14,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::admin::{
-    Admin, AdminError, RoundView, WrongShareView, decode_descriptor, names, numbers, rfc3339,
-    view_round,
+    Admin, AdminError, RoundView, WrongShareView, decode_descriptor, names, rfc3339, view_round,
 };
 use super::convert;
+use super::rounds::numbers;
 use crate::store::{CorrectionRow, RosterRow, StoreError};
 
 /// Final rounds that are looked through at once.

@@ -15,6 +15,7 @@ mod net;
 mod replay;
 mod replicas;
 mod rosters;
+mod rounds;
 mod serving;
 mod showing;
 mod signer;
