@@ -9,6 +9,8 @@
 )]
 
 mod common;
+#[path = "double_mask/looking.rs"]
+mod looking;
 
 use std::time::{Duration, Instant};
 
@@ -89,6 +91,9 @@ async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal(lab: Lab) {
     assert_eq!(audit["threshold_in_force"], 3, "{audit}");
     assert_eq!(audit["members"][0]["holders"], 4, "{audit}");
 
+    looking::all_active(&lab);
+    let mut watch = looking::Watch::start(&lab, &["--count", "2"]);
+
     // Everybody is there: one roster, which a long poll sees as soon as it is durable.
     let round = net.descriptor.schedule().round_at(now());
     net.wait_for(round).await;
@@ -119,6 +124,7 @@ async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal(lab: Lab) {
     assert_eq!((reveal.step(), reveal.reveal()), (2, true));
     assert_eq!(reveal.present(), pads.present());
     assert_eq!(reveal.present().count(), 4);
+    looking::under_way(&lab, round);
     server.end("-KILL");
 
     let server = lab.serve();
@@ -140,6 +146,14 @@ async fn a_round_outlives_a_kill_between_its_roster_and_its_reveal(lab: Lab) {
     let again = asker.roster(&server, &net, (round, 1), 0).await.unwrap();
     assert_eq!(again.1, second);
     server.end("-TERM");
+    let start = shown["start"].as_str().unwrap();
+    watch.round(&lab, Round::new(round.number() - 1));
+    watch.round(&lab, round);
+    assert!(watch.end().success());
+    let mut watch = looking::Watch::start(&lab, &["--from", start]);
+    watch.round(&lab, round);
+    assert!(watch.interrupt().success());
+    looking::over(&lab, round, start);
     let server = lab.serve();
     let again = asker.roster(&server, &net, (round, 1), 0).await.unwrap();
     assert_eq!(again.1, second, "rosters of the last final round are kept");

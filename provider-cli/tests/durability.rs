@@ -394,4 +394,6 @@ async fn missing_members_show_in_audit_rounds_and_exports(lab: Lab) {
     let listed = lab.dcnet_json(&["round", "list", "elbe-4", "--json", "--limit", "1"]);
     assert_eq!(listed[0]["status"], "failed", "{listed}");
     assert_eq!(listed[0]["sums"], serde_json::Value::Null);
+    let failed = lab.dcnet_published(&["correction", "list", "elbe-4"]);
+    assert_eq!(failed[0]["reason"], listed[0]["reason"], "{failed}");
 }

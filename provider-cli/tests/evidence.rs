@@ -140,6 +140,8 @@ async fn lies_are_proved_and_nothing_else_is() {
     let (code, text, _) = world.verify(two(), &["--json", "--descriptor-hash", &hash]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((code, &json["proves"]), (0, &true.into()), "{text}");
+    let fault = common::published::fault("verify-evidence", &json);
+    assert_eq!(fault, None, "{text}");
     assert_eq!(json["kind"], "two-rosters", "{text}");
     assert_eq!(json["round"], 77, "{text}");
     let key = json["provider_key"].as_str().unwrap();

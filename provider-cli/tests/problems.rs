@@ -470,6 +470,12 @@ async fn a_correction_is_taken_from_those_who_were_asked_as_it_was_asked() {
     let correction = correction.verify(net.descriptor.provider_key()).unwrap();
     assert_eq!((correction.round, &correction.missing), (round, &missing));
 
+    let open = lab.dcnet_published(&["correction", "show", "elbe-4", &round.to_string()]);
+    assert_eq!(open["status"], "open", "{open}");
+    assert_eq!(open["missing"], serde_json::json!(["gw-1"]), "{open}");
+    let asked = serde_json::json!(["gw-2", "gw-3", "gw-5", "gw-6"]);
+    assert_eq!(open["asked"], asked, "{open}");
+
     let resend = async |index: usize, missing: &ClientSet| {
         gateways[index]
             .frame(&server, &net, &net.resend(&frame(index, 10), missing))

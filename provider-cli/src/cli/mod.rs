@@ -1,13 +1,16 @@
 //! The command line. Texts are pinned by the snapshots in `tests/cmd/`.
 
+mod correction;
 mod dashboard;
 mod evidence;
 mod export;
+mod member;
 mod net;
 mod output;
 mod pki;
 mod plan;
 mod round;
+mod schema;
 mod serve;
 mod witness;
 
@@ -77,7 +80,12 @@ impl CliError {
     /// found, 1 for everything else.
     fn code(&self) -> u8 {
         match self {
-            Self::Admin(AdminError::UnknownNet(_) | AdminError::UnknownRound { .. })
+            Self::Admin(
+                AdminError::UnknownNet(_)
+                | AdminError::UnknownRound { .. }
+                | AdminError::UnknownMember { .. }
+                | AdminError::NoCorrection { .. },
+            )
             | Self::Export(ExportError::Admin(AdminError::UnknownNet(_))) => 4,
             Self::Evidence(_) => 2,
             Self::Check(_) => 78,
@@ -106,7 +114,7 @@ Exit codes:
   1  failed; the reason is on standard error
   2  the command line is wrong
   3  `net audit` found problems, `pki list` something that expires soon
-  4  there is no such net or round
+  4  there is no such net, member, round or correction
   78 `serve --check` or `export run --check` found something wrong
 `verify-evidence` has its own.
 
@@ -136,9 +144,15 @@ enum Command {
     /// Create nets and look at them.
     #[command(subcommand)]
     Net(net::Net),
+    /// Look at members.
+    #[command(subcommand)]
+    Member(member::Member),
     /// Look at rounds and their sums.
     #[command(subcommand)]
     Round(round::Round),
+    /// Look at corrections: who was missing, and what came of it.
+    #[command(subcommand)]
+    Correction(correction::Correction),
     /// Write sums for other programs.
     #[command(subcommand)]
     Export(export::Export),
@@ -195,6 +209,8 @@ struct JsonArg {
     json: bool,
 }
 
+pub use schema::published as json_schema;
+
 /// The definition of the command line: what manual pages and completions are made of.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -246,6 +262,8 @@ fn run(command: Command) -> Result<Outcome, CliError> {
             Command::VerifyEvidence(evidence) => evidence.run(),
             Command::Serve(serve) => serve.run().await,
             Command::Net(net) => net.run().await,
+            Command::Member(member) => member.run().await,
+            Command::Correction(correction) => correction.run().await,
             Command::Round(round) => round.run().await,
             Command::Export(export) => export.run().await,
             Command::Witness(witness) => witness.run().await,

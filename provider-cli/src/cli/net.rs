@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::member::counted;
 use super::output::{self, few};
 use super::{CliError, JsonArg, NetArg, Outcome, StoreArg};
 use crate::service::{Admin, Audit, NetView, Strength};
@@ -11,7 +12,7 @@ mod descriptor;
 mod log;
 mod sharing;
 
-pub(super) use create::CreateError;
+pub(super) use create::{CreateError, Created};
 pub(super) use sharing::of_members;
 
 /// Nets of a store.
@@ -143,7 +144,6 @@ fn print_net(net: &NetView) -> Result<(), CliError> {
         .iter()
         .map(|slot| format!("{} in 10^{} {}", slot.obis, slot.scale, slot.unit))
         .collect();
-    let members = net.members;
     let last = net.last_round.as_ref();
     output::pairs(&[
         ("net", net.net.clone()),
@@ -170,18 +170,7 @@ fn print_net(net: &NetView) -> Result<(), CliError> {
         ("epoch length", format!("{} rounds", net.epoch_length)),
         ("provider key", net.provider_key.clone()),
         ("gateway CA SHA-256", net.gateway_ca_sha256.clone()),
-        (
-            "members",
-            format!(
-                "{} active, {} entered, {} registered, {} suspended, {} exiting, {} exited",
-                members.active,
-                members.entered,
-                members.registered,
-                members.suspended,
-                members.exiting,
-                members.exited
-            ),
-        ),
+        ("members", counted(net.members)),
         (
             "epoch",
             net.epoch.map_or("-".to_owned(), |epoch| epoch.to_string()),

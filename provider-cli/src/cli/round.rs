@@ -1,11 +1,13 @@
 //! `dcnet round`.
 
+mod watch;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::output::{self, few};
 use super::{CliError, JsonArg, NetArg, Outcome, StoreArg};
-use crate::service::{Admin, RoundView};
+use crate::service::{Admin, RoundView, WrongShareView};
 
 /// Rounds that are final, and their sums.
 #[derive(Debug, Subcommand)]
@@ -20,6 +22,16 @@ pub(super) enum Round {
     /// each with the member that dealt it and the one that holds it: one of the two is at fault.
     #[command(after_help = "Example:\n  dcnet round show elbe-4 1984023")]
     Show(Show),
+    /// Watch rounds as they become final.
+    ///
+    /// On a terminal the latest rounds stand in a table that is kept up to date, until Ctrl-C, which ends
+    /// with exit code 0. With --json, or where there is no terminal, each round is one line of JSON, that
+    /// of `dcnet round show --json`, as soon as the round is final. The store is asked every sixtieth of
+    /// the shortest interval, every second at most and every 10 seconds at least.
+    #[command(after_help = "Examples:\n  dcnet round watch elbe-4 elbe-5\n  \
+        dcnet round watch elbe-4 --json | jq -r 'select(.status != \"complete\") | .round'\n  \
+        dcnet round watch elbe-4 --from 2026-11-01T00:00:00Z --json >>rounds.jsonl")]
+    Watch(watch::Watch),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +78,7 @@ impl Round {
         match self {
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
+            Self::Watch(watch) => watch.run().await,
         }
     }
 }
@@ -108,10 +121,7 @@ impl Show {
             output::json(&round)?;
             return Ok(Outcome::Done);
         }
-        let status = match &round.reason {
-            Some(reason) => format!("{}: {reason}", round.status),
-            None => round.status.to_owned(),
-        };
+        let status = reasoned(round.status, round.reason.as_deref());
         output::pairs(&[
             ("net", round.net.clone()),
             ("round", round.round.to_string()),
@@ -123,7 +133,7 @@ impl Show {
             ("contributors", few(&round.contributors, usize::MAX)),
             ("silent", few(&round.silent, usize::MAX)),
             ("missing", few(&round.missing, usize::MAX)),
-            ("wrong shares", wrong_shares(&round)),
+            ("wrong shares", wrong_shares(&round.wrong_shares)),
             ("not recovered", few(&round.unrecovered, usize::MAX)),
             ("sum", sum(&round)),
         ])?;
@@ -131,10 +141,17 @@ impl Show {
     }
 }
 
+/// A status, and why there is no sum.
+pub(super) fn reasoned(status: &str, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{status}: {reason}"),
+        None => status.to_owned(),
+    }
+}
+
 /// All shares that did not fit in one line.
-fn wrong_shares(round: &RoundView) -> String {
-    let shares: Vec<String> = round
-        .wrong_shares
+pub(super) fn wrong_shares(shares: &[WrongShareView]) -> String {
+    let shares: Vec<String> = shares
         .iter()
         .map(|share| format!("dealer {} holder {}", share.dealer, share.holder))
         .collect();

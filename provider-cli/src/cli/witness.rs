@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use dcnet_protocol::names::WitnessName;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::serve::{LogFormat, Signals, start_log};
@@ -94,16 +95,17 @@ pub(super) struct Serve {
 }
 
 /// A witness, for programs and people.
-#[derive(Debug, Serialize)]
-struct StatusView {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct StatusView {
     name: String,
     key: String,
     nets: Vec<NetView>,
 }
 
 /// A net that is followed.
-#[derive(Debug, Serialize)]
-struct NetView {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WitnessedNet")]
+pub(super) struct NetView {
     net: String,
     region: String,
     descriptor_hash: String,

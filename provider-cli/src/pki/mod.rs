@@ -17,6 +17,7 @@ mod revocation;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use authority::Authority;
@@ -39,7 +40,9 @@ pub const DEFAULT_DAYS: u32 = 730;
 const AUTHORITY_DAYS: u32 = 3650;
 
 /// Whom an authority certifies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthorityKind {
     /// Gateways: the gateway administrator's authority.

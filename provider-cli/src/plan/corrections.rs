@@ -1,6 +1,7 @@
 //! How often a net has to correct, and how often it cannot.
 
 use dcnet_protocol::parameters::{Levels, Net, Sharing, audit};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::data::DAY;
@@ -16,7 +17,7 @@ pub(crate) struct Failing {
 }
 
 /// What a net of one size has to correct for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Corrections {
     /// Most members that may be missing in a round: the loss, rounded down.
     pub(crate) tolerated: u32,

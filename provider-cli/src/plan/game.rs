@@ -10,13 +10,14 @@
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::population::{Window, add};
 use super::statistics::{Pairs, correlation, normal};
 
 /// How an adversary makes a number of what it has: the larger, the more it believes that the household is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Adversary {
     /// Correlation of the household's curve with the sum.

@@ -31,6 +31,7 @@ mod whitening;
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) use corrections::{Corrections, Failing};
@@ -65,7 +66,7 @@ pub(crate) enum PlanError {
 }
 
 /// How long the adversary watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Span {
     /// 96 sums.
@@ -105,7 +106,7 @@ pub(crate) struct Questions {
 }
 
 /// What is small enough.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Bounds {
     /// The best adversary's advantage is to be below this.
     pub(crate) advantage: f64,
@@ -114,7 +115,7 @@ pub(crate) struct Bounds {
 }
 
 /// The answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) repetitions: u32,
@@ -128,7 +129,7 @@ pub(crate) struct Plan {
 }
 
 /// What the load data are.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct DataView {
     pub(crate) households: usize,
     pub(crate) weeks: usize,
@@ -142,7 +143,7 @@ pub(crate) struct DataView {
 }
 
 /// The windows of one span.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct WindowView {
     pub(crate) span: Span,
     pub(crate) windows: usize,
@@ -157,7 +158,7 @@ pub(crate) struct WindowView {
 }
 
 /// A net of one size.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct SizeView {
     pub(crate) size: u32,
     pub(crate) membership: Vec<Membership>,
@@ -166,7 +167,7 @@ pub(crate) struct SizeView {
 }
 
 /// How the distinguishing game ended in nets of one size.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Membership {
     pub(crate) span: Span,
     /// In the order of [`Adversary::ALL`]; the last one is missing where there are too few households to halve.
@@ -179,7 +180,7 @@ pub(crate) struct Membership {
 }
 
 /// What one adversary achieved.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Told {
     pub(crate) adversary: Adversary,
     /// How often it says "in" more of nets with the household than of nets without.

@@ -1,5 +1,6 @@
 //! How much of one household's day the sum gives away.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::edges::{Edge, TOLERANCE, edges, matches};
@@ -12,7 +13,7 @@ pub(super) const BINS: usize = 16;
 
 /// What was recovered of days in nets of one size, and beside it what the same methods find where the
 /// household is not in the net.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Recovery {
     /// Correlation of the household's day with the sum.
     pub(crate) correlation: Option<Estimate>,
@@ -28,7 +29,7 @@ pub(crate) struct Recovery {
 }
 
 /// Load events of households that were found in the sum.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Edges {
     /// Edges of the households, all days together.
     pub(crate) truth: usize,

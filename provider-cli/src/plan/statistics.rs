@@ -1,6 +1,7 @@
 //! Estimates with intervals of 95 %, and the few functions that they need.
 
 use rand::RngExt as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::random::{Purpose, stream};
@@ -12,7 +13,7 @@ const Z: f64 = 1.959_963_984_540_054;
 const RESAMPLES: u64 = 400;
 
 /// A number and its interval of 95 %.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Estimate {
     pub(crate) value: f64,
     pub(crate) low: f64,

@@ -1,11 +1,12 @@
 //! Which size is enough, and why, or why none is.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Bounds, SizeView, WindowView};
 
 /// The recommendation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Verdict {
     /// The smallest size that was measured and is enough, as are all larger ones; none if there is none.
     pub(crate) size: Option<u32>,

@@ -10,6 +10,7 @@ use dcnet_protocol::names::{ClientId, ClientSet, NetId};
 use dcnet_protocol::provider::{DrawListRecord, EpochRecord, MemberRecord, RoundOutcome};
 use dcnet_protocol::round::{Round, UnixTime};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::audit::Audit;
@@ -34,6 +35,14 @@ pub(crate) enum AdminError {
         "round {round} of net {net} is not final or never was; `dcnet round list {net}` shows those that are"
     )]
     UnknownRound { net: NetId, round: u64 },
+    #[error(
+        "{client} is no member of net {net} and never was; `dcnet member list {net}` shows those that are"
+    )]
+    UnknownMember { net: NetId, client: ClientId },
+    #[error(
+        "round {round} of net {net} has no correction: nobody was missing, or the store has nothing of it; `dcnet correction list {net}` shows those that have"
+    )]
+    NoCorrection { net: NetId, round: u64 },
     #[error("the net cannot be created: {0}")]
     Descriptor(#[from] DescriptorError),
 }
@@ -46,7 +55,7 @@ pub(crate) struct NewNet {
 }
 
 /// A net as tables and JSON show it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct NetView {
     pub(crate) net: String,
     pub(crate) region: String,
@@ -72,7 +81,7 @@ pub(crate) struct NetView {
 }
 
 /// A slot as people write it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct SlotText {
     pub(crate) obis: String,
     pub(crate) unit: String,
@@ -80,7 +89,7 @@ pub(crate) struct SlotText {
 }
 
 /// Members by status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct MemberCounts {
     pub(crate) registered: usize,
     pub(crate) entered: usize,
@@ -108,7 +117,7 @@ impl MemberCounts {
 }
 
 /// A final round as tables, JSON and CSV show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct RoundView {
     pub(crate) net: String,
     pub(crate) round: u64,
@@ -134,14 +143,14 @@ pub(crate) struct RoundView {
 }
 
 /// A share that did not fit: its dealer or its holder is at fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct WrongShareView {
     pub(crate) dealer: String,
     pub(crate) holder: String,
 }
 
 /// The sum of one slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct SlotSum {
     pub(crate) obis: String,
     pub(crate) unit: String,
@@ -232,44 +241,6 @@ impl Admin {
         Ok(log.iter().map(EntryView::of).collect::<Result<_, _>>()?)
     }
 
-    /// The final rounds whose metered interval begins in `from..to`, ascending; the latest
-    /// `limit`.
-    pub(crate) async fn rounds(
-        &self,
-        net: NetId,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
-        limit: Option<u32>,
-    ) -> Result<(Vec<SlotText>, Vec<RoundView>), AdminError> {
-        let descriptor = decode_descriptor(&self.row(net).await?)?;
-        let interval = u64::from(descriptor.parameters().interval_s);
-        let seconds = |time: Timestamp| u64::try_from(time.as_second()).unwrap_or(0);
-        let first = from.map(|time| seconds(time).div_ceil(interval));
-        let Some(last) = to.map_or(Some(None), |time| {
-            // Rounds that begin before `to`; none does before the first.
-            seconds(time).div_ceil(interval).checked_sub(1).map(Some)
-        }) else {
-            return Ok((slots(&descriptor), Vec::new()));
-        };
-        let rows = self.store.outcomes(net, first, last, limit).await?;
-        let rounds = rows
-            .iter()
-            .map(|(_, outcome)| Ok(view_round(&descriptor, &convert::decode(outcome)?)))
-            .collect::<Result<_, StoreError>>()?;
-        Ok((slots(&descriptor), rounds))
-    }
-
-    /// One final round.
-    pub(crate) async fn round(&self, net: NetId, round: u64) -> Result<RoundView, AdminError> {
-        let descriptor = decode_descriptor(&self.row(net).await?)?;
-        let mut rows = self
-            .store
-            .outcomes(net, Some(round), Some(round), Some(1))
-            .await?;
-        let (_, outcome) = rows.pop().ok_or(AdminError::UnknownRound { net, round })?;
-        Ok(view_round(&descriptor, &convert::decode(&outcome)?))
-    }
-
     /// Closes the store.
     pub(crate) async fn close(self) {
         self.store.close().await;
@@ -282,7 +253,7 @@ impl Admin {
             .ok_or(AdminError::UnknownNet(net))
     }
 
-    async fn members(&self, net: NetId) -> Result<Vec<MemberRecord>, AdminError> {
+    pub(super) async fn members(&self, net: NetId) -> Result<Vec<MemberRecord>, AdminError> {
         let rows = self.store.members(net).await?;
         Ok(rows
             .iter()
@@ -290,7 +261,7 @@ impl Admin {
             .collect::<Result<_, StoreError>>()?)
     }
 
-    async fn epoch(&self, net: NetId) -> Result<Option<EpochRecord>, AdminError> {
+    pub(super) async fn epoch(&self, net: NetId) -> Result<Option<EpochRecord>, AdminError> {
         let latest = self.store.latest_epochs(net, 1).await?.pop();
         Ok(latest.map(|row| convert::decode(&row.record)).transpose()?)
     }
@@ -398,12 +369,12 @@ pub(super) fn view_round(descriptor: &NetDescriptor, outcome: &RoundOutcome) -> 
     }
 }
 
-fn names(clients: &ClientSet) -> Vec<String> {
+pub(super) fn names(clients: &ClientSet) -> Vec<String> {
     clients.iter().map(ClientId::to_string).collect()
 }
 
 /// RFC 3339 in UTC; a time beyond the calendar as seconds since 1970.
-fn rfc3339(time: UnixTime) -> String {
+pub(super) fn rfc3339(time: UnixTime) -> String {
     i64::try_from(time.secs())
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())

@@ -10,6 +10,7 @@ use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::parameters::{Net, Sharing};
 use dcnet_protocol::provider::{EpochRecord, MemberRecord};
 use dcnet_protocol::signature::Signed;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::admin::mode;
@@ -23,7 +24,7 @@ pub(crate) const RECOMMENDED_SIZE: u32 = 100;
 const FAULTS: usize = 8;
 
 /// What an audit saw.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Audit {
     pub(crate) net: String,
     pub(crate) mode: &'static str,
@@ -62,7 +63,7 @@ pub(crate) struct Audit {
 }
 
 /// One line of the audit's table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct MemberAudit {
     pub(crate) client: String,
     pub(crate) status: &'static str,
@@ -77,7 +78,7 @@ pub(crate) struct MemberAudit {
 }
 
 /// A named finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Finding {
     /// Stable name, for programs.
     pub(crate) kind: &'static str,

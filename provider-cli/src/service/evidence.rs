@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use dcnet_protocol::evidence::{EvidenceError, EvidenceFile, Proof};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hex;
@@ -32,7 +33,8 @@ pub(crate) enum UnreadableError {
 }
 
 /// What was found in a file, for programs and people.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Judgement")]
 pub(crate) struct Finding {
     pub(crate) proves: bool,
     /// Stable name of what is proved.

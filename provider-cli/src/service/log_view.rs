@@ -5,13 +5,14 @@ use dcnet_protocol::membership::log::LogEntry;
 use dcnet_protocol::merkle::MerkleRoot;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::round::Round;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::admin::hex;
 use crate::store::{LogRow, StoreError};
 
 /// One entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct EntryView {
     pub(crate) index: u64,
     /// `admitted`, `exited`, `suspended`, `resumed`, `epoch` or `draw-list`.

@@ -6,15 +6,18 @@ mod audit;
 pub mod bench;
 mod committer;
 mod convert;
+mod corrections;
 mod evidence;
 mod inbox;
 mod log;
 mod log_view;
+mod members;
 mod net;
 pub(crate) mod overview;
 mod replay;
 mod replicas;
 mod rosters;
+mod rounds;
 mod series;
 mod serving;
 mod showing;
@@ -38,9 +41,15 @@ use dcnet_protocol::signature::SigningKey;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub(crate) use admin::{Admin, AdminError, NetView, NewNet, RoundView, SlotText, hex, unhex};
+pub(crate) use admin::{
+    Admin, AdminError, MemberCounts, NetView, NewNet, RoundView, SlotText, WrongShareView, hex,
+    unhex,
+};
 pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
+pub(crate) use corrections::CorrectionView;
 pub(crate) use evidence::{Finding, UnreadableError};
+pub(crate) use log_view::EntryView;
+pub(crate) use members::{FrameView, MemberList, MemberView};
 pub(crate) use replicas::Replica;
 pub(crate) use series::{FinalRound, Quality, Series};
 pub(crate) use serving::Place;

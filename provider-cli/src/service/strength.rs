@@ -1,10 +1,11 @@
 //! What the sharing of self-masks withstands, in numbers that people can compare.
 
 use dcnet_protocol::parameters::{self, Levels, Net, ParametersError, Sharing};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a net of so many members withstands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Strength {
     /// Members that it was computed for.
     pub(crate) members: u32,

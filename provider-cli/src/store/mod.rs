@@ -8,6 +8,7 @@
 mod database;
 mod erase;
 mod insert;
+mod inspect;
 mod leases;
 mod location;
 mod membership_log;

@@ -1,9 +1,7 @@
 //! Reading.
 
 use super::database::AnyRow;
-use super::rows::{
-    AnswerRow, CorrectionRow, EpochRow, FrameRow, MemberRow, NetRow, Restored, RosterRow,
-};
+use super::rows::{AnswerRow, CorrectionRow, EpochRow, FrameRow, MemberRow, NetRow, Restored};
 use super::{Store, StoreError, integer};
 use dcnet_protocol::names::{ClientId, NetId};
 
@@ -205,7 +203,9 @@ impl Store {
                 .await?,
             corrections: self.corrections(net).await?,
             answers: self.answers(net).await?,
-            rosters: self.rosters(net, last_final.unwrap_or(0)).await?,
+            rosters: self
+                .rosters_between(net, last_final.unwrap_or(0), None)
+                .await?,
             last_final,
             inbox_heads: self.inbox_heads(net).await?,
         })
@@ -259,30 +259,8 @@ impl Store {
             .collect()
     }
 
-    /// The rosters of the rounds from `first` on, ascending.
-    async fn rosters(&self, net: NetId, first: u64) -> Result<Vec<RosterRow>, StoreError> {
-        let rows = self
-            .readers
-            .all(
-                "read the latest rosters",
-                "SELECT round, step, roster FROM rosters WHERE net = $1 AND round >= $2 \
-             ORDER BY round, step",
-                &[net.as_str().into(), integer(first)?.into()],
-            )
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(RosterRow {
-                    net,
-                    round: row.number("round")?,
-                    step: step(row)?,
-                    roster: row.get("roster")?,
-                })
-            })
-            .collect()
-    }
-
-    async fn corrections(&self, net: NetId) -> Result<Vec<CorrectionRow>, StoreError> {
+    /// The corrections under way, ascending; there are none in a net that corrects by double masks.
+    pub(crate) async fn corrections(&self, net: NetId) -> Result<Vec<CorrectionRow>, StoreError> {
         let rows = self
             .readers
             .all(
@@ -338,7 +316,7 @@ fn net_row(row: &AnyRow) -> Result<NetRow, StoreError> {
     })
 }
 
-fn client(row: &AnyRow, column: &str) -> Result<ClientId, StoreError> {
+pub(super) fn client(row: &AnyRow, column: &str) -> Result<ClientId, StoreError> {
     let name: String = row.get(column)?;
     name.parse()
         .map_err(|error| StoreError::Corrupt(format!("client {name:?}: {error}")))
@@ -351,7 +329,7 @@ fn hash(row: &AnyRow) -> Result<[u8; 32], StoreError> {
         .map_err(|_| StoreError::Corrupt("a hash without 32 bytes".to_owned()))
 }
 
-fn step(row: &AnyRow) -> Result<u8, StoreError> {
+pub(super) fn step(row: &AnyRow) -> Result<u8, StoreError> {
     let value: i64 = row.get("step")?;
     u8::try_from(value).map_err(|_| StoreError::Corrupt(format!("step is {value}")))
 }

@@ -19,6 +19,7 @@ mod gateway;
 pub mod machine;
 mod net;
 pub mod prometheus;
+pub mod published;
 mod store;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -115,6 +116,16 @@ impl Lab {
     pub fn dcnet_json(&self, args: &[&str]) -> serde_json::Value {
         let output = self.dcnet(args);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    }
+
+    /// What `dcnet COMMAND SUBCOMMAND … --json` prints, held against the published schema.
+    pub fn dcnet_published(&self, args: &[&str]) -> serde_json::Value {
+        let value = self.dcnet_json(&[args, &["--json"]].concat());
+        let command = args[..2].join("-");
+        if let Some(fault) = published::fault(&command, &value) {
+            panic!("{command}: {fault}: {value}");
+        }
+        value
     }
 
     /// A net that corrects by resending, with rounds of 5 s: 2 s to submit, 1 s to correct. It takes

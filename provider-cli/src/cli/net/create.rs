@@ -13,6 +13,7 @@ use dcnet_protocol::signature::{KeyError, SigningKey};
 use jiff::SignedDuration;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::print_net;
@@ -260,8 +261,8 @@ impl Create {
 }
 
 /// A net that has just been created.
-#[derive(Debug, Serialize)]
-struct Created {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct Created {
     #[serde(flatten)]
     net: NetView,
     /// With the members that are expected; none in a net without self-masks.

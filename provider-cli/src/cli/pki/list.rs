@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::{CliError, Outcome, output};
@@ -12,8 +13,9 @@ use crate::pki::{Authority, AuthorityKind, Issued, Register};
 const LIST_DAYS: i64 = 3;
 
 /// A certificate as it is listed.
-#[derive(Serialize)]
-struct Row<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Certificate")]
+pub(in crate::cli) struct Row<'a> {
     name: &'a str,
     kind: &'a str,
     nets: Vec<&'a str>,
@@ -27,8 +29,10 @@ struct Row<'a> {
     revoked_because: Option<crate::pki::Reason>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What an authority has issued.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CertificateList")]
+pub(in crate::cli) struct CertificateList<'a> {
     certifies: AuthorityKind,
     revocation_list_due: Option<String>,
     warnings: &'a [String],
@@ -65,7 +69,7 @@ pub(super) fn run(folder: &Path, warn_days: u32, json: bool) -> Result<Outcome, 
         ));
     }
     if json {
-        output::json(&Document {
+        output::json(&CertificateList {
             certifies: register.certifies(),
             revocation_list_due: due.map(|due| due.to_string()),
             warnings: &warnings,

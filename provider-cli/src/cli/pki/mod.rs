@@ -1,6 +1,7 @@
 //! `dcnet pki`.
 
 mod list;
+pub(super) use list::CertificateList;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

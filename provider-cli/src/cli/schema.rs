@@ -1,0 +1,57 @@
+//! The JSON Schema of what `--json` prints, out of the types that are printed.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::{net, pki, witness};
+use crate::plan::Plan;
+use crate::service::{
+    Audit, CorrectionView, EntryView, Finding, MemberList, MemberView, NetView, RoundView,
+};
+
+/// The schema as it is published (`provider-cli/schema/output.schema.json`): JSON Schema 2020-12, with
+/// one definition for each command, named as the command with hyphens.
+///
+/// # Errors
+///
+/// None but want of memory: it is written into a string.
+pub fn published() -> Result<String, serde_json::Error> {
+    let mut generator = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator();
+    let commands = [
+        of::<net::Created>(&mut generator, "net-create"),
+        of::<Vec<NetView>>(&mut generator, "net-list"),
+        of::<NetView>(&mut generator, "net-show"),
+        of::<Audit>(&mut generator, "net-audit"),
+        of::<Vec<EntryView>>(&mut generator, "net-log"),
+        of::<MemberList>(&mut generator, "member-list"),
+        of::<MemberView>(&mut generator, "member-show"),
+        of::<Vec<RoundView>>(&mut generator, "round-list"),
+        of::<RoundView>(&mut generator, "round-show"),
+        of::<RoundView>(&mut generator, "round-watch"),
+        of::<Vec<CorrectionView>>(&mut generator, "correction-list"),
+        of::<CorrectionView>(&mut generator, "correction-show"),
+        of::<Vec<RoundView>>(&mut generator, "export-json"),
+        of::<witness::StatusView>(&mut generator, "witness-status"),
+        of::<pki::CertificateList<'_>>(&mut generator, "pki-list"),
+        of::<Plan>(&mut generator, "plan"),
+        of::<Finding>(&mut generator, "verify-evidence"),
+    ];
+    let mut definitions: Map<String, Value> = commands.into_iter().collect();
+    definitions.extend(generator.take_definitions(true));
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What dcnet prints with --json",
+        "description": "One definition for each command, named as the command with hyphens; \
+            of `dcnet round watch` it is that of a line.",
+        "$defs": definitions,
+    });
+    serde_json::to_string_pretty(&schema).map(|text| text + "\n")
+}
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator, command: &str) -> (String, Value) {
+    let schema = generator.subschema_for::<T>();
+    (command.to_owned(), schema.to_value())
+}
