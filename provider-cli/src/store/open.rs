@@ -30,6 +30,12 @@ const CONNECTIONS: u32 = 8;
 /// How long a reader waits for a connection, and so for a database that does not answer.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
+/// Stands in the header of a file that is a backup: "dcnb".
+const BACKUP: i64 = 0x6463_6e62;
+
+/// Marks a file as a backup.
+pub(super) const MARK_BACKUP: &str = "PRAGMA application_id = 1684237922";
+
 /// Opens connections that write.
 #[derive(Debug, Clone)]
 pub(super) enum Opener {
@@ -118,19 +124,27 @@ impl Store {
         };
         let failed = StoreError::database;
         // The schema first, on a connection of its own: no reader sees half of it.
-        let (opener, readers) = match location {
+        let (opener, readers, is_backup) = match location {
             Location::File(path) => {
                 let options = file_options(path);
                 let mut connection = SqliteConnection::connect_with(&options)
                     .await
                     .map_err(failed("be opened"))?;
                 SQLITE.run(&mut connection).await.map_err(schema)?;
+                let mark: i64 = sqlx::query_scalar("PRAGMA application_id")
+                    .fetch_one(&mut connection)
+                    .await
+                    .map_err(failed("tell what it is"))?;
                 connection.close().await.map_err(failed("be closed"))?;
                 let readers = SqlitePoolOptions::new()
                     .max_connections(READERS)
                     .min_connections(0)
                     .connect_lazy_with(options.clone().read_only(true));
-                (Opener::Sqlite(Box::new(options)), Pool::Sqlite(readers))
+                (
+                    Opener::Sqlite(Box::new(options)),
+                    Pool::Sqlite(readers),
+                    mark == BACKUP,
+                )
             }
             Location::Postgres(url) => {
                 let options = database_options(location, url)?;
@@ -144,13 +158,18 @@ impl Store {
                     .min_connections(0)
                     .acquire_timeout(ACQUIRE)
                     .connect_lazy_with(options.clone());
-                (Opener::Postgres(Box::new(options)), Pool::Postgres(readers))
+                (
+                    Opener::Postgres(Box::new(options)),
+                    Pool::Postgres(readers),
+                    false,
+                )
             }
         };
         Ok(Self {
             location: location.clone(),
             opener,
             readers,
+            is_backup,
         })
     }
 
