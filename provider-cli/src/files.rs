@@ -66,6 +66,31 @@ pub(crate) fn create(path: &Path, contents: &[u8], access: Access) -> Result<(),
     result.map_err(fail)
 }
 
+/// A name beside `path` for a file that is to become it by [`publish`]; nothing is at `path`.
+pub(crate) fn beside(path: &Path) -> Result<PathBuf, CreateFileError> {
+    if path.symlink_metadata().is_ok() {
+        return Err(CreateFileError::Exists(path.to_owned()));
+    }
+    let temporary = temporary_name(path);
+    // Left behind by a process of the same number that was killed.
+    let _ = fs::remove_file(&temporary);
+    Ok(temporary)
+}
+
+/// Gives the complete and synced file `temporary` the name `path`, unless that is taken.
+pub(crate) fn publish(temporary: &Path, path: &Path) -> Result<(), CreateFileError> {
+    fs::hard_link(temporary, path)
+        .and_then(|()| fs::remove_file(temporary))
+        .and_then(|()| File::open(folder_of(path))?.sync_all())
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => CreateFileError::Exists(path.to_owned()),
+            _ => CreateFileError::Io {
+                path: path.to_owned(),
+                source,
+            },
+        })
+}
+
 /// Puts `contents` in the place of what is at `path`, or creates it: whoever reads sees the old or
 /// the new. It is on the disk when this returns; after a failure either may be there.
 pub(crate) fn replace(path: &Path, contents: &[u8], access: Access) -> Result<(), CreateFileError> {

@@ -12,6 +12,7 @@ mod plan;
 mod round;
 mod schema;
 mod serve;
+mod store;
 mod witness;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dcnet_protocol::names::NetId;
 
 use crate::export::ExportError;
+use crate::service::care::BackupError;
 use crate::service::{AdminError, Location};
 
 /// What a command ended with. The numbers are stable.
@@ -29,7 +31,7 @@ use crate::service::{AdminError, Location};
 enum Outcome {
     /// 0.
     Done,
-    /// 3: `net audit` found problems, `pki list` something that expires soon.
+    /// 3: `net audit` or `store check` found problems, `pki list` something that expires soon.
     Problems,
     /// 1: `verify-evidence` found no proof.
     ProvesNothing,
@@ -60,6 +62,8 @@ enum CliError {
     Evidence(#[from] crate::service::UnreadableError),
     #[error(transparent)]
     Export(#[from] ExportError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error("net {0} has other slots than the first one, and here slots are columns: use --values")]
     Columns(NetId),
     #[error("cannot write: {0}")]
@@ -113,7 +117,7 @@ Exit codes:
   0  done
   1  failed; the reason is on standard error
   2  the command line is wrong
-  3  `net audit` found problems, `pki list` something that expires soon
+  3  `net audit` or `store check` found problems, `pki list` something that expires soon
   4  there is no such net, member, round or correction
   78 `serve --check` or `export run --check` found something wrong
 `verify-evidence` has its own.
@@ -156,6 +160,11 @@ enum Command {
     /// Write sums for other programs.
     #[command(subcommand)]
     Export(export::Export),
+    /// Measure, check, prune, back up and restore the store.
+    ///
+    /// What is stored, for how long, and who can see it: docs/data-protection.md.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Be a witness: cosign the membership logs of others.
     ///
     /// A witness is run by somebody other than the provider. It cosigns only what extends all that it
@@ -266,6 +275,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
             Command::Correction(correction) => correction.run().await,
             Command::Round(round) => round.run().await,
             Command::Export(export) => export.run().await,
+            Command::Store(store) => store.run().await,
             Command::Witness(witness) => witness.run().await,
         }
     })

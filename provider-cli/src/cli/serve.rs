@@ -42,6 +42,11 @@ A configuration file names limits that differ from the defaults, in YAML:
   streams: 64              # per HTTP/2 connection
   shutdown_seconds: 30     # for requests in progress
   lease_seconds: 5         # without a sign of life: then other servers take over
+  retention:               # days; older ones are deleted, and nothing unless it is named
+    keep_rounds_days: 1095
+    keep_rosters_days: 365
+    keep_epochs_days: 365
+    keep_left_inboxes_days: 30
 
 Several servers may share a PostgreSQL store, behind any load balancer: give each the same signing key
 and certificates, and an address of its own as --replica-listen.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::service::care::Retention;
+
 /// Largest configuration file that is looked at, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
@@ -42,6 +44,8 @@ pub struct Limits {
     /// Seconds without a sign of life after which the other servers of a database take over a
     /// server's nets.
     pub lease_seconds: u32,
+    /// What the server deletes by itself when it is old; nothing by default.
+    pub retention: Retention,
 }
 
 impl Default for Limits {
@@ -60,6 +64,7 @@ impl Default for Limits {
             streams: 64,
             shutdown_seconds: 30,
             lease_seconds: 5,
+            retention: Retention::default(),
         }
     }
 }
@@ -144,6 +149,7 @@ impl Limits {
         ]
         .into_iter()
         .find_map(|(key, value)| (value == 0).then_some(key))
+        .or_else(|| self.retention.zero())
     }
 
     pub(crate) fn handshake(&self) -> Duration {
@@ -222,6 +228,24 @@ mod tests {
             text.contains("connexions") && text.contains("line 2"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn retention_is_off_unless_it_is_named() {
+        assert!(Limits::default().retention.keeps_all());
+        let limits = load("retention:\n  keep_rosters_days: 90\n").unwrap();
+        assert_eq!(limits.retention.keep_rosters_days, Some(90));
+        assert_eq!(limits.retention.keep_rounds_days, None);
+        for (text, what) in [
+            ("retention:\n  keep_rosters: 90\n", "keep_rosters"),
+            (
+                "retention:\n  keep_rounds_days: 0\n",
+                "keep_rounds_days must not be 0",
+            ),
+        ] {
+            let refused = load(text).unwrap_err().to_string();
+            assert!(refused.contains(what), "{refused}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use crate::monitoring::TracesError;
+pub use crate::service::care::Retention;
 pub use config::{ConfigError, Limits};
 pub use dashboard::DashboardOptions;
 pub use metrics::MetricsOptions;

@@ -133,6 +133,7 @@ pub(super) async fn start_with(
         witnesses,
         replica: ports.replica(&options)?,
         metrics: Arc::clone(&metrics),
+        retention: options.limits.retention,
     };
     let service = Service::start(start).await?;
     if plain_readings {

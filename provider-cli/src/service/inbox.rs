@@ -8,6 +8,8 @@ use dcnet_protocol::names::ClientId;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::store::InboxHead;
+
 /// Messages that may wait for one gateway before further envelopes to it are refused. What the
 /// provider itself has to say is never refused.
 pub(super) const CAPACITY: u64 = 1024;
@@ -23,24 +25,29 @@ pub(super) struct Board {
 
 #[derive(Default)]
 struct Head {
-    /// Last sequence number ever used, 0 for none.
+    /// Number of the newest message, 0 for none.
     last: watch::Sender<u64>,
     /// Last sequence number that was confirmed.
     confirmed: u64,
+    /// Behind a restored backup there are no messages with numbers above `old` and up to `used`.
+    old: u64,
+    used: u64,
 }
 
 impl Board {
-    /// What the store has: per inbox the last sequence number and the number of messages held.
-    pub(super) fn restore(&self, heads: &[(ClientId, u64, u64)]) {
-        for (client, last, held) in heads {
-            self.with(*client, |head| {
-                head.confirmed = last.saturating_sub(*held);
-                head.last.send_replace(*last);
+    /// What the store has.
+    pub(super) fn restore(&self, heads: &[InboxHead]) {
+        for row in heads {
+            self.with(row.client, |head| {
+                head.confirmed = row.newest.saturating_sub(row.held);
+                head.old = row.newest;
+                head.used = row.last;
+                head.last.send_replace(row.newest);
             });
         }
     }
 
-    /// Last sequence number ever used in the inbox of `client`.
+    /// Number of the newest message to `client` that waited since the start, 0 for none.
     pub(super) fn last(&self, client: ClientId) -> u64 {
         self.with(client, |head| *head.last.borrow())
     }
@@ -48,7 +55,9 @@ impl Board {
     /// Number of messages that `client` has not confirmed.
     pub(super) fn held(&self, client: ClientId) -> u64 {
         self.with(client, |head| {
-            head.last.borrow().saturating_sub(head.confirmed)
+            let last = *head.last.borrow();
+            let since = last.saturating_sub(head.confirmed.max(head.used));
+            since + head.old.saturating_sub(head.confirmed)
         })
     }
 
@@ -114,13 +123,49 @@ mod tests {
     #[test]
     fn confirming_is_news_once_and_never_beyond_the_head() {
         let (board, client) = (Board::default(), "a".parse().unwrap());
-        board.restore(&[(client, 7, 3)]);
+        board.restore(&[head(client, 7, 7, 3)]);
         assert_eq!(board.held(client), 3);
         assert!(!board.confirm(client, 4));
         assert!(board.confirm(client, 5));
         assert!(!board.confirm(client, 5));
         assert!(!board.confirm(client, 8));
         assert_eq!(board.held(client), 2);
+    }
+
+    fn head(client: ClientId, last: u64, newest: u64, held: u64) -> InboxHead {
+        InboxHead {
+            client,
+            last,
+            newest,
+            held,
+        }
+    }
+
+    #[test]
+    fn numbers_that_a_restored_backup_left_out_are_no_messages() {
+        let (board, client) = (Board::default(), "a".parse().unwrap());
+        board.restore(&[head(client, 1000, 7, 3)]);
+        assert_eq!((board.last(client), board.held(client)), (7, 3));
+        board.publish(client, 1001);
+        assert_eq!(board.held(client), 4);
+        // Of whoever had fetched more than the backup knew.
+        assert!(board.confirm(client, 9));
+        assert_eq!(board.held(client), 1);
+        assert!(board.confirm(client, 1001));
+        assert_eq!(board.held(client), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_inbox_of_a_restored_backup_is_waited_for() {
+        let (board, client) = (Board::default(), "a".parse().unwrap());
+        board.restore(&[head(client, 1000, 0, 0)]);
+        let started = tokio::time::Instant::now();
+        board.wait(client, 9, Duration::from_secs(25)).await;
+        assert_eq!(started.elapsed().as_secs(), 25);
+        board.publish(client, 1001);
+        assert_eq!(board.held(client), 1);
+        board.wait(client, 9, Duration::from_secs(25)).await;
+        assert_eq!(started.elapsed().as_secs(), 25);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 pub mod bench;
+pub(crate) mod care;
 mod committer;
 mod convert;
 mod corrections;
@@ -129,6 +130,8 @@ pub(crate) struct Start<'a> {
     /// How this server appears among those that share the store.
     pub(crate) replica: Replica,
     pub(crate) metrics: Arc<Metrics>,
+    /// What is deleted when it is old.
+    pub(crate) retention: care::Retention,
 }
 
 /// The nets of one store, running.
@@ -188,6 +191,7 @@ impl Service {
                 }
             }
         }
+        care::start_pruning(&service, start.retention);
         Ok(service)
     }
 

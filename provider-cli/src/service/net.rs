@@ -401,7 +401,7 @@ impl Net {
         let heads = restored
             .inbox_heads
             .iter()
-            .map(|(client, last, _)| (*client, *last))
+            .map(|head| (head.client, head.last))
             .collect();
         let incarnation = Arc::new(Incarnation::default());
         let machine = Machine {

@@ -3,6 +3,8 @@
 //! Statements have `$n` placeholders and only BIGINT, TEXT, BYTEA and BOOL columns, which both know.
 //! What differs between the two is in this file, in `insert`, `erase` and `open`.
 
+use std::sync::Arc;
+
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, Transaction};
@@ -92,7 +94,10 @@ type PostgresQuery<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
 /// A statement out of the constants of this module; every value is bound.
 fn sqlite<'q>(statement: &'static str, values: &[Value<'q>]) -> SqliteQuery<'q> {
-    let query = sqlx::query(AssertSqlSafe(statement));
+    with_sqlite(sqlx::query(AssertSqlSafe(statement)), values)
+}
+
+fn with_sqlite<'q>(query: SqliteQuery<'q>, values: &[Value<'q>]) -> SqliteQuery<'q> {
     values
         .iter()
         .fold(query, |query, value| bind_sqlite(query, *value))
@@ -109,7 +114,10 @@ pub(super) fn bind_sqlite<'q>(query: SqliteQuery<'q>, value: Value<'q>) -> Sqlit
 }
 
 fn postgres<'q>(statement: &'static str, values: &[Value<'q>]) -> PostgresQuery<'q> {
-    let query = sqlx::query(AssertSqlSafe(statement));
+    with_postgres(sqlx::query(AssertSqlSafe(statement)), values)
+}
+
+fn with_postgres<'q>(query: PostgresQuery<'q>, values: &[Value<'q>]) -> PostgresQuery<'q> {
     values.iter().fold(query, |query, value| match *value {
         Value::Text(text) => query.bind(text),
         Value::Integer(number) => query.bind(number),
@@ -188,6 +196,36 @@ impl Pool {
     }
 }
 
+/// A transaction for reading.
+pub(super) enum Reading<'c> {
+    Sqlite(Transaction<'c, Sqlite>),
+    Postgres(Transaction<'c, Postgres>),
+}
+
+impl Reading<'_> {
+    /// All rows of a statement that is put together from constants of `store`.
+    pub(super) async fn all(
+        &mut self,
+        what: &'static str,
+        statement: Arc<str>,
+        values: &[Value<'_>],
+    ) -> Result<Vec<AnyRow>, StoreError> {
+        match self {
+            Self::Sqlite(transaction) => with_sqlite(sqlx::query(AssertSqlSafe(statement)), values)
+                .fetch_all(&mut **transaction)
+                .await
+                .map(|rows| rows.into_iter().map(AnyRow::Sqlite).collect()),
+            Self::Postgres(transaction) => {
+                with_postgres(sqlx::query(AssertSqlSafe(statement)), values)
+                    .fetch_all(&mut **transaction)
+                    .await
+                    .map(|rows| rows.into_iter().map(AnyRow::Postgres).collect())
+            }
+        }
+        .map_err(StoreError::database(what))
+    }
+}
+
 /// A transaction for writing.
 pub(super) enum Writing<'c> {
     Sqlite(Transaction<'c, Sqlite>),
@@ -206,6 +244,18 @@ impl Connection {
             Self::Postgres(connection) => connection.begin().await.map(Writing::Postgres),
         }
         .map_err(StoreError::database("begin a transaction"))
+    }
+
+    /// A transaction that sees one state of the store, however much is written meanwhile.
+    pub(super) async fn snapshot(&mut self) -> Result<Reading<'_>, StoreError> {
+        match self {
+            Self::Sqlite(connection) => connection.begin().await.map(Reading::Sqlite),
+            Self::Postgres(connection) => connection
+                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .await
+                .map(Reading::Postgres),
+        }
+        .map_err(StoreError::database("begin to read"))
     }
 
     pub(super) async fn close(self) {

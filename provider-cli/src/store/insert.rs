@@ -26,8 +26,8 @@ pub(super) enum Kind {
 /// An `INSERT` whose number of rows varies.
 pub(super) struct Insert<const N: usize> {
     what: &'static str,
-    table: &'static str,
-    columns: [(&'static str, Kind); N],
+    pub(super) table: &'static str,
+    pub(super) columns: [(&'static str, Kind); N],
     /// What follows the rows, such as `ON CONFLICT …`.
     tail: &'static str,
     /// Whether a later row replaces an earlier one with the same first two columns.

@@ -10,7 +10,7 @@ use super::write::all;
 use super::{Store, StoreError, integer};
 
 /// An entry is never replaced.
-static ENTRIES: Insert<3> = Insert::new(
+pub(super) static ENTRIES: Insert<3> = Insert::new(
     "append to the membership log",
     "membership_log",
     [
@@ -19,7 +19,7 @@ static ENTRIES: Insert<3> = Insert::new(
         ("entry", Kind::Bytes),
     ],
 );
-static LISTS: Insert<3> = Insert::new(
+pub(super) static LISTS: Insert<3> = Insert::new(
     "store a draw list",
     "draw_lists",
     [
@@ -28,7 +28,7 @@ static LISTS: Insert<3> = Insert::new(
         ("record", Kind::Bytes),
     ],
 );
-static PACKAGES: Insert<4> = Insert::unless_there(
+pub(super) static PACKAGES: Insert<4> = Insert::unless_there(
     "store a key package",
     "key_packages",
     [

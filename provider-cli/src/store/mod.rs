@@ -5,7 +5,9 @@
 //! which the committer task owns. Several servers may share a PostgreSQL database: `leases` says
 //! which of them serves a net.
 
+mod care;
 mod database;
+mod dump;
 mod erase;
 mod insert;
 mod inspect;
@@ -14,8 +16,10 @@ mod location;
 mod membership_log;
 mod open;
 mod overview;
+mod prune;
 mod read;
 mod rows;
+mod stats;
 mod write;
 
 use std::io;
@@ -23,14 +27,16 @@ use std::path::PathBuf;
 
 use sqlx::migrate::MigrateError;
 
+pub(crate) use dump::Copied;
 pub(crate) use leases::{Holder, Lease, LeaseRow};
 pub use location::{Location, PostgresUrl};
 pub(crate) use membership_log::without_gaps;
 #[cfg(test)]
 pub(crate) use overview::STATUS_AT;
+pub(crate) use prune::{Expired, Prunable};
 pub(crate) use rows::{
     AnswerRow, Batch, CorrectionRow, DeliveryRow, DrawListRow, EpochRow, ForgetRow, FrameRow,
-    LogRow, MemberRow, NetRow, OutcomeRow, PackageRow, PlainRow, Restored, RosterRow,
+    InboxHead, LogRow, MemberRow, NetRow, OutcomeRow, PackageRow, PlainRow, Restored, RosterRow,
 };
 pub(crate) use write::Writer;
 
@@ -45,6 +51,8 @@ pub(crate) struct Store {
     readers: Pool,
     /// For signs of life of this server.
     announcing: Pool,
+    /// Whether it is a backup, which is read and restored and nothing else.
+    is_backup: bool,
 }
 
 /// Why the store did not do what it was asked.
@@ -100,6 +108,17 @@ pub enum StoreError {
     /// A number beyond what the store holds.
     #[error("{0} does not fit the store's 63-bit integers")]
     Range(u64),
+    /// A backup is not worked on.
+    #[error(
+        "{0} is a backup: restore it with `dcnet store restore`, which closes the rounds that were open"
+    )]
+    IsBackup(String),
+    /// Something else was to be restored.
+    #[error("{0} is no backup: `dcnet store backup` makes one")]
+    NoBackup(String),
+    /// A backup is restored into an empty store only.
+    #[error("there are nets in the store {0}: a backup is restored into an empty one only")]
+    NotEmpty(String),
     /// A net of that name is there.
     #[error("a net named {0} is there already: nets are immutable, choose another name")]
     NetExists(String),
@@ -113,8 +132,19 @@ impl StoreError {
 
 impl Store {
     /// The one writer of this process.
+    ///
+    /// # Errors
+    /// [`StoreError::IsBackup`], and what goes wrong when it is opened.
     pub(crate) async fn writer(&self) -> Result<Writer, StoreError> {
+        if self.is_backup {
+            return Err(StoreError::IsBackup(self.location.to_string()));
+        }
         Writer::connect(self.opener.clone()).await
+    }
+
+    /// Where it is.
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
     }
 
     /// Waits for the readers and closes them.

@@ -30,6 +30,12 @@ const CONNECTIONS: u32 = 8;
 /// How long a reader waits for a connection, and so for a database that does not answer.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
+/// Stands in the header of a file that is a backup: "dcnb".
+const BACKUP: i64 = 0x6463_6e62;
+
+/// Marks a file as a backup.
+pub(super) const MARK_BACKUP: &str = "PRAGMA application_id = 1684237922";
+
 /// Opens connections that write.
 #[derive(Debug, Clone)]
 pub(super) enum Opener {
@@ -118,20 +124,25 @@ impl Store {
         };
         let failed = StoreError::database;
         // The schema first, on a connection of its own: no reader sees half of it.
-        let (opener, readers, announcing) = match location {
+        let (opener, readers, announcing, is_backup) = match location {
             Location::File(path) => {
                 let options = file_options(path);
                 let mut connection = SqliteConnection::connect_with(&options)
                     .await
                     .map_err(failed("be opened"))?;
                 SQLITE.run(&mut connection).await.map_err(schema)?;
+                let mark: i64 = sqlx::query_scalar("PRAGMA application_id")
+                    .fetch_one(&mut connection)
+                    .await
+                    .map_err(failed("tell what it is"))?;
                 connection.close().await.map_err(failed("be closed"))?;
                 let readers = SqlitePoolOptions::new()
                     .max_connections(READERS)
                     .min_connections(0)
                     .connect_lazy_with(options.clone().read_only(true));
                 let readers = Pool::Sqlite(readers);
-                (Opener::Sqlite(Box::new(options)), readers.clone(), readers)
+                let opener = Opener::Sqlite(Box::new(options));
+                (opener, readers.clone(), readers, mark == BACKUP)
             }
             Location::Postgres(url) => {
                 let options = database_options(location, url)?;
@@ -154,6 +165,7 @@ impl Store {
                     Opener::Postgres(Box::new(options)),
                     Pool::Postgres(readers),
                     Pool::Postgres(announcing),
+                    false,
                 )
             }
         };
@@ -162,6 +174,7 @@ impl Store {
             opener,
             readers,
             announcing,
+            is_backup,
         })
     }
 

@@ -1,7 +1,9 @@
 //! Reading.
 
 use super::database::AnyRow;
-use super::rows::{AnswerRow, CorrectionRow, EpochRow, FrameRow, MemberRow, NetRow, Restored};
+use super::rows::{
+    AnswerRow, CorrectionRow, EpochRow, FrameRow, InboxHead, MemberRow, NetRow, Restored, RosterRow,
+};
 use super::{Store, StoreError, integer};
 use dcnet_protocol::names::{ClientId, NetId};
 
@@ -281,27 +283,39 @@ impl Store {
             .collect()
     }
 
-    async fn inbox_heads(&self, net: NetId) -> Result<Vec<(ClientId, u64, u64)>, StoreError> {
+    async fn inbox_heads(&self, net: NetId) -> Result<Vec<InboxHead>, StoreError> {
         let rows = self
             .readers
             .all(
                 "read the heads of the inboxes",
                 "SELECT client, last, (SELECT COUNT(*) FROM inbox \
-             WHERE inbox.net = inbox_heads.net AND inbox.client = inbox_heads.client) AS held \
+             WHERE inbox.net = inbox_heads.net AND inbox.client = inbox_heads.client) AS held, \
+             COALESCE((SELECT MAX(sequence) FROM inbox \
+             WHERE inbox.net = inbox_heads.net AND inbox.client = inbox_heads.client), 0) AS newest \
              FROM inbox_heads WHERE net = $1",
                 &[net.as_str().into()],
             )
             .await?;
         rows.iter()
             .map(|row| {
-                Ok((
-                    client(row, "client")?,
-                    row.number("last")?,
-                    row.number("held")?,
-                ))
+                Ok(InboxHead {
+                    client: client(row, "client")?,
+                    last: row.number("last")?,
+                    newest: row.number("newest")?,
+                    held: row.number("held")?,
+                })
             })
             .collect()
     }
+}
+
+pub(super) fn roster_row(net: NetId, row: &AnyRow) -> Result<RosterRow, StoreError> {
+    Ok(RosterRow {
+        net,
+        round: row.number("round")?,
+        step: step(row)?,
+        roster: row.get("roster")?,
+    })
 }
 
 fn net_row(row: &AnyRow) -> Result<NetRow, StoreError> {

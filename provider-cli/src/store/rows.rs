@@ -192,6 +192,18 @@ pub(crate) struct Restored {
     pub(crate) rosters: Vec<RosterRow>,
     /// The last final round.
     pub(crate) last_final: Option<u64>,
-    /// Per inbox its last sequence number ever used, and the number of messages held.
-    pub(crate) inbox_heads: Vec<(ClientId, u64, u64)>,
+    pub(crate) inbox_heads: Vec<InboxHead>,
+}
+
+/// Where an inbox stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InboxHead {
+    pub(crate) client: ClientId,
+    /// The last number ever used.
+    pub(crate) last: u64,
+    /// Number of the newest message that is held, 0 if there is none. Behind a restored backup it is far
+    /// below `last`.
+    pub(crate) newest: u64,
+    /// How many messages are held.
+    pub(crate) held: u64,
 }

@@ -10,13 +10,13 @@ const NET: (&str, Kind) = ("net", Kind::Text);
 const CLIENT: (&str, Kind) = ("client", Kind::Text);
 const ROUND: (&str, Kind) = ("round", Kind::Integer);
 
-static MEMBERS: Insert<3> = Insert::replacing(
+pub(super) static MEMBERS: Insert<3> = Insert::replacing(
     "store a member",
     "members",
     [NET, CLIENT, ("record", Kind::Bytes)],
     "ON CONFLICT (net, client) DO UPDATE SET record = excluded.record",
 );
-static EPOCHS: Insert<4> = Insert::new(
+pub(super) static EPOCHS: Insert<4> = Insert::new(
     "store an epoch",
     "epochs",
     [
@@ -65,7 +65,7 @@ static ANSWERS: Insert<6> = Insert::new(
         ("hash", Kind::Bytes),
     ],
 );
-static ROSTERS: Insert<4> = Insert::new(
+pub(super) static ROSTERS: Insert<4> = Insert::new(
     "store a roster",
     "rosters",
     [NET, ROUND, ("step", Kind::Integer), ("roster", Kind::Bytes)],
@@ -75,7 +75,7 @@ static CORRECTIONS: Insert<4> = Insert::new(
     "corrections",
     [NET, ROUND, ("missing", Kind::Bytes), ("asked", Kind::Bytes)],
 );
-static INBOX: Insert<4> = Insert::new(
+pub(super) static INBOX: Insert<4> = Insert::new(
     "store a message",
     "inbox",
     [
@@ -85,13 +85,13 @@ static INBOX: Insert<4> = Insert::new(
         ("message", Kind::Bytes),
     ],
 );
-static HEADS: Insert<3> = Insert::replacing(
+pub(super) static HEADS: Insert<3> = Insert::replacing(
     "store the head of an inbox",
     "inbox_heads",
     [NET, CLIENT, ("last", Kind::Integer)],
     "ON CONFLICT (net, client) DO UPDATE SET last = excluded.last",
 );
-static ROUNDS: Insert<3> = Insert::new(
+pub(super) static ROUNDS: Insert<3> = Insert::new(
     "store the outcome of a round",
     "rounds",
     [NET, ROUND, ("outcome", Kind::Bytes)],

@@ -1,0 +1,12 @@
+//! Care of the store: what is in it, whether it is sound, what may go, backups.
+
+mod backup;
+mod check;
+mod prune;
+mod stats;
+
+pub(crate) use backup::BackupError;
+pub(crate) use check::Checked;
+pub use prune::Retention;
+pub(super) use prune::start as start_pruning;
+pub(crate) use stats::StoreStats;
