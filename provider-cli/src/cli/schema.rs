@@ -5,7 +5,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{net, pki, witness};
+use crate::export::{Line, Position};
 use crate::plan::Plan;
+use crate::service::care::{Checked, Pruned, StoreStats};
 use crate::service::{
     Audit, CorrectionView, EntryView, Finding, MemberList, MemberView, NetView, RoundView,
 };
@@ -34,6 +36,12 @@ pub fn published() -> Result<String, serde_json::Error> {
         of::<Vec<CorrectionView>>(&mut generator, "correction-list"),
         of::<CorrectionView>(&mut generator, "correction-show"),
         of::<Vec<RoundView>>(&mut generator, "export-json"),
+        of::<Line<'_>>(&mut generator, "export-jsonl"),
+        of::<Vec<Line<'_>>>(&mut generator, "export-json-values"),
+        of::<Vec<Position>>(&mut generator, "export-status"),
+        of::<StoreStats>(&mut generator, "store-stats"),
+        of::<Checked>(&mut generator, "store-check"),
+        of::<Vec<Pruned>>(&mut generator, "store-prune"),
         of::<witness::StatusView>(&mut generator, "witness-status"),
         of::<pki::CertificateList<'_>>(&mut generator, "pki-list"),
         of::<Plan>(&mut generator, "plan"),
@@ -45,7 +53,8 @@ pub fn published() -> Result<String, serde_json::Error> {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What dcnet prints with --json",
         "description": "One definition for each command, named as the command with hyphens; \
-            of `dcnet round watch` it is that of a line.",
+            of `dcnet round watch` and `dcnet export jsonl` it is that of a line, and `export-json-values` is \
+            that of `dcnet export json --values`.",
         "$defs": definitions,
     });
     serde_json::to_string_pretty(&schema).map(|text| text + "\n")

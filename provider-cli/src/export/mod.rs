@@ -22,7 +22,7 @@ pub(crate) use error::ExportError;
 pub(crate) use format::{Format, influx_lines};
 pub(crate) use run::{Exports, Until};
 pub(crate) use status::{Position, positions};
-pub(crate) use value::{Value, values};
+pub(crate) use value::{Line, Value, values};
 
 /// Rounds that are read at a time: what is in memory of a year is one such page.
 pub(crate) const PAGE: u32 = 256;

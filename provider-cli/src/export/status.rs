@@ -1,5 +1,6 @@
 //! How far exporters are.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ExportError;
@@ -9,7 +10,7 @@ use super::sink::Sink;
 use crate::service::Admin;
 
 /// How far one exporter is with one net.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Position {
     pub(crate) exporter: String,
     pub(crate) sink: &'static str,

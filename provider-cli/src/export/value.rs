@@ -2,6 +2,7 @@
 
 use dcnet_obis::ScaledInteger;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::service::{FinalRound, Quality, Series};
@@ -65,7 +66,7 @@ fn time(seconds: u64) -> Timestamp {
 }
 
 /// A value as JSON has it; also the columns of CSV, in this order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Line<'a> {
     net: &'a str,
     region: &'a str,

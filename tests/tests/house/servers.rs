@@ -1,5 +1,6 @@
 //! Several servers on one PostgreSQL database, behind a real load balancer.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ fn free_port() -> u16 {
 pub(crate) struct Servers {
     folder: PathBuf,
     store: PathBuf,
-    servers: Vec<Server>,
+    all: Vec<Server>,
     balancer: Child,
 }
 
@@ -74,23 +75,23 @@ impl Servers {
         let port = free_port();
         let balancer = balance(&folder, port, &servers);
         let store = lab.store();
-        let mut all = Self {
+        let mut started = Self {
             folder,
             store,
-            servers,
+            all: servers,
             balancer,
         };
         for index in 0..count {
-            all.start_one(lab, index);
+            started.start_one(lab, index);
         }
         lab.use_provider_at(format!("127.0.0.1:{port}")).unwrap();
-        all
+        started
     }
 
     /// Starts a server, anew at the ports that it had.
     pub(crate) fn start_one(&mut self, lab: &Lab, index: usize) {
         let files = lab.provider_files();
-        let (gateways, servers) = self.servers[index].ports;
+        let (gateways, servers) = self.all[index].ports;
         let (listen, beside) = (
             format!("127.0.0.1:{gateways}"),
             format!("127.0.0.1:{servers}"),
@@ -119,11 +120,11 @@ impl Servers {
         let log = self.folder.join(format!("{name}.log"));
         let (process, line) = lab.program().start_dcnet(&name, &arguments, &log).unwrap();
         assert!(line.starts_with("listening on "), "{line}");
-        self.servers[index].process = Some(process);
+        self.all[index].process = Some(process);
     }
 
     pub(crate) fn kill(&mut self, index: usize) {
-        let process = self.servers[index].process.take().unwrap();
+        let process = self.all[index].process.take().unwrap();
         process.kill().unwrap();
     }
 
@@ -140,7 +141,7 @@ impl Servers {
         });
         let replica = replica?;
         let is_it = |server: &Server| replica.ends_with(&format!(":{}", server.ports.0));
-        self.servers.iter().position(is_it)
+        self.all.iter().position(is_it)
     }
 
     /// Times that the net has changed hands.
@@ -174,10 +175,12 @@ fn balance(folder: &Path, port: u16, servers: &[Server]) -> Child {
     );
     for (index, server) in servers.iter().enumerate() {
         let port = server.ports.0;
-        config.push_str(&format!(
+        writeln!(
+            config,
             " server s{index} 127.0.0.1:{port} check inter 200ms fall 1 rise 1 \
-             on-marked-down shutdown-sessions\n"
-        ));
+             on-marked-down shutdown-sessions"
+        )
+        .unwrap();
     }
     let path = folder.join("haproxy.cfg");
     fs::write(&path, config).unwrap();

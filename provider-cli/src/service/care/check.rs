@@ -10,6 +10,7 @@ use dcnet_protocol::names::NetId;
 use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome};
 use dcnet_protocol::roster::Roster;
 use dcnet_protocol::signature::Signed;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::service::admin::decode_descriptor;
@@ -24,7 +25,7 @@ const PAGE: u32 = 256;
 const SHOWN: usize = 8;
 
 /// What a check saw.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(crate) struct Checked {
     pub(crate) nets: u64,
     pub(crate) rounds: u64,

@@ -7,6 +7,7 @@ mod stats;
 
 pub(crate) use backup::BackupError;
 pub(crate) use check::Checked;
+pub(crate) use prune::Pruned;
 pub use prune::Retention;
 pub(super) use prune::start as start_pruning;
 pub(crate) use stats::StoreStats;

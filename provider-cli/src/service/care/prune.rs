@@ -8,6 +8,7 @@ use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::names::NetId;
 use dcnet_protocol::provider::MemberRecord;
 use dcnet_protocol::round::{Round, UnixTime};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::admin::decode_descriptor;
@@ -57,7 +58,7 @@ impl Retention {
 }
 
 /// What was, or would be, deleted of a net.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Pruned {
     pub(crate) net: String,
     pub(crate) table: &'static str,

@@ -1,11 +1,12 @@
 //! `dcnet store stats`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::service::{Admin, AdminError};
 
 /// How much a store holds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct StoreStats {
     pub(crate) store: String,
     /// Number of the newest migration.
@@ -19,7 +20,7 @@ pub(crate) struct StoreStats {
 }
 
 /// A table, of all nets.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct TableStats {
     pub(crate) table: &'static str,
     pub(crate) rows: u64,
@@ -30,7 +31,7 @@ pub(crate) struct TableStats {
 }
 
 /// A net, and what it has in each table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct NetStats {
     pub(crate) net: String,
     pub(crate) oldest_round: Option<u64>,
@@ -41,7 +42,7 @@ pub(crate) struct NetStats {
 }
 
 /// What a net has in a table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct NetTable {
     pub(crate) table: &'static str,
     pub(crate) rows: u64,
