@@ -135,15 +135,18 @@ async fn a_backup_under_load_is_restored_and_the_net_goes_on(mut lab: Lab) {
         &on(file, &["store", "prune", "--keep-rounds", "1"]),
         "is a backup",
     );
-    let target = lab.path("not-a-backup.sqlite3");
-    let target = target.to_str().unwrap();
     refuse(
         &on(lab.store.location(), &["store", "restore", file]),
         "empty",
     );
+    let first = std::mem::replace(&mut lab.store, Store::Sqlite(file.to_owned()));
+    let ca = lab.authority.certificate_path();
+    refuse(
+        &lab.serve_command(&ca, &[]).output().unwrap(),
+        "is a backup",
+    );
 
     // Into the other kind, and from there back into the first.
-    let first = std::mem::replace(&mut lab.store, Store::Sqlite(target.to_owned()));
     let second = other(&lab, "second.sqlite3", &first);
     let third = other(&lab, "third.sqlite3", &second);
     let again = lab.path("again.dcnet");
