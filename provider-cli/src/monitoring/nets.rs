@@ -154,6 +154,12 @@ impl Nets {
         watch
     }
 
+    /// Another server has the net now: what this one knows of it gets old, and would look late.
+    pub(crate) fn forget(&self, net: NetId) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain(|watch| watch.net != net);
+    }
+
     /// Counts a net that cannot be served.
     pub(crate) fn start_failed(&self) {
         self.starts_failed.inc();

@@ -167,6 +167,7 @@ impl Service {
             .remove(&net);
         if let Some(served) = served {
             served.end().await;
+            self.metrics.nets.forget(net);
             self.gets_on().await;
         }
     }
