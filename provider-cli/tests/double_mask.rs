@@ -194,6 +194,7 @@ fn keys(gateway: u64, dealers: u64) -> Vec<ShareKey> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named() {
+    let _place = common::place().await;
     let lab = Lab::new();
     lab.create_masked_net("elbe-5");
     let server = lab.serve();

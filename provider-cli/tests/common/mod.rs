@@ -38,7 +38,7 @@ use tempfile::TempDir;
 pub use gateway::{Answer, Gateway};
 pub use net::{Net, holds, now, receipt, roster_path};
 pub(crate) use store::on_both;
-pub use store::{SERVER, Store};
+pub use store::{SERVER, Store, place};
 
 pub const MEDIA_TYPE: &str = "application/vnd.dcnet";
 pub const PROBLEM: &str = "application/problem+json";

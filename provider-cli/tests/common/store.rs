@@ -1,6 +1,7 @@
 //! The stores that tests run on: a file of SQLite, and a database of a real PostgreSQL server.
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Names a PostgreSQL server in which tests may make databases, as
 /// `postgres://USER@HOST:PORT/DATABASE`.
@@ -139,17 +140,28 @@ fn rand_name() -> u64 {
         .finish()
 }
 
+/// Tests in which gateways compute, in the time that a window leaves them, at once in one program: with
+/// more of them two cores are late.
+static PLACES: Semaphore = Semaphore::const_new(2);
+
+/// One of the places, until it is dropped.
+pub async fn place() -> SemaphorePermit<'static> {
+    PLACES.acquire().await.unwrap()
+}
+
 /// Makes two tests of a function that takes a laboratory: one on each store.
 macro_rules! on_both {
     ($name:ident) => {
         mod $name {
             #[tokio::test(flavor = "multi_thread")]
             async fn sqlite() {
+                let _place = crate::common::place().await;
                 super::$name(super::Lab::new()).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
             async fn postgres() {
+                let _place = crate::common::place().await;
                 if let Some(lab) = super::Lab::on_postgres() {
                     super::$name(lab).await;
                 }
