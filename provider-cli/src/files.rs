@@ -37,6 +37,16 @@ pub enum CreateFileError {
     },
 }
 
+/// The whole file, unless it has more than `most` bytes: then none of it.
+pub(crate) fn read_at_most(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    let is_all = u64::try_from(bytes.len()).unwrap_or(u64::MAX) <= most;
+    Ok(is_all.then_some(bytes))
+}
+
 /// Creates `path` with `contents`: written beside it, synced, then linked under its name.
 ///
 /// A link, unlike a rename, fails when the name is taken, so that two writers cannot replace each

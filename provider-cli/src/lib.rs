@@ -11,6 +11,7 @@ mod monitoring;
 pub mod operator;
 pub mod pki;
 mod plan;
+mod reason;
 pub mod server;
 mod service;
 mod store;

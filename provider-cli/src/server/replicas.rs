@@ -114,7 +114,6 @@ pub(super) async fn hand_on(
         let answer = match api.service.place(net).await {
             Ok(Place::Here) => return then.run(asked.request()).await,
             Ok(Place::At(address)) => peers.ask(&address, client, &asked).await,
-            Err(ServiceError::Moving(_)) => None,
             Err(error) => return error.into_response(),
         };
         match answer {

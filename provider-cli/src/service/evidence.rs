@@ -1,8 +1,8 @@
 //! Evidence of a provider's lies: files that gateways have kept, read and judged; one, or a folder.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hex;
+use crate::files;
 
 /// Largest file that is looked at, in bytes: two rosters, or a manifest, of the largest nets fit.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -177,17 +178,9 @@ impl EvidenceFolder {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, UnreadableError> {
-    let failed = |source| UnreadableError::Read {
+    let bytes = files::read_at_most(path, MAX_FILE).map_err(|source| UnreadableError::Read {
         path: path.to_owned(),
         source,
-    };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
-        return Err(UnreadableError::Size(path.to_owned()));
-    }
-    Ok(bytes)
+    })?;
+    bytes.ok_or_else(|| UnreadableError::Size(path.to_owned()))
 }

@@ -32,7 +32,7 @@ impl Service {
     /// Where `net` is served. If nobody serves it, this server does from now on.
     ///
     /// # Errors
-    /// [`ServiceError::Moving`] if another server has just taken it, and others as every request.
+    /// Those of every request, except [`ServiceError::Moving`].
     pub(crate) async fn place(&self, net: NetId) -> Result<Place, ServiceError> {
         if self.running(net).is_some() {
             return Ok(Place::Here);

@@ -13,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 
 use super::{COSIGN_PATH, ListedWitness};
+use crate::reason::reason;
 use crate::server::{MEDIA_TYPE, PROBLEM_TYPE_PREFIX};
 
 /// How long an answer may take. Nobody waits for it.
@@ -36,7 +37,7 @@ pub(crate) struct WitnessClient {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
     /// Not reached, or the connection broke.
-    #[error("{}", chain(.0))]
+    #[error("{}", reason(.0))]
     Http(#[from] reqwest::Error),
     /// It has cosigned another number of entries last: to be asked again from there.
     #[error("the witness has cosigned {size} entries before")]
@@ -53,18 +54,6 @@ pub(crate) enum AskError {
     /// A cosignature of something else, or by somebody else.
     #[error("the answer is of no use: {0}")]
     Cosignature(#[from] CosignatureError),
-}
-
-/// reqwest says at the top only that something failed; the reason is below.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }
 
 /// What is read of problem details.

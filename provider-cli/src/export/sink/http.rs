@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::super::ExportError;
 use super::super::secret::Secret;
 use super::SinkError;
+use crate::reason::reason;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -158,7 +159,7 @@ impl HttpSink {
             request = request.basic_auth(user, password.as_ref().map(|text| text.as_str()));
         }
         let sent = request.send().await;
-        let answer = sent.map_err(|error| self.failed(chain(&error.without_url())))?;
+        let answer = sent.map_err(|error| self.failed(reason(&error.without_url())))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
@@ -182,16 +183,4 @@ impl HttpSink {
             reason,
         }
     }
-}
-
-/// reqwest says at the top only that something failed; the reason is below.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

@@ -5,14 +5,14 @@
 //! for each day (the "dynamic" profile), which is not in the file and computed here.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
 use super::calendar::{Kind, Season};
+use crate::files;
 
 /// Largest file that is looked at, in bytes.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
@@ -71,18 +71,11 @@ impl Reference {
     /// Reads a CSV file with the columns `profile_id,period,day,timestamp,watts`; rows of other profiles
     /// than H0 are not looked at further.
     pub(crate) fn from_file(path: &Path, kwh_per_year: u32) -> Result<Self, ReferenceError> {
-        let failed = |source| ReferenceError::Read {
+        let bytes = files::read_at_most(path, MAX_FILE).map_err(|source| ReferenceError::Read {
             path: path.to_owned(),
             source,
-        };
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(failed)?;
-        file.take(MAX_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
-            return Err(ReferenceError::Size(path.to_owned()));
-        }
+        })?;
+        let bytes = bytes.ok_or_else(|| ReferenceError::Size(path.to_owned()))?;
         let days = read(&bytes).map_err(|wrong| wrong.in_file(path))?;
         Ok(Self { days, kwh_per_year })
     }
