@@ -74,6 +74,17 @@ pub enum StoreError {
         "the store {0} is no PostgreSQL address of the form postgres://USER@HOST:PORT/DATABASE"
     )]
     Address(String),
+    /// The database does not answer, or not to this user.
+    #[error(
+        "cannot reach the store {store}: {source}; does the server run, and are the address, the user and \
+         the password (PGPASSWORD or ~/.pgpass) right?"
+    )]
+    Unreachable {
+        /// The database, without user and password.
+        store: String,
+        /// What is in the way.
+        source: sqlx::Error,
+    },
     /// Another `dcnet serve` has it.
     #[error(
         "another server runs on the store {}: stop it first; administration commands may run beside it",

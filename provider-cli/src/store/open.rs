@@ -148,7 +148,7 @@ impl Store {
                 let options = database_options(location, url)?;
                 let mut connection = PgConnection::connect_with(&options)
                     .await
-                    .map_err(failed("be reached"))?;
+                    .map_err(unreachable_at(location))?;
                 POSTGRES.run(&mut connection).await.map_err(schema)?;
                 connection.close().await.map_err(failed("be closed"))?;
                 let readers = PgPoolOptions::new()
@@ -213,6 +213,13 @@ fn open_failed(path: &Path, source: io::Error) -> StoreError {
     }
 }
 
+fn unreachable_at(location: &Location) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| StoreError::Unreachable {
+        store: location.to_string(),
+        source,
+    }
+}
+
 async fn newest_of_file(path: &Path) -> Result<Option<i64>, StoreError> {
     let failed = StoreError::database;
     let opened = OpenOptions::new().append(true).open(path);
@@ -242,7 +249,7 @@ async fn newest_of_database(
     let failed = StoreError::database;
     let mut connection = PgConnection::connect_with(&database_options(location, url)?)
         .await
-        .map_err(failed("be reached"))?;
+        .map_err(unreachable_at(location))?;
     // An empty database is one that the server will fill.
     let is_new: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NULL")
         .fetch_one(&mut connection)
