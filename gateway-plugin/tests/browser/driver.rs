@@ -304,6 +304,19 @@ impl Browser<'_> {
         assert_eq!(measured, expected, "{at}");
     }
 
+    /// Sentences of a log may have words of any length (an address, a file's path): none makes the
+    /// page wider than the screen.
+    pub async fn lengthen_words(&self) {
+        let surplus = self
+            .run(
+                "for (const cell of document.querySelectorAll('td[lang]')) cell.textContent += 'x'.repeat(400);
+                 return document.documentElement.scrollWidth - document.documentElement.clientWidth;",
+            )
+            .await;
+        let path = self.path().await;
+        assert_eq!(surplus, json!(0), "{path} ({})", self.looks.name);
+    }
+
     /// Saves what is to be seen, for people to look at.
     pub async fn picture(&self, folder: &Path, name: &str) {
         use base64::Engine as _;

@@ -65,6 +65,7 @@ async fn look(browser: &Browser<'_>, address: &str, path: &str, name: &str) {
     browser.goto(&format!("{address}{path}")).await;
     browser.inspect().await;
     browser.picture(&pictures(), name).await;
+    browser.lengthen_words().await;
 }
 
 /// The superposition of `round` as the provider got it.
