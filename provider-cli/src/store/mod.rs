@@ -14,6 +14,7 @@ mod inspect;
 mod leases;
 mod location;
 mod membership_log;
+mod migrations;
 mod open;
 mod overview;
 mod prune;
