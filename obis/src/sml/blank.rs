@@ -63,8 +63,7 @@ impl Blanker {
 
 fn blank_file(body: &[u8], checksum: Checksum, catalog: &Catalog) -> Option<Vec<u8>> {
     let mut told = Vec::new();
-    let kind =
-        message::read_file(body, checksum, catalog, |telegram| told.push(telegram)).ok()?;
+    let kind = message::read_file(body, checksum, catalog, |telegram| told.push(telegram)).ok()?;
     let secrets = secrets(&told, catalog)?;
     let mut out = Vec::with_capacity(body.len());
     let mut reader = Reader::new(body);

@@ -12,7 +12,8 @@ use crate::export::openmetrics::{self, Family};
 use crate::export::parquet::Rows;
 use crate::export::{Format, PAGE, Value, values};
 use crate::files::Pending;
-use crate::service::{Admin, FinalRound, RoundView, Series};
+use crate::service::audit_trail::Action;
+use crate::service::{Admin, AdminError, FinalRound, RoundView, Series};
 
 mod mscons;
 mod run;
@@ -207,6 +208,14 @@ impl Reading {
         let mut series = Vec::new();
         for net in &what.nets {
             series.push(admin.series(*net).await?);
+        }
+        for net in &what.nets {
+            let to = what.out.as_ref().map(|path| path.display().to_string());
+            let to = to.unwrap_or_else(|| "standard output".to_owned());
+            admin
+                .note(Action::Exported, Some(*net), &to)
+                .await
+                .map_err(AdminError::from)?;
         }
         Ok(Self {
             admin,

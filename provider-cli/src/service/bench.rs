@@ -40,7 +40,7 @@ pub async fn seed(store: &Location, seeds: &[Seed]) -> Result<(), StoreError> {
             authority: seed.authority.clone(),
             created: now().millis(),
         };
-        writer.insert_net(&row).await?;
+        writer.insert_net(&row, None).await?;
         let members = seed
             .members
             .iter()
@@ -103,7 +103,7 @@ pub async fn create(store: &Location, descriptor: &NetDescriptor) -> Result<(), 
         authority: Vec::new(),
         created: now().millis(),
     };
-    let inserted = writer.insert_net(&row).await;
+    let inserted = writer.insert_net(&row, None).await;
     writer.close().await;
     store.close().await;
     inserted

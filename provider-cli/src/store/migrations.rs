@@ -27,6 +27,7 @@ const OF_SQLITE: &[Script] = scripts!("sqlite":
     "0003_membership_log",
     "0004_key_packages",
     "0005_leases",
+    "0006_audit_trail",
 );
 
 const OF_POSTGRES: &[Script] = scripts!("postgres":
@@ -35,6 +36,7 @@ const OF_POSTGRES: &[Script] = scripts!("postgres":
     "0003_membership_log",
     "0004_key_packages",
     "0005_leases",
+    "0006_audit_trail",
 );
 
 pub(super) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| migrator(OF_SQLITE));
