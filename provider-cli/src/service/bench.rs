@@ -1,12 +1,16 @@
 //! What benchmarks and tests need and no command offers: a net that is already running, and rounds that
 //! ended without gateways.
 
+mod direct;
+
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome, RoundStatus};
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::superposition::Superposition;
+
+pub use direct::{Direct, DirectError};
 
 use super::now;
 use crate::store::{Batch, EpochRow, Location, MemberRow, NetRow, OutcomeRow, Store, StoreError};
