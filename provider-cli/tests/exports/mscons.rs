@@ -1,7 +1,11 @@
-//! MSCONS, read by pydifact.
+//! MSCONS, read by pydifact, and held against the published rules by edi-energy.
+
+use std::fs::File;
+use std::path::Path;
 
 use dcnet_protocol::provider::RoundStatus;
 use dcnet_provider::bench::Ending;
+use edi_energy::{AnyMessage, EdiEnergyMessage as _, Platform};
 use serde_json::Value;
 
 use crate::store::{Lab, python};
@@ -13,6 +17,26 @@ with open(sys.argv[1]) as file:
     interchange = Interchange.from_str(file.read())
 print(json.dumps([[segment.tag, segment.elements] for segment in interchange.segments]))
 ";
+
+/// How many values each message of the file has, all of which keep to the rules for this kind of message.
+fn judged(file: &Path, kind: u32) -> Vec<usize> {
+    let platform = Platform::with_all_profiles();
+    let messages = platform.parse_interchange(File::open(file).unwrap());
+    let count = |message: Result<AnyMessage, edi_energy::Error>| {
+        let message = message.unwrap();
+        assert_eq!(message.detect_pruefidentifikator().unwrap().as_u32(), kind);
+        let report = message.validate().unwrap();
+        assert!(report.is_valid(), "{}", report.render_deterministic());
+        let AnyMessage::Mscons(message) = message else {
+            panic!("{message:?}");
+        };
+        let points = message.delivery_points().iter();
+        let series = points.flat_map(|point| &point.time_series);
+        let items = series.flat_map(|series| &series.items);
+        items.map(|item| item.quantities.len()).sum()
+    };
+    messages.map(count).collect()
+}
 
 fn config(kind: &str) -> String {
     format!(
@@ -98,6 +122,7 @@ async fn local_days_have_92_96_and_100_values() {
         }
         // Whole days only: those at the borders are left out.
         assert_eq!(found, lengths, "{to}");
+        assert_eq!(judged(&file, 13025), lengths, "{to}");
         let times = |code: &str| -> Vec<&str> {
             let times = segments
                 .iter()
@@ -134,6 +159,7 @@ async fn what_is_missing_or_wrong_is_refused() {
         "curve.edi",
         &["mscons", "elbe-4", "--config", curve.to_str().unwrap()],
     );
+    assert_eq!(judged(&file, 13025), [96]);
     let text = std::fs::read_to_string(file).unwrap();
     assert_eq!(text.matches("'QTY+220:").count(), 96, "{text}");
     assert!(
@@ -146,6 +172,7 @@ async fn what_is_missing_or_wrong_is_refused() {
         "sum.edi",
         &["mscons", "elbe-4", "--config", sum.to_str().unwrap()],
     );
+    assert_eq!(judged(&file, 13003), [96]);
     let text = std::fs::read_to_string(file).unwrap();
     assert_eq!(text.matches("'QTY+79:").count(), 96, "{text}");
     assert!(text.contains("'RFF+Z13:13003'"), "{text}");
