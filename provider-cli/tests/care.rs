@@ -270,6 +270,25 @@ async fn what_is_too_old_goes_and_the_rest_stays(lab: Lab) {
     let dry = prune(&["--keep-rounds", "10", "--dry-run"]);
     assert_eq!(dry[0]["rows"], 1, "{dry}");
     assert_eq!(count().await, 3, "a dry run deletes nothing");
+    // What stops on its way was begun by somebody: the entry is there before a row is gone.
+    let noted = || lab.dcnet_json(&["audit-log", "show", "--action", "store-pruned", "--json"]);
+    assert_eq!(noted(), serde_json::json!([]));
+    let (refuse_deleting, allow) = match &lab.store {
+        Store::Sqlite(_) => (
+            "CREATE TRIGGER stays BEFORE DELETE ON rounds BEGIN SELECT RAISE(ABORT, 'stays'); END",
+            "DROP TRIGGER stays",
+        ),
+        Store::Postgres(_) => (
+            "CREATE TRIGGER stays BEFORE DELETE ON rounds FOR EACH ROW \
+             EXECUTE FUNCTION audit_trail_is_only_appended_to()",
+            "DROP TRIGGER stays ON rounds",
+        ),
+    };
+    lab.store.execute(refuse_deleting).await;
+    let stopped = lab.dcnet(&["store", "prune", "--keep-rounds", "10"]);
+    assert!(!stopped.status.success(), "{stopped:?}");
+    assert_eq!(noted()[0]["detail"], "1 rows; rounds 10 days");
+    lab.store.execute(allow).await;
     let gone = prune(&[
         "--keep-rounds",
         "10",

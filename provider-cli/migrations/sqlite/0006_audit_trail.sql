@@ -8,5 +8,10 @@ CREATE TABLE audit_trail (
 CREATE TRIGGER audit_trail_is_not_changed BEFORE UPDATE ON audit_trail
 BEGIN SELECT RAISE(ABORT, 'the audit trail is only appended to'); END;
 
+-- REPLACE deletes without the trigger below.
+CREATE TRIGGER audit_trail_is_not_replaced BEFORE INSERT ON audit_trail
+WHEN EXISTS (SELECT 1 FROM audit_trail WHERE number = NEW.number)
+BEGIN SELECT RAISE(ABORT, 'the audit trail is only appended to'); END;
+
 CREATE TRIGGER audit_trail_is_not_deleted BEFORE DELETE ON audit_trail
 BEGIN SELECT RAISE(ABORT, 'the audit trail is only appended to'); END;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use dcnet_protocol::names::NetId;
+use jiff::Timestamp;
 
 use super::{CliError, JsonArg, Outcome, StoreArg, output};
 use crate::files::{self, Access};
 use crate::service::Admin;
-use crate::service::audit_trail::{TrailEntryView, TrailHead, TrailVerified};
+use crate::service::audit_trail::{TrailEntryView, TrailFilter, TrailHead, TrailVerified};
 
 /// Bytes of a file with heads that are read.
 const MOST_KEPT: u64 = 1024 * 1024;
@@ -22,6 +23,7 @@ pub(super) enum AuditLog {
     /// The names of a command line are what the system says of whoever ran it; those over HTTPS are proved
     /// by a certificate. A server that prunes by its configuration is not an actor: its log tells.
     #[command(after_help = "Examples:\n  dcnet audit-log show --net elbe-4\n  \
+        dcnet audit-log show --since 2026-11-01T00:00:00Z\n  \
         dcnet audit-log show --action exported --json | jq -r '.[].actor'")]
     Show(Show),
     /// Check that entries were only appended.
@@ -51,6 +53,9 @@ pub(super) struct Show {
     /// Only this, such as net-created or exported.
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
+    /// Only what was done at this time (RFC 3339) or later.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
     /// The latest so many.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
@@ -102,9 +107,12 @@ impl AuditLog {
 impl Show {
     async fn run(self) -> Result<Outcome, CliError> {
         let admin = Admin::open(&self.store.store).await?;
-        let entries = admin
-            .trail((self.net, self.action.as_deref()), self.limit)
-            .await;
+        let filter = TrailFilter {
+            net: self.net,
+            action: self.action,
+            since: self.since,
+        };
+        let entries = admin.trail(&filter, self.limit).await;
         admin.close().await;
         let entries = entries?;
         if self.json.json {
@@ -144,6 +152,7 @@ impl Verify {
         let admin = Admin::open(&self.store.store).await?;
         let verified = admin.verify_trail(&seen, progress).await;
         admin.close().await;
+        end_progress();
         let verified = verified?;
         let is_well = verified.problems.is_empty();
         if let Some(path) = &self.keep
@@ -217,5 +226,12 @@ fn print(verified: &TrailVerified) -> Result<(), CliError> {
 fn progress(entries: u64) {
     if stderr().is_terminal() {
         eprint!("\r{entries} entries");
+    }
+}
+
+/// So that what follows has a line of its own.
+fn end_progress() {
+    if stderr().is_terminal() {
+        eprintln!();
     }
 }

@@ -132,7 +132,12 @@ impl Export {
 }
 
 async fn lines(what: What, format: Format) -> Result<Outcome, CliError> {
-    let mut read = Reading::open(&what).await?;
+    let name = match format {
+        Format::Csv => "csv --values",
+        Format::Jsonl => "jsonl",
+        Format::Influx => "influx",
+    };
+    let mut read = Reading::open(&what, name).await?;
     let mut out = Output::begin(what.out)?;
     format.begin(&mut out)?;
     for index in 0..read.series.len() {
@@ -149,7 +154,7 @@ async fn lines(what: What, format: Format) -> Result<Outcome, CliError> {
 }
 
 async fn parquet(what: What) -> Result<Outcome, CliError> {
-    let mut read = Reading::open(&what).await?;
+    let mut read = Reading::open(&what, "parquet").await?;
     let out = Output::begin(what.out)?;
     let slots = read.series.iter().flat_map(|series| &series.slots);
     let mut rows = Rows::begin(out, slots.map(|slot| slot.scale))?;
@@ -167,7 +172,7 @@ async fn parquet(what: What) -> Result<Outcome, CliError> {
 }
 
 async fn open_metrics(what: What) -> Result<Outcome, CliError> {
-    let mut read = Reading::open(&what).await?;
+    let mut read = Reading::open(&what, "openmetrics").await?;
     let mut out = Output::begin(what.out)?;
     for family in Family::ALL {
         family.begin(&mut out)?;
@@ -202,8 +207,8 @@ struct Reading {
 }
 
 impl Reading {
-    /// All nets are there before anything is written.
-    async fn open(what: &What) -> Result<Self, CliError> {
+    /// All nets are there before anything is written; `format` is how the audit trail names it.
+    async fn open(what: &What, format: &str) -> Result<Self, CliError> {
         let admin = Admin::open(&what.store.store).await?;
         let mut series = Vec::new();
         for net in &what.nets {
@@ -213,7 +218,7 @@ impl Reading {
             let to = what.out.as_ref().map(|path| path.display().to_string());
             let to = to.unwrap_or_else(|| "standard output".to_owned());
             admin
-                .note(Action::Exported, Some(*net), &to)
+                .note(Action::Exported, Some(*net), &format!("{format} to {to}"))
                 .await
                 .map_err(AdminError::from)?;
         }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use dcnet_protocol::names::NetId;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,10 +58,7 @@ impl fmt::Display for Actor {
 impl Actor {
     /// Whoever runs this process.
     pub(crate) fn console() -> Self {
-        let clean = |text: String| -> String {
-            let kept = text.chars().filter(|c| !c.is_control()).take(64);
-            kept.collect()
-        };
+        let clean = |text: String| -> String { clean(&text).take(64).collect() };
         let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
         let id = rustix::process::getuid().as_raw();
         let mut user = match variable("LOGNAME").or_else(|| variable("USER")) {
@@ -76,6 +74,11 @@ impl Actor {
             host: clean(host.nodename().to_string_lossy().into_owned()),
         }
     }
+}
+
+/// Without what a terminal would obey when the entry is shown.
+fn clean(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !c.is_control())
 }
 
 /// What was done.
@@ -132,7 +135,7 @@ impl Noted {
             actor,
             action,
             net: net.map(|net| net.to_string()),
-            detail: (!detail.is_empty()).then(|| detail.to_owned()),
+            detail: (!detail.is_empty()).then(|| clean(detail).collect()),
         }
     }
 
@@ -179,6 +182,32 @@ impl TrailEntryView {
             detail: noted.detail,
             hash: hex(&row.hash),
         })
+    }
+}
+
+/// Which entries are asked for; by default all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TrailFilter {
+    pub(crate) net: Option<NetId>,
+    /// As it is written.
+    pub(crate) action: Option<String>,
+    /// Not those before.
+    pub(crate) since: Option<Timestamp>,
+}
+
+impl TrailFilter {
+    const fn is_empty(&self) -> bool {
+        self.net.is_none() && self.action.is_none() && self.since.is_none()
+    }
+
+    fn fits(&self, entry: &TrailEntryView) -> bool {
+        let net = self.net.map(|net| net.to_string());
+        let action = self.action.as_deref();
+        let at = || entry.at.parse::<Timestamp>();
+        (net.is_none() || entry.net == net)
+            && action.is_none_or(|action| entry.action.as_str() == action)
+            // A time that cannot be read is shown rather than hidden.
+            && self.since.is_none_or(|since| at().map_or(true, |at| at >= since))
     }
 }
 
@@ -250,20 +279,19 @@ impl Admin {
         note(&self.store, &noted).await
     }
 
-    /// The last `most` entries, ascending; only those of a net or an action if one is named.
+    /// The last `most` entries that fit, ascending.
     pub(crate) async fn trail(
         &self,
-        (net, action): (Option<NetId>, Option<&str>),
+        filter: &TrailFilter,
         most: u32,
     ) -> Result<Vec<TrailEntryView>, AdminError> {
-        if net.is_none() && action.is_none() {
+        if filter.is_empty() {
             let rows = self.store.trail_end(most).await?;
             return Ok(rows
                 .iter()
                 .map(TrailEntryView::of)
                 .collect::<Result<_, _>>()?);
         }
-        let net = net.map(|net| net.to_string());
         let mut found = std::collections::VecDeque::new();
         let mut after = 0;
         loop {
@@ -274,8 +302,7 @@ impl Admin {
             after = last.number;
             for row in &rows {
                 let entry = TrailEntryView::of(row)?;
-                let fits = net.is_none() || entry.net == net;
-                if fits && action.is_none_or(|action| entry.action.as_str() == action) {
+                if filter.fits(&entry) {
                     found.push_back(entry);
                 }
                 if found.len() > usize::try_from(most).unwrap_or(usize::MAX) {

@@ -36,6 +36,25 @@ fn only_problem(found: &(Option<i32>, Value)) -> &str {
     problems[0].as_str().unwrap()
 }
 
+async fn the_database_refuses(store: &Store) {
+    let of_its_own: &[&str] = match store {
+        Store::Sqlite(_) => &["REPLACE INTO audit_trail VALUES (2, '{}', x'00')"],
+        Store::Postgres(_) => &[
+            "TRUNCATE audit_trail",
+            "INSERT INTO audit_trail VALUES (2, '{}', '') \
+             ON CONFLICT (number) DO UPDATE SET entry = '{}'",
+        ],
+    };
+    let of_both = [
+        "UPDATE audit_trail SET entry = '{}' WHERE number = 2",
+        "DELETE FROM audit_trail",
+    ];
+    for statement in of_both.iter().chain(of_its_own) {
+        let refused = store.refuses(statement).await;
+        assert!(refused.contains("only appended"), "{statement}: {refused}");
+    }
+}
+
 /// What a database administrator has to do first.
 async fn without_triggers(store: &Store) {
     match store {
@@ -72,6 +91,11 @@ async fn who_did_what_is_written_down_and_changes_are_found(lab: Lab) {
     let shown = lab.dcnet_published(&["audit-log", "show", "--limit", "1"]);
     assert_eq!(shown[0]["actor"]["kind"], "console", "{shown}");
     assert_eq!(shown[0]["detail"], file.to_str().unwrap(), "{shown}");
+    let shown = lab.dcnet_published(&["audit-log", "show", "--action", "exported"]);
+    assert_eq!(shown[0]["detail"], "jsonl to standard output", "{shown}");
+    let at = shown[0]["at"].as_str().unwrap();
+    assert!(actions(&lab, &["--since", at]).contains(&all[2].to_owned()));
+    assert!(actions(&lab, &["--since", "2999-01-01T00:00:00Z"]).is_empty());
     // A name that is taken makes no net and no entry; what is only looked at makes none either.
     let authority = lab.authority.certificate_path();
     let again = lab.dcnet(&[
@@ -104,15 +128,7 @@ async fn who_did_what_is_written_down_and_changes_are_found(lab: Lab) {
         "{found:?}"
     );
 
-    // The database itself refuses.
-    let refused = lab
-        .store
-        .refuses("UPDATE audit_trail SET entry = '{}' WHERE number = 2")
-        .await;
-    assert!(refused.contains("only appended"), "{refused}");
-    let refused = lab.store.refuses("DELETE FROM audit_trail").await;
-    assert!(refused.contains("only appended"), "{refused}");
-
+    the_database_refuses(&lab.store).await;
     without_triggers(&lab.store).await;
     lab.store
         .execute("DELETE FROM audit_trail WHERE number = 6")

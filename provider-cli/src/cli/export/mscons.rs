@@ -41,7 +41,7 @@ pub(in crate::cli) struct Mscons {
 impl Mscons {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let config = MsconsConfig::from_file(&self.config).map_err(ExportError::from)?;
-        let mut read = Reading::open(&self.what).await?;
+        let mut read = Reading::open(&self.what, "mscons").await?;
         let out = Output::begin(self.what.out)?;
         let mut interchange = begin(&config, out)?;
         for index in 0..read.series.len() {

@@ -89,23 +89,35 @@ impl Admin {
         is_dry: bool,
     ) -> Result<Vec<Pruned>, AdminError> {
         let mut all = Vec::new();
+        let nets = self.store.nets().await?;
         let mut writer = if is_dry {
             None
         } else {
+            self.note_pruning(&nets, retention).await?;
             Some(self.store.writer().await?)
         };
-        for row in self.store.nets().await? {
+        for row in nets {
             all.extend(net(&self.store, writer.as_mut(), &row, retention).await?);
         }
         if let Some(writer) = writer {
             writer.close().await;
-            let rows: u64 = all.iter().map(|pruned| pruned.rows).sum();
-            if rows > 0 {
-                let detail = format!("{rows} rows; {}", retention.text());
-                self.note(Action::StorePruned, None, &detail).await?;
-            }
         }
         Ok(all)
+    }
+
+    /// Writes down what is about to be deleted. Afterwards would be too late: a pruning that fails or is
+    /// killed on its way has deleted rows as well.
+    async fn note_pruning(&self, nets: &[NetRow], retention: &Retention) -> Result<(), AdminError> {
+        let mut rows = 0;
+        for row in nets {
+            let counted = net(&self.store, None, row, retention).await?;
+            rows += counted.iter().map(|pruned| pruned.rows).sum::<u64>();
+        }
+        if rows > 0 {
+            let detail = format!("{rows} rows; {}", retention.text());
+            self.note(Action::StorePruned, None, &detail).await?;
+        }
+        Ok(())
     }
 }
 
