@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::database::{AnyRow, Reading, Value, Writing};
 use super::insert::{Insert, Kind};
 use super::membership_log::{ENTRIES, LISTS, PACKAGES};
+use super::orders::ORDERS;
 use super::rows::OutcomeRow;
 use super::write::{EPOCHS, HEADS, INBOX, MEMBERS, ROSTERS, ROUNDS};
 use super::{Location, Store, StoreError, integer};
@@ -111,6 +112,7 @@ impl Store {
         writing.execute(what, statement, &[]).await?;
         let statement = "UPDATE inbox_heads SET last = last + $1";
         writing.execute(what, statement, &[LEAP.into()]).await?;
+        super::orders::void_waiting(&mut writing).await?;
         for row in closed {
             let round = integer(row.round)?;
             let net = row.net.as_str();
@@ -147,6 +149,7 @@ async fn copy_all(
     done(copy(&ROSTERS, 3, from, to).await?);
     done(copy(&INBOX, 3, from, to).await?);
     done(copy(&HEADS, 2, from, to).await?);
+    done(copy(&ORDERS, 2, from, to).await?);
     Ok(all)
 }
 
