@@ -19,13 +19,15 @@ mod places;
 mod report;
 mod rounds;
 mod state;
+mod turned_away;
 
 use rand_core::CryptoRng;
 
 pub use io::{Input, KeptEvidence, Outgoing, Output, Persist, Request};
-pub use report::{Fault, Report, RoundRefusal, TurnedAway};
+pub use report::{Fault, Report, RoundRefusal};
 pub use state::GatewayState;
 use state::{EdgePhase, Membership, Neighbour};
+pub use turned_away::TurnedAway;
 
 use crate::certificate::TrustAnchor;
 use crate::descriptor::{CorrectionMode, NetDescriptor};

@@ -10,6 +10,7 @@ mod in_force;
 mod log;
 mod masked;
 mod members;
+mod order;
 mod orders;
 mod presence;
 mod record;
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use in_force::InForce;
 pub use log::MOST_LISTED;
 use log::MembershipLog;
+pub use order::{Order, OrderEffect, OrderRecord, OrderRefusal, OrderTaken, Ordered};
 use orders::Standing;
-pub use orders::{Order, OrderEffect, OrderRecord, OrderRefusal, OrderTaken, Ordered};
 use presence::Presence;
 pub use record::{
     Answer, AnswerRecord, CorrectionRecord, DrawListRecord, EpochMember, EpochRecord, FrameRecord,

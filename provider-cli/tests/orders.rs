@@ -220,8 +220,8 @@ async fn a_member_is_suspended_and_resumed_and_the_net_is_closed(lab: Lab) {
     };
     street.until(&server, are_told).await;
     assert_exact(&rounds(&lab));
-    let last = rounds(&lab);
-    assert_eq!(last.last().unwrap()["members"], 6, "{last:?}");
+    let ended = rounds(&lab);
+    assert_eq!(ended.last().unwrap()["members"], 6, "{ended:?}");
     let frame = gateway.register_frame(&street.net);
     let answer = gateway.frame(&server, &street.net, &frame).await;
     answer.problem(410, "net-closed");

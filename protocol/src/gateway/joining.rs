@@ -153,7 +153,7 @@ impl Gateway {
         rng: &mut impl CryptoRng,
     ) -> Vec<Output> {
         if let Some(reason) = TurnedAway::named(slug) {
-            return self.is_turned_away(now, notification, reason);
+            return self.turn_away(now, notification, reason);
         }
         if slug == "not-registered" || slug == "not-active" {
             self.registered = false;
@@ -187,29 +187,6 @@ impl Gateway {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// The provider's word alone: nothing is given up for it, and it is asked again now and then.
-    fn is_turned_away(
-        &mut self,
-        now: UnixTime,
-        notification: Notification,
-        reason: TurnedAway,
-    ) -> Vec<Output> {
-        let before = self.turned_away.replace((reason, now));
-        self.registered = false;
-        self.stated = false;
-        self.frame_done |= notification == Notification::Transmit;
-        if before.is_some_and(|(before, _)| before == reason) {
-            return Vec::new();
-        }
-        vec![Output::Report(Report::TurnedAway(reason))]
-    }
-
-    /// Whether it was turned away so short a time ago that it does not ask to be let in.
-    fn waits_outside(&self, now: UnixTime) -> bool {
-        let said = self.turned_away.as_ref();
-        said.is_some_and(|(reason, at)| self.intervals_since(at.millis(), now) < reason.patience())
     }
 
     /// Something has changed that the next notification 2 has to say.

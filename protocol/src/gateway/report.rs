@@ -1,5 +1,6 @@
 //! What a gateway tells its owner, for log and status.
 
+use super::TurnedAway;
 use crate::correction;
 use crate::envelope::EnvelopeError;
 use crate::key_agreement::{KeyPackageError, WeakKey};
@@ -157,41 +158,6 @@ pub enum Report {
     /// The provider or a member sent something that is not accepted.
     #[error("refused what the provider relayed: {0}")]
     Fault(#[from] Fault),
-}
-
-/// Why the provider lets a gateway take part no more. Neither is a fault of the gateway, and there is
-/// nothing about it that the household could repair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TurnedAway {
-    /// `barred`: until the operator resumes it.
-    #[error(
-        "the operator of this net has suspended this gateway: it takes part again by itself when the \
-         operator resumes it; ask the operator for the reason"
-    )]
-    Barred,
-    /// `net-closed`: for good.
-    #[error("the operator has closed this net: no more sums are formed, and nothing more is sent")]
-    Closed,
-}
-
-impl TurnedAway {
-    /// What the name of a refusal stands for, if it is one of these.
-    pub(super) fn named(slug: &str) -> Option<Self> {
-        match slug {
-            "barred" => Some(Self::Barred),
-            "net-closed" => Some(Self::Closed),
-            _ => None,
-        }
-    }
-
-    /// Intervals after which it asks again. A net that is closed stays closed; but that is the word of
-    /// the provider alone.
-    pub(super) const fn patience(self) -> u64 {
-        match self {
-            Self::Barred => 1,
-            Self::Closed => 96,
-        }
-    }
 }
 
 /// Why a gateway sends nothing for a round.

@@ -34,11 +34,9 @@ impl Provider {
         } else {
             self.log_draw_list(round)
         };
-        // An empty epoch has no sum that could be compared with the one before: it waits for no border.
-        let at_border = closing
-            || round
-                .number()
-                .is_multiple_of(self.setup.descriptor.epoch_length());
+        let at_border = round
+            .number()
+            .is_multiple_of(self.setup.descriptor.epoch_length());
         if !at_border || self.has_frames(round) {
             return records;
         }

@@ -2,7 +2,7 @@
 
 use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 
-use super::orders::OrderRecord;
+use super::order::OrderRecord;
 use crate::key_agreement::{KeyPackageHash, SignedKeyPackage};
 use crate::membership::MemberStatus;
 use crate::membership::edge::EdgeSet;

@@ -116,15 +116,15 @@ fn a_net_that_is_closed_ends_its_open_rounds_and_holds_no_more() {
         (CorrectionMode::DoubleMask, 8_000),
         (CorrectionMode::DoubleMask, 14_000),
     ] {
-        // The next border is far: a net that ends does not wait for it.
-        let mut world = running(7, 4, params(mode, 50), 43);
+        let mut world = running(7, 4, params(mode, 3), 43);
         world.run_to_phase(after);
         let before = world.outcomes().len();
         let taken = world.order(Order::Close).unwrap();
         let Ok(OrderTaken::Closing { from }) = taken else {
             panic!("{taken:?}");
         };
-        world.run_rounds(4);
+        assert!(from.number().is_multiple_of(3), "auditors demand a border");
+        world.run_rounds(6);
         assert!(world.provider.is_closed());
         for outcome in &world.outcomes()[before - 1..] {
             assert_eq!(outcome.status, RoundStatus::Complete, "{outcome:?}");

@@ -42,7 +42,7 @@ pub(super) enum Net {
     Descriptor(descriptor::Descriptor),
     /// Close a net for good: rounds under way are finished, no more are held.
     ///
-    /// From the next round whose members are not fixed yet the net has none. Its gateways are told, tell
+    /// From the next epoch on the net has no members. Its gateways are told, tell
     /// their households, and send nothing more; what is in the store stays there, and can be exported. There is
     /// no way back. Exit code 1 if the order is refused, with the reason; 5 if no server takes it in time.
     #[command(

@@ -222,3 +222,6 @@ fn order_row(row: &AnyRow) -> Result<OrderRow, StoreError> {
         record: row.get("record")?,
     })
 }
+
+#[cfg(test)]
+mod tests;
