@@ -154,7 +154,7 @@ impl OrderRefusal {
     }
 }
 
-/// An order that changes who may take part, to be given back to [`Provider::restore`].
+/// An order that changes who may take part, to be given back to [`super::Provider::restore`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TlsSize, TlsSerialize, TlsDeserialize)]
 pub struct OrderRecord {
     /// The round being metered when it was taken.
