@@ -19,6 +19,7 @@ mod places;
 mod report;
 mod rounds;
 mod state;
+mod turned_away;
 
 use rand_core::CryptoRng;
 
@@ -26,6 +27,7 @@ pub use io::{Input, KeptEvidence, Outgoing, Output, Persist, Request};
 pub use report::{Fault, Report, RoundRefusal};
 pub use state::GatewayState;
 use state::{EdgePhase, Membership, Neighbour};
+pub use turned_away::TurnedAway;
 
 use crate::certificate::TrustAnchor;
 use crate::descriptor::{CorrectionMode, NetDescriptor};
@@ -106,6 +108,10 @@ pub enum Phase {
     Entered,
     /// In the manifest in force.
     Active,
+    /// In no epoch, and the provider's operator lets it into none.
+    Barred,
+    /// In no epoch, and the net has ended.
+    Closed,
     /// Has declared its exit.
     Leaving,
     /// Has left.
@@ -127,6 +133,8 @@ pub struct Gateway {
     registered: bool,
     /// Entered or left is acknowledged since the programme started.
     stated: bool,
+    /// Why the provider lets it take part no more, and when it said so last.
+    turned_away: Option<(TurnedAway, UnixTime)>,
     /// Since when it has entered and waits for a manifest that names it.
     waiting_since: Option<UnixTime>,
     /// The sealed frame, or the answer, needs not be sent again.
@@ -181,6 +189,7 @@ impl Gateway {
             state,
             registered: false,
             stated: false,
+            turned_away: None,
             waiting_since: None,
             frame_done: false,
             answer_done: false,
@@ -198,6 +207,7 @@ impl Gateway {
             Input::Join => {
                 self.registered = false;
                 self.stated = false;
+                self.turned_away = None;
                 // The key package that is about to be published must not be lost.
                 let mut outputs = vec![self.persist(None)];
                 outputs.extend(self.retry(now));
@@ -237,6 +247,12 @@ impl Gateway {
         match self.state.body.membership {
             Membership::Left => Phase::Left,
             Membership::Leaving => Phase::Leaving,
+            _ if self.turned_away.is_some() => match (self.in_force(round), self.turned_away) {
+                // The epoch was fixed before: it is held to its end.
+                (Some(manifest), _) if manifest.is_active() => Phase::Active,
+                (_, Some((TurnedAway::Closed, _))) => Phase::Closed,
+                _ => Phase::Barred,
+            },
             _ if !self.registered => Phase::Registering,
             Membership::Joining => Phase::Joining,
             Membership::Entered => match self.in_force(round) {

@@ -10,6 +10,8 @@ mod in_force;
 mod log;
 mod masked;
 mod members;
+mod order;
+mod orders;
 mod presence;
 mod record;
 mod refusal;
@@ -21,6 +23,8 @@ use std::sync::Arc;
 use in_force::InForce;
 pub use log::MOST_LISTED;
 use log::MembershipLog;
+pub use order::{Order, OrderEffect, OrderRecord, OrderRefusal, OrderTaken, Ordered};
+use orders::Standing;
 use presence::Presence;
 pub use record::{
     Answer, AnswerRecord, CorrectionRecord, DrawListRecord, EpochMember, EpochRecord, FrameRecord,
@@ -127,6 +131,8 @@ pub struct Provider {
     /// The latest round whose epoch is fixed.
     decided: Option<Round>,
     presence: Presence,
+    /// What the operator has ordered.
+    standing: Standing,
     /// From the last tick until the next deadline: nothing becomes due in between.
     idle: (UnixTime, UnixTime),
 }
@@ -173,6 +179,7 @@ impl Provider {
             last_final: snapshot.last_final,
             decided,
             presence: Presence::default(),
+            standing: Standing::of(&snapshot.orders),
             idle: (UnixTime::from_millis(0), UnixTime::from_millis(0)),
         };
         provider.restore_rounds(snapshot);
@@ -181,15 +188,7 @@ impl Provider {
 
     /// Takes one input at `now`.
     pub fn handle(&mut self, now: UnixTime, input: Input) -> Handled {
-        let schedule = self.setup.descriptor.schedule();
-        let trusted = self.presence.input(now, &schedule);
-        let idle = self.idle.0 <= now && now < self.idle.1;
-        let due = trusted && (!idle || matches!(input, Input::Tick));
-        let mut records = Vec::new();
-        if due {
-            records = self.tick(now);
-            self.idle = (now, self.next_deadline(now));
-        }
+        let mut records = self.due(now, matches!(input, Input::Tick));
         let answer = match input {
             Input::Tick => {
                 return Handled {
@@ -208,6 +207,19 @@ impl Provider {
             records,
             reply: Some(reply),
         }
+    }
+
+    /// What is due at `now`; at a tick also if nothing should be.
+    fn due(&mut self, now: UnixTime, is_tick: bool) -> Vec<Record> {
+        let schedule = self.setup.descriptor.schedule();
+        let trusted = self.presence.input(now, &schedule);
+        let idle = self.idle.0 <= now && now < self.idle.1;
+        if !trusted || (idle && !is_tick) {
+            return Vec::new();
+        }
+        let records = self.tick(now);
+        self.idle = (now, self.next_deadline(now));
+        records
     }
 
     /// When the next [`Input::Tick`] is due.
@@ -262,6 +274,9 @@ impl Provider {
         let now = self.presence.last_input();
         let schedule = self.setup.descriptor.schedule();
         let drawable = self.members.values().filter(|member| {
+            if self.turned_away(member.client).is_some() {
+                return false;
+            }
             match member.status {
                 // Nobody is to wait for one who registered once and never came back. One who comes back
                 // without its memory has to find itself in the list.
@@ -341,8 +356,14 @@ impl Provider {
         let hash = receipt.frame_hash;
         self.presence.heard_of(from, now);
         let records = match frame.into_parts().1 {
-            FrameBody::Register { package, .. } => self.register(now, from, *package)?,
-            FrameBody::Entered(statement) => self.enter(now, from, statement)?,
+            FrameBody::Register { package, .. } => {
+                self.admit(from)?;
+                self.register(now, from, *package)?
+            }
+            FrameBody::Entered(statement) => {
+                self.admit(from)?;
+                self.enter(now, from, statement)?
+            }
             FrameBody::Exiting(statement) => self.exit(now, from, statement)?,
             FrameBody::Resend { missing, words } => {
                 self.resend(now, &header, &missing, words, hash)?
@@ -373,6 +394,8 @@ impl Provider {
         match self.members.get(&from).map(|member| member.status) {
             None => return Err(Refusal::NotRegistered { client: from }),
             Some(MemberStatus::Exited) => return Err(Refusal::Exited { client: from }),
+            Some(_) if self.is_closed() => return Err(Refusal::NetClosed),
+            // Who is barred may still warn its neighbours of what it was shown.
             Some(_) => {}
         }
         let to = header.to;

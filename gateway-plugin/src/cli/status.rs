@@ -84,6 +84,21 @@ the provider signed statements that contradict each other: it lied. This gateway
 this net any more. Do not trust this net; give the file to the gateway administrator and the \
 supervisory authority, who can check it with: dcnet verify-evidence FILE";
 
+/// For the owner of a gateway that its provider lets in no more.
+fn advice_on(phase: &str) -> Option<&'static str> {
+    match phase {
+        "barred" => Some(
+            "suspended by the operator of the net: it takes part again by itself when the operator resumes \
+             it. Nothing has to be repaired here; ask the operator for the reason",
+        ),
+        "net-closed" => Some(
+            "the operator has closed the net: no more sums are formed, and nothing more is sent. To take part \
+             in another net, name it in the profile",
+        ),
+        _ => None,
+    }
+}
+
 fn text(status: &Status, running: Option<u32>, profile: &Profile) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| {
@@ -106,6 +121,9 @@ fn text(status: &Status, running: Option<u32>, profile: &Profile) -> String {
             }
         ),
     );
+    if let Some(advice) = advice_on(&status.phase) {
+        row("", advice);
+    }
     for path in &status.evidence {
         row("EVIDENCE", &path.display().to_string());
     }

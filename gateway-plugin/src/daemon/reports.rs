@@ -73,7 +73,10 @@ impl Session {
                 );
             }
             Report::Fault(_) => self.tell_fault(&report.to_string()),
-            Report::DrawFailed { .. } | Report::Emergency { .. } | Report::Inactive { .. } => {
+            Report::DrawFailed { .. }
+            | Report::Emergency { .. }
+            | Report::Inactive { .. }
+            | Report::TurnedAway(_) => {
                 tracing::warn!(event = "member", "{report}");
             }
             report => tracing::info!(event = "member", "{report}"),
@@ -237,6 +240,8 @@ fn name(phase: Phase) -> &'static str {
         Phase::Joining => "joining",
         Phase::Entered => "entered",
         Phase::Active => "active",
+        Phase::Barred => "barred",
+        Phase::Closed => "net-closed",
         Phase::Leaving => "leaving",
         Phase::Left => "left",
     }

@@ -307,13 +307,17 @@ impl Session {
     }
 
     /// Whether something may come into the inbox at any moment: while the gateway is not an active
-    /// member, and during rounds whose corrections come that way.
+    /// member, unless it is let in no more, and during rounds whose corrections come that way.
     pub(super) fn is_busy(&self, now: UnixTime) -> bool {
         let in_round = !self.is_double_mask()
             && self.schedule.submitted_at(now).is_some_and(|round| {
                 now < self.schedule.correction_deadline(round).plus_millis(2_000)
             });
-        in_round || self.phase != Some(Phase::Active)
+        let waits_for_nothing = matches!(
+            self.phase,
+            Some(Phase::Active | Phase::Barred | Phase::Closed)
+        );
+        in_round || !waits_for_nothing
     }
 
     fn is_double_mask(&self) -> bool {

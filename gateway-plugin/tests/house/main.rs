@@ -20,3 +20,4 @@ mod manager;
 mod membership;
 mod page;
 mod tariffs;
+mod turned_away;

@@ -9,7 +9,9 @@ use dcnet_protocol::membership::witness::Quorum;
 use dcnet_protocol::message::{Delivery, Inbox, Message, Receipt, SignedReceipt};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::notification::Notification;
-use dcnet_protocol::provider::{self, Provider, Record, Refusal, Reply, RoundOutcome};
+use dcnet_protocol::provider::{
+    self, Order, OrderRefusal, OrderTaken, Provider, Record, Refusal, Reply, RoundOutcome,
+};
 use dcnet_protocol::roster::{MemberBits, Roster};
 use dcnet_protocol::round::{Round, Schedule, UnixTime};
 use dcnet_protocol::signature::{Signed, SigningKey};
@@ -208,6 +210,13 @@ impl Net {
         let handled = self.provider.handle(self.now(), input);
         self.apply(handled.records);
         handled.reply.expect("a reply to a post")
+    }
+
+    /// What the provider's operator wants.
+    pub fn order(&mut self, order: Order) -> Result<OrderTaken, OrderRefusal> {
+        let ordered = self.provider.order(self.now(), order);
+        self.apply(ordered.records);
+        ordered.answer
     }
 
     /// A receipt as the provider gives it.

@@ -4,7 +4,7 @@ use rand_core::CryptoRng;
 
 use super::in_force::InForce;
 use super::state::{Draw, EdgePhase, Membership};
-use super::{Fault, Gateway, GatewayState, Output, Report, Request};
+use super::{Fault, Gateway, GatewayState, Output, Report, Request, TurnedAway};
 use crate::descriptor::MIN_DEGREE;
 use crate::envelope::EdgeReason;
 use crate::frame::FrameBody;
@@ -36,6 +36,15 @@ impl Gateway {
             return Vec::new();
         }
         let mut outputs: Vec<Output> = self.forget_past_epochs(now).into_iter().collect();
+        if self.waits_outside(now) {
+            // What concerns epochs that are fixed goes on, and so does leaving.
+            outputs.extend(self.ask_proof());
+            outputs.extend(self.ask_common());
+            if membership == Membership::Leaving && !self.stated {
+                outputs.extend(self.state_exit(now));
+            }
+            return outputs;
+        }
         if !self.registered {
             outputs.extend(self.register(now, false));
             return outputs;
@@ -68,6 +77,12 @@ impl Gateway {
             Err(bad) => return vec![Output::Report(Fault::from(bad).into())],
         };
         let known = |bytes: &[u8]| crate::message::frame_hash(bytes) == receipt.frame_hash;
+        if matches!(
+            receipt.notification,
+            Notification::Register | Notification::Entered
+        ) {
+            self.turned_away = None;
+        }
         match receipt.notification {
             // A repetition (emergency) leads nowhere new; going on here would go round in circles.
             Notification::Register if self.registered => Vec::new(),
@@ -137,6 +152,9 @@ impl Gateway {
         slug: &str,
         rng: &mut impl CryptoRng,
     ) -> Vec<Output> {
+        if let Some(reason) = TurnedAway::named(slug) {
+            return self.turn_away(now, notification, reason);
+        }
         if slug == "not-registered" || slug == "not-active" {
             self.registered = false;
             self.stated = false;

@@ -1,5 +1,6 @@
 //! What a gateway tells its owner, for log and status.
 
+use super::TurnedAway;
 use crate::correction;
 use crate::envelope::EnvelopeError;
 use crate::key_agreement::{KeyPackageError, WeakKey};
@@ -97,6 +98,9 @@ pub enum Report {
         /// First round without this gateway.
         first_round: Round,
     },
+    /// The provider's operator does not let it take part any more.
+    #[error("{0}")]
+    TurnedAway(TurnedAway),
     /// The exit is complete.
     #[error("has left the net; all keys of it are erased")]
     Left,

@@ -29,7 +29,12 @@ impl Provider {
             return Vec::new();
         }
         self.decided = Some(round);
-        let mut records = self.log_draw_list(round);
+        let closing = self.standing.is_closing();
+        let mut records = if closing {
+            Vec::new()
+        } else {
+            self.log_draw_list(round)
+        };
         let at_border = round
             .number()
             .is_multiple_of(self.setup.descriptor.epoch_length());
@@ -37,7 +42,11 @@ impl Provider {
             return records;
         }
         records.extend(self.release_leavers(round));
-        let members = self.desired_members();
+        let members = if closing {
+            Vec::new()
+        } else {
+            self.desired_members(None)
+        };
         let current = self.epochs.last();
         // A member that has entered again may not know where it stands: it gets a manifest.
         let settled = members.iter().all(|member| {
@@ -82,6 +91,7 @@ impl Provider {
     fn is_named_by_anybody(&self, client: &ClientId) -> bool {
         self.members.values().any(|member| {
             matches!(member.status, MemberStatus::Active | MemberStatus::Entered)
+                && !self.standing.is_barred(&member.client)
                 && member
                     .neighbourhood
                     .as_ref()
@@ -90,8 +100,8 @@ impl Provider {
     }
 
     /// Those who have entered, are there, and form a sound graph of at least the minimum size; in a
-    /// double-mask net those among them who would submit.
-    fn desired_members(&self) -> Vec<EpochMember> {
+    /// double-mask net those among them who would submit. Without who is barred, and without `gone`.
+    pub(super) fn desired_members(&self, gone: Option<ClientId>) -> Vec<EpochMember> {
         let mut there: Vec<&MemberRecord> = self
             .members
             .values()
@@ -100,6 +110,9 @@ impl Provider {
                     member.status,
                     MemberStatus::Entered | MemberStatus::Active | MemberStatus::Exiting
                 )
+            })
+            .filter(|member| {
+                !self.standing.is_barred(&member.client) && gone != Some(member.client)
             })
             .collect();
         loop {
@@ -150,7 +163,7 @@ impl Provider {
         weak.map(|member| member.client).collect()
     }
 
-    fn min_size(&self) -> usize {
+    pub(super) fn min_size(&self) -> usize {
         self.setup.descriptor.min_size()
     }
 
@@ -181,6 +194,10 @@ impl Provider {
             .filter_map(|member| {
                 let status = match (member.status, record.get(&member.client).is_some()) {
                     (MemberStatus::Entered, true) => MemberStatus::Active,
+                    // It was there, and is let in no more unless it says so itself.
+                    (MemberStatus::Active, false) if self.turned_away(member.client).is_some() => {
+                        MemberStatus::Suspended
+                    }
                     (MemberStatus::Active, false) => MemberStatus::Entered,
                     (MemberStatus::Exiting, false) => MemberStatus::Exited,
                     _ => return None,

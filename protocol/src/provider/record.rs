@@ -2,6 +2,7 @@
 
 use tls_codec::{TlsDeserialize, TlsSerialize, TlsSize};
 
+use super::order::OrderRecord;
 use crate::key_agreement::{KeyPackageHash, SignedKeyPackage};
 use crate::membership::MemberStatus;
 use crate::membership::edge::EdgeSet;
@@ -32,6 +33,8 @@ pub enum Record {
     KeyPackage(Box<SignedKeyPackage>),
     /// Insert, and forget the lists below `oldest`.
     DrawList(DrawListRecord),
+    /// Append to the orders that were taken.
+    Order(OrderRecord),
     /// Insert: one per round.
     CorrectionOpened(CorrectionRecord),
     /// Insert: one per round and step.
@@ -375,6 +378,8 @@ pub struct Snapshot {
     pub draw_lists: Vec<DrawListRecord>,
     /// The latest epochs, at least the one in force in the last final round and all later ones.
     pub epochs: Vec<EpochRecord>,
+    /// All orders that were taken, oldest first.
+    pub orders: Vec<OrderRecord>,
     /// Frames of rounds that are not final.
     pub frames: Vec<FrameRecord>,
     /// Resent superpositions of rounds that are not final.

@@ -88,6 +88,17 @@ pub enum Refusal {
         /// Who.
         client: ClientId,
     },
+    /// An operator has suspended it.
+    #[error(
+        "{client} is suspended by the operator of this net; it takes part again when it is resumed"
+    )]
+    Barred {
+        /// Who.
+        client: ClientId,
+    },
+    /// The net has ended.
+    #[error("this net was closed by its operator and forms no more sums")]
+    NetClosed,
     /// Before the window.
     #[error("round {round} is not taken before {} ms since 1970", opens.millis())]
     TooEarly {
@@ -227,6 +238,8 @@ impl Refusal {
             Self::TooManyEnvelopes { .. } => "too-many-envelopes",
             Self::UnknownNeighbour { .. } => "unknown-neighbour",
             Self::Exited { .. } => "exited",
+            Self::Barred { .. } => "barred",
+            Self::NetClosed => "net-closed",
             Self::TooEarly { .. } => "too-early",
             Self::TooLate { .. } => "too-late",
             Self::NotActive { .. } => "not-active",
@@ -257,12 +270,13 @@ impl Refusal {
             Self::WrongClient { .. }
             | Self::KeyPackage(_)
             | Self::Signature(_)
+            | Self::Barred { .. }
             | Self::NotAsked { .. } => 403,
             Self::NotRegistered { .. }
             | Self::UnknownAddressee { .. }
             | Self::LogIndex { .. }
             | Self::NotListed { .. } => 404,
-            Self::Exited { .. } | Self::TooLate { .. } => 410,
+            Self::Exited { .. } | Self::NetClosed | Self::TooLate { .. } => 410,
             Self::TooEarly { .. } => 425,
             Self::TooManyEnvelopes { .. } => 429,
             Self::WrongNet { .. }

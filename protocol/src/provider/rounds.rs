@@ -268,11 +268,13 @@ impl Provider {
             transmission,
             ..
         } = *header;
-        let in_force = self
-            .epoch_at(round)
-            .ok_or(Refusal::NotActive { client, round })?;
+        let not_active = || {
+            let turned_away = self.turned_away(client);
+            turned_away.unwrap_or(Refusal::NotActive { client, round })
+        };
+        let in_force = self.epoch_at(round).ok_or_else(not_active)?;
         if in_force.get(&client).is_none() {
-            return Err(Refusal::NotActive { client, round });
+            return Err(not_active());
         }
         if in_force.epoch != epoch {
             return Err(Refusal::WrongEpoch {
@@ -381,14 +383,7 @@ impl Provider {
     }
 
     fn open_correction(&mut self, epoch: &EpochRecord, opened: CorrectionRecord) -> Vec<Record> {
-        let request = self.setup.key.sign(Correction {
-            net: self.setup.descriptor.net(),
-            descriptor: self.setup.descriptor.hash(),
-            epoch: epoch.epoch,
-            round: opened.round,
-            missing: opened.missing.clone(),
-        });
-        let message = Message::Correction(request);
+        let message = self.correction_request(epoch, &opened);
         let mut records = vec![Record::CorrectionOpened(opened.clone())];
         records.extend(
             opened
@@ -399,6 +394,21 @@ impl Provider {
         let state = self.rounds.entry(opened.round).or_default();
         state.correction = Some(opened);
         records
+    }
+
+    /// The request that `opened` stands for: always of the same bytes, since signing is deterministic.
+    pub(super) fn correction_request(
+        &self,
+        epoch: &EpochRecord,
+        opened: &CorrectionRecord,
+    ) -> Message {
+        Message::Correction(self.setup.key.sign(Correction {
+            net: self.setup.descriptor.net(),
+            descriptor: self.setup.descriptor.hash(),
+            epoch: epoch.epoch,
+            round: opened.round,
+            missing: opened.missing.clone(),
+        }))
     }
 }
 

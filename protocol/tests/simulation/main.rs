@@ -18,6 +18,7 @@ mod fork;
 mod liar;
 mod masked;
 mod masked_sweeps;
+mod orders;
 mod pki;
 mod ratchet;
 mod recorder;

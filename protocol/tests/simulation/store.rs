@@ -33,6 +33,7 @@ impl Store {
             Record::Epoch(epoch) => snapshot.epochs.push(epoch),
             Record::Frame(frame) => replace(&mut snapshot.frames, frame),
             Record::Resent(frame) => replace(&mut snapshot.resent, frame),
+            Record::Order(order) => snapshot.orders.push(order),
             Record::CorrectionOpened(opened) => snapshot.corrections.push(opened),
             Record::Log(record) => {
                 assert_eq!(

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::order::Retry;
 use super::output::{self, few};
 use super::round::{RangeArgs, reasoned, wrong_shares};
 use super::{CliError, JsonArg, NetArg, Outcome, StoreArg};
@@ -23,6 +24,14 @@ pub(super) enum Correction {
     /// Exit code 4 if there is none: the round was complete, or is not known.
     #[command(after_help = "Example:\n  dcnet correction show elbe-4 1984023")]
     Show(Show),
+    /// Send the request to resend once more to those who have not answered it.
+    ///
+    /// For a `resend` net with an open correction whose window has not closed. What is sent is the same
+    /// request, to the byte: a second one of another content would tell pads. Gateways of a net with double
+    /// masks ask for rosters themselves until they have answered; there is nothing to send again. Exit code 1 if
+    /// the order is refused, with the reason; 5 if no server takes it in time.
+    #[command(after_help = "Example:\n  dcnet correction retry elbe-4 1984023")]
+    Retry(Retry),
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +67,7 @@ impl Correction {
         match self {
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
+            Self::Retry(retry) => retry.run().await,
         }
     }
 }

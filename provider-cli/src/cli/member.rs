@@ -3,10 +3,12 @@
 use clap::{Args, Subcommand, ValueEnum};
 use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::names::ClientId;
+use dcnet_protocol::provider::Order;
 
+use super::order::Common;
 use super::output::{self, few};
 use super::{CliError, JsonArg, NetArg, Outcome, StoreArg};
-use crate::service::{Admin, FrameView, MemberCounts};
+use crate::service::{Admin, FrameView, MemberCounts, MemberLine, OrderedView};
 
 /// Members of a net. Nobody, the provider included, can tell what one of them used.
 #[derive(Debug, Subcommand)]
@@ -25,6 +27,24 @@ pub(super) enum Member {
     /// wait for the next epoch. Exit code 4 if there is no such member.
     #[command(after_help = "Example:\n  dcnet member show elbe-4 house-1")]
     Show(Show),
+    /// Suspend a member: it takes part in no epoch that is not fixed yet, whatever it sends.
+    ///
+    /// It stays in the rounds whose members are fixed: the others' pads cancel only with its own. It is told
+    /// that it was the operator; it may leave the net, and is let in again when it is resumed. In the membership
+    /// log it looks like a member that was missing: who ordered it, and why, stands in the store and is shown by
+    /// `dcnet net audit`. Refused if no sound epoch were left without it, and if a tenth of the members (at
+    /// least one) were suspended within 96 rounds, or within an epoch if that is longer. Exit code 1 if it is
+    /// refused, with the reason; 5 if no server takes it in time.
+    #[command(
+        after_help = "Example:\n  dcnet member suspend elbe-4 house-1 --reason 'meter exchanged, readings wrong'"
+    )]
+    Suspend(Suspend),
+    /// Resume a member that was suspended by an operator: it comes back by itself.
+    ///
+    /// Its gateway asks once in an interval whether it may, and is in the sums again from the next epoch on.
+    /// A member that was only missing needs no order. Exit codes as those of `suspend`.
+    #[command(after_help = "Example:\n  dcnet member resume elbe-4 house-1")]
+    Resume(Resume),
 }
 
 #[derive(Debug, Args)]
@@ -38,6 +58,34 @@ pub(super) struct List {
     store: StoreArg,
     #[command(flatten)]
     json: JsonArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Suspend {
+    #[command(flatten)]
+    net: NetArg,
+    /// Name of the member, as `dcnet member list` shows it.
+    #[arg(value_name = "CLIENT")]
+    client: ClientId,
+    /// Why: one line, shown to everybody who looks after the net.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    #[command(flatten)]
+    net: NetArg,
+    /// Name of the member, as `dcnet member list` shows it.
+    #[arg(value_name = "CLIENT")]
+    client: ClientId,
+    /// Why, if that is of interest later.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +138,21 @@ impl Member {
         match self {
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
+            Self::Suspend(Suspend {
+                net,
+                client,
+                reason,
+                common,
+            }) => common.run(net.net, Order::Suspend(client), &reason).await,
+            Self::Resume(Resume {
+                net,
+                client,
+                reason,
+                common,
+            }) => {
+                let reason = reason.unwrap_or_default();
+                common.run(net.net, Order::Resume(client), &reason).await
+            }
         }
     }
 }
@@ -112,7 +175,7 @@ impl List {
             list.members.iter().map(|member| {
                 [
                     member.client.clone(),
-                    member.status.to_owned(),
+                    status(member),
                     member.edges.to_string(),
                     member.named.to_string(),
                     last_frame(member.last_frame.as_ref()),
@@ -138,6 +201,14 @@ impl Show {
             ("net", member.net.clone()),
             ("member", member.line.client.clone()),
             ("status", member.line.status.to_owned()),
+            (
+                "barred",
+                member
+                    .line
+                    .barred
+                    .as_ref()
+                    .map_or("-".to_owned(), OrderedView::text),
+            ),
             ("key package", member.key_package.clone()),
             ("statement key", member.statement_key.clone()),
             ("neighbours", few(&member.neighbours, usize::MAX)),
@@ -150,6 +221,14 @@ impl Show {
             ),
         ])?;
         Ok(Outcome::Done)
+    }
+}
+
+/// Where it stands, and whether an operator has anything to do with it.
+fn status(member: &MemberLine) -> String {
+    match member.barred {
+        Some(_) => format!("{}, barred", member.status),
+        None => member.status.to_owned(),
     }
 }
 

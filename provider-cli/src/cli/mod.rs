@@ -7,6 +7,7 @@ mod evidence;
 mod export;
 mod member;
 mod net;
+mod order;
 mod output;
 mod pki;
 mod plan;
@@ -25,7 +26,7 @@ use dcnet_protocol::names::NetId;
 
 use crate::export::ExportError;
 use crate::service::care::BackupError;
-use crate::service::{AdminError, Location};
+use crate::service::{AdminError, AskError, Location};
 
 /// What a command ended with. The numbers are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,22 @@ enum Outcome {
 enum CliError {
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// What the net's server said.
+    #[error("the order was refused: {0}")]
+    OrderRefused(String),
+    #[error(
+        "no server has taken order {number} of net {net} within {waited} s: it waits in the store, and is taken as \
+         soon as a server serves the net; `dcnet net audit {net}` shows what became of it"
+    )]
+    OrderWaits {
+        net: NetId,
+        number: u64,
+        waited: u64,
+    },
+    #[error("nothing was done: {0} was to be typed, or --yes to be given")]
+    NotConfirmed(NetId),
     #[error(transparent)]
     Pki(#[from] crate::pki::PkiError),
     #[error(transparent)]
@@ -83,7 +100,7 @@ enum CliError {
 }
 
 impl CliError {
-    /// 4 for what is not there, 2 for evidence that cannot be read, 78 (`EX_CONFIG`) for what a check
+    /// 4 for what is not there, 5 for an order that waits, 2 for evidence that cannot be read, 78 (`EX_CONFIG`) for what a check
     /// found, 1 for everything else.
     fn code(&self) -> u8 {
         match self {
@@ -93,7 +110,9 @@ impl CliError {
                 | AdminError::UnknownMember { .. }
                 | AdminError::NoCorrection { .. },
             )
+            | Self::Ask(AskError::UnknownNet(_))
             | Self::Export(ExportError::Admin(AdminError::UnknownNet(_))) => 4,
+            Self::OrderWaits { .. } => 5,
             Self::Evidence(_) => 2,
             Self::Check(_) => 78,
             _ => 1,
@@ -122,6 +141,7 @@ Exit codes:
   2  the command line is wrong
   3  `net audit` or `store check` found problems, `pki list` something that expires soon
   4  there is no such net, member, round or correction
+  5  an order waits: no server has taken it in time
   78 `serve --check` or `export run --check` found something wrong
 `verify-evidence` has its own.
 
@@ -148,10 +168,10 @@ enum Command {
     /// frames are erased when their round is final. Nets that are created while the server runs
     /// are served with the first request for them.
     Serve(Box<serve::Serve>),
-    /// Create nets and look at them.
+    /// Create nets, look at them, close them.
     #[command(subcommand)]
     Net(net::Net),
-    /// Look at members.
+    /// Look at members, suspend and resume them.
     #[command(subcommand)]
     Member(member::Member),
     /// Look at rounds and their sums.

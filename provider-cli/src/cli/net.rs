@@ -1,11 +1,14 @@
 //! `dcnet net`.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 
 use super::member::counted;
+use super::order::Close;
 use super::output::{self, few};
 use super::{CliError, JsonArg, NetArg, Outcome, StoreArg};
-use crate::service::{Admin, Audit, NetView, Strength};
+use crate::service::{Admin, Audit, NetView, OrderedView, Strength};
 
 mod create;
 mod descriptor;
@@ -37,6 +40,16 @@ pub(super) enum Net {
     Audit(One),
     /// Write a net's descriptor to a file, for witnesses.
     Descriptor(descriptor::Descriptor),
+    /// Close a net for good: rounds under way are finished, no more are held.
+    ///
+    /// From the next epoch on the net has no members. Its gateways are told, tell
+    /// their households, and send nothing more; what is in the store stays there, and can be exported. There is
+    /// no way back. Exit code 1 if the order is refused, with the reason; 5 if no server takes it in time.
+    #[command(
+        after_help = "Examples:\n  dcnet net close elbe-4 --reason 'replaced by elbe-5'\n  \
+        dcnet net close elbe-4 --reason 'replaced by elbe-5' --yes --no-wait"
+    )]
+    Close(Close),
     /// Print the membership log: who was in the net when, as the provider signs it.
     Log(log::Log),
 }
@@ -67,6 +80,7 @@ impl Net {
             Self::Show(one) => one.show().await,
             Self::Audit(one) => one.audit().await,
             Self::Descriptor(descriptor) => descriptor.run().await,
+            Self::Close(close) => close.run().await,
             Self::Log(log) => log.run().await,
         }
     }
@@ -99,7 +113,7 @@ impl List {
                         net.members.active.to_string(),
                         net.min_size.to_string(),
                         last.map_or("-".to_owned(), |round| round.start.clone()),
-                        last.map_or("-".to_owned(), |round| round.status.to_owned()),
+                        status(net),
                     ]
                 }),
             )?;
@@ -171,6 +185,13 @@ fn print_net(net: &NetView) -> Result<(), CliError> {
         ("provider key", net.provider_key.clone()),
         ("gateway CA SHA-256", net.gateway_ca_sha256.clone()),
         ("members", counted(net.members)),
+        ("barred", ordered(&net.barred)),
+        (
+            "closed",
+            net.closed
+                .as_ref()
+                .map_or("-".to_owned(), OrderedView::text),
+        ),
         (
             "epoch",
             net.epoch.map_or("-".to_owned(), |epoch| epoch.to_string()),
@@ -183,6 +204,27 @@ fn print_net(net: &NetView) -> Result<(), CliError> {
         ),
         ("frames held", net.frames_held.to_string()),
     ])
+}
+
+/// How the last round ended, and whether there will be another.
+fn status(net: &NetView) -> String {
+    let last = net.last_round.as_ref();
+    let last = last.map_or("-", |round| round.status);
+    match net.closed {
+        Some(_) => format!("{last}, closed"),
+        None => last.to_owned(),
+    }
+}
+
+fn ordered(barred: &BTreeMap<String, OrderedView>) -> String {
+    if barred.is_empty() {
+        return "-".to_owned();
+    }
+    let lines: Vec<String> = barred
+        .iter()
+        .map(|(client, ordered)| format!("{client} {}", ordered.text()))
+        .collect();
+    lines.join("; ")
 }
 
 fn or_dash<T: ToString>(value: Option<T>) -> String {
@@ -242,6 +284,26 @@ fn print_audit(audit: &Audit) -> Result<(), CliError> {
                         .holders
                         .map_or("-".to_owned(), |holders| holders.to_string()),
                     if member.articulation_point { "yes" } else { "" }.to_owned(),
+                ]
+            }),
+        )?;
+    }
+    if !audit.orders.is_empty() {
+        output::table(
+            [
+                "order", "what", "of", "asked", "by", "state", "reason", "answer",
+            ],
+            audit.orders.iter().map(|it| {
+                let round = it.round.map(|round| round.to_string());
+                [
+                    it.number.to_string(),
+                    it.order.clone(),
+                    or_dash(it.member.clone().or(round)),
+                    it.asked_at.clone(),
+                    it.asked_by.clone(),
+                    it.state.as_str().to_owned(),
+                    it.reason.clone(),
+                    it.detail.clone().unwrap_or_default(),
                 ]
             }),
         )?;

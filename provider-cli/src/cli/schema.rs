@@ -10,7 +10,8 @@ use crate::plan::Plan;
 use crate::service::audit_trail::{TrailEntryView, TrailVerified};
 use crate::service::care::{Checked, Pruned, StoreStats};
 use crate::service::{
-    Audit, CorrectionView, EntryView, Finding, MemberList, MemberView, NetView, RoundView,
+    Audit, CorrectionView, EntryView, Finding, MemberList, MemberView, NetView, OrderView,
+    RoundView,
 };
 
 /// The schema as it is published (`provider-cli/schema/output.schema.json`): JSON Schema 2020-12, with
@@ -36,6 +37,10 @@ pub fn published() -> Result<String, serde_json::Error> {
         of::<RoundView>(&mut generator, "round-watch"),
         of::<Vec<CorrectionView>>(&mut generator, "correction-list"),
         of::<CorrectionView>(&mut generator, "correction-show"),
+        of::<OrderView>(&mut generator, "correction-retry"),
+        of::<OrderView>(&mut generator, "member-resume"),
+        of::<OrderView>(&mut generator, "member-suspend"),
+        of::<OrderView>(&mut generator, "net-close"),
         of::<Vec<RoundView>>(&mut generator, "export-json"),
         of::<Line<'_>>(&mut generator, "export-jsonl"),
         of::<Vec<Line<'_>>>(&mut generator, "export-json-values"),

@@ -1,5 +1,6 @@
 //! Administration: on the store, beside a running server or without one.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use dcnet_obis::{ObisCode, ScaledInteger, Unit};
@@ -16,6 +17,7 @@ use serde::Serialize;
 use super::audit::Audit;
 use super::audit_trail::{Action, Actor, Noted};
 use super::log_view::EntryView;
+use super::orders::{OrderedView, Standing};
 use super::replay::{KeyPackages, replay};
 use super::{convert, now};
 use crate::store::{Location, NetRow, Store, StoreError};
@@ -75,6 +77,10 @@ pub(crate) struct NetView {
     pub(crate) provider_key: String,
     pub(crate) gateway_ca_sha256: String,
     pub(crate) members: MemberCounts,
+    /// Members that an operator has suspended.
+    pub(crate) barred: BTreeMap<String, OrderedView>,
+    /// That an operator has closed the net.
+    pub(crate) closed: Option<OrderedView>,
     pub(crate) epoch: Option<u64>,
     pub(crate) last_round: Option<RoundView>,
     /// Superpositions held of rounds that are not final.
@@ -233,7 +239,11 @@ impl Admin {
             .map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let packages = KeyPackages::new(anchor, packages);
         let replay = replay(&descriptor, &packages, &log, &lists, epoch.as_ref());
-        Ok(Audit::of(&descriptor, &members, epoch.as_ref(), &replay))
+        let orders = self.orders(net).await?;
+        let standing = self.standing(net).await?;
+        let (members, epoch) = (members.as_slice(), epoch.as_ref());
+        let audit = Audit::of(&descriptor, members, epoch, &replay, &standing);
+        Ok(Audit { orders, ..audit })
     }
 
     /// The membership log.
@@ -273,6 +283,7 @@ impl Admin {
         let p = descriptor.parameters();
         let net = row.net;
         let last = self.store.outcomes(net, None, None, Some(1)).await?.pop();
+        let Standing { barred, closed } = self.standing(net).await?;
         let last_round = last
             .map(|(_, outcome)| {
                 Ok::<_, StoreError>(view_round(&descriptor, &convert::decode(&outcome)?))
@@ -296,6 +307,8 @@ impl Admin {
             provider_key: hex(&p.provider_key),
             gateway_ca_sha256: hex(&p.ca_fingerprint),
             members: MemberCounts::of(&self.members(net).await?),
+            barred,
+            closed,
             epoch: self.epoch(net).await?.map(|epoch| epoch.epoch.number()),
             last_round,
             frames_held: self.store.frames_held(net).await?,

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::admin::mode;
+use super::orders::{OrderView, Standing};
 use super::replay::Replay;
 use super::strength::Strength;
 
@@ -56,6 +57,8 @@ pub(crate) struct Audit {
     /// Root of the checkpoint over them.
     pub(crate) log_root: Option<String>,
     pub(crate) members: Vec<MemberAudit>,
+    /// What operators have ordered, from the first on.
+    pub(crate) orders: Vec<OrderView>,
     /// What is not as it should be. Empty: the net is sound.
     pub(crate) problems: Vec<Finding>,
     /// What its owner should know.
@@ -93,6 +96,7 @@ impl Audit {
         members: &[MemberRecord],
         epoch: Option<&EpochRecord>,
         replay: &Replay,
+        standing: &Standing,
     ) -> Self {
         let parameters = descriptor.parameters();
         let graph = graph(epoch);
@@ -127,13 +131,17 @@ impl Audit {
             withstands: in_force.then(|| strength(descriptor, active)).flatten(),
             log_size: replay.size,
             log_root: replay.root.map(|root| root.to_string()),
+            orders: Vec::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
         };
-        audit.find_problems(&graph);
+        audit.find_ordered(standing);
+        if standing.closed.is_none() || audit.active > 0 {
+            audit.find_problems(&graph);
+        }
         audit.find_short_of_holders(descriptor, members);
         audit.find_log_problems(replay);
-        audit.find_warnings(descriptor, members, &graph);
+        audit.find_warnings(descriptor, members, &graph, standing);
         audit
     }
 
@@ -191,6 +199,18 @@ impl Audit {
                     self.articulation_points.join(" ")
                 ),
             );
+        }
+    }
+
+    /// What was the operator's doing, and not the members'. In the membership log both look the same.
+    fn find_ordered(&mut self, standing: &Standing) {
+        if let Some(closed) = &standing.closed {
+            let text = format!("the net is closed {}", closed.text());
+            self.warning("net-closed", text);
+        }
+        for (client, barred) in &standing.barred {
+            let text = format!("{client} is suspended {}", barred.text());
+            self.warning("suspended-by-operator", text);
         }
     }
 
@@ -262,6 +282,7 @@ impl Audit {
         descriptor: &NetDescriptor,
         members: &[MemberRecord],
         graph: &Adjacency,
+        standing: &Standing,
     ) {
         if self.min_size < RECOMMENDED_SIZE {
             self.warning(
@@ -319,6 +340,7 @@ impl Audit {
             let those: Vec<String> = members
                 .iter()
                 .filter(|member| member.status == status)
+                .filter(|member| !standing.barred.contains_key(member.client.as_str()))
                 .map(|member| member.client.to_string())
                 .collect();
             if !those.is_empty() {

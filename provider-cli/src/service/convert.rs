@@ -3,8 +3,8 @@
 use dcnet_protocol::codec::{DecodeError, Wire};
 use dcnet_protocol::names::NetId;
 use dcnet_protocol::provider::{
-    AnswerRecord, CorrectionRecord, DrawListRecord, EpochRecord, FrameRecord, MemberRecord, Record,
-    RosterRecord, Snapshot,
+    AnswerRecord, CorrectionRecord, DrawListRecord, EpochRecord, FrameRecord, MemberRecord,
+    OrderRecord, Record, RosterRecord, Snapshot,
 };
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::superposition::Superposition;
@@ -37,6 +37,8 @@ pub(super) fn add(
                 package: package.encode(),
             });
         }
+        // It stands in the answer to the order, which is written with it.
+        Record::Order(_) => {}
         Record::Log(log) => batch.log.push(LogRow {
             net,
             index: log.index,
@@ -109,6 +111,12 @@ pub(super) fn snapshot(restored: &Restored) -> Result<Snapshot, StoreError> {
             .epochs
             .iter()
             .map(|row| decode::<EpochRecord>(&row.record))
+            .collect::<Result<_, _>>()?,
+        orders: restored
+            .orders
+            .iter()
+            .filter(|row| !row.record.is_empty())
+            .map(|row| decode::<OrderRecord>(&row.record))
             .collect::<Result<_, _>>()?,
         frames: frame_records(&restored.frames)?,
         resent: frame_records(&restored.resent)?,

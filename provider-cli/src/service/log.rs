@@ -1,7 +1,7 @@
 //! What the log says of a net.
 
 use dcnet_protocol::names::NetId;
-use dcnet_protocol::provider::{Record, RoundOutcome};
+use dcnet_protocol::provider::{OrderEffect, Record, RoundOutcome};
 
 /// One line per change that a person may ask about; never contents.
 pub(super) fn record(net: NetId, record: &Record) {
@@ -26,6 +26,18 @@ pub(super) fn record(net: NetId, record: &Record) {
             let body = roster.roster.unverified();
             let (present, reveal) = (body.present().count(), body.reveal());
             tracing::info!(%net, %round, step, present, reveal, "roster");
+        }
+        Record::Order(order) => {
+            let round = order.round;
+            match order.effect {
+                OrderEffect::Barred(client) => {
+                    tracing::warn!(%net, %client, %round, "member suspended by an operator");
+                }
+                OrderEffect::Lifted(client) => {
+                    tracing::info!(%net, %client, %round, "member resumed by an operator");
+                }
+                OrderEffect::Closed => tracing::warn!(%net, %round, "net closed by an operator"),
+            }
         }
         Record::Outcome(ended) => outcome(net, ended),
         Record::KeyPackage(_)

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::admin::{Admin, AdminError, MemberCounts, decode_descriptor, hex, names, rfc3339};
 use super::convert;
+use super::orders::{OrderedView, Standing};
 use crate::store::StoreError;
 
 /// Final rounds in which a member's latest frame is looked for: a day of quarter-hours.
@@ -30,6 +31,8 @@ pub(crate) struct MemberLine {
     pub(crate) client: String,
     /// `registered`, `entered`, `active`, `suspended`, `exiting` or `exited`.
     pub(crate) status: &'static str,
+    /// That an operator has suspended it: it is in no epoch that is not fixed yet.
+    pub(crate) barred: Option<OrderedView>,
     /// Edges in force.
     pub(crate) edges: usize,
     /// Neighbours that it named last, whether or not they named it.
@@ -100,6 +103,7 @@ impl Admin {
             schedule: descriptor.schedule(),
             epoch: self.epoch(net).await?,
             latest: self.latest_frames(net).await?,
+            standing: self.standing(net).await?,
         })
     }
 
@@ -127,6 +131,7 @@ struct Looker {
     schedule: Schedule,
     epoch: Option<EpochRecord>,
     latest: BTreeMap<ClientId, u64>,
+    standing: Standing,
 }
 
 impl Looker {
@@ -134,6 +139,7 @@ impl Looker {
         MemberLine {
             client: member.client.to_string(),
             status: member.status.as_str(),
+            barred: self.standing.barred.get(member.client.as_str()).cloned(),
             edges: self.neighbours(member.client).iter().count(),
             named: member.neighbours().iter().count(),
             last_frame: self.latest.get(&member.client).map(|round| FrameView {

@@ -15,6 +15,7 @@ mod log;
 mod log_view;
 mod members;
 mod net;
+mod orders;
 pub(crate) mod overview;
 mod replay;
 mod replicas;
@@ -51,7 +52,8 @@ pub(crate) use audit::{Audit, RECOMMENDED_SIZE};
 pub(crate) use corrections::CorrectionView;
 pub(crate) use evidence::{Finding, UnreadableError};
 pub(crate) use log_view::EntryView;
-pub(crate) use members::{FrameView, MemberList, MemberView};
+pub(crate) use members::{FrameView, MemberLine, MemberList, MemberView};
+pub(crate) use orders::{AskError, OrderState, OrderView, OrderedView};
 pub(crate) use replicas::Replica;
 pub(crate) use series::{FinalRound, Quality, Series};
 pub(crate) use serving::Place;
@@ -193,6 +195,7 @@ impl Service {
             }
         }
         care::start_pruning(&service, start.retention);
+        orders::start(&service);
         Ok(service)
     }
 

@@ -27,9 +27,9 @@ use super::committer::{Answer, Committer, Incarnation, Publish};
 use super::inbox::{Board, CAPACITY};
 use super::rosters::Rosters;
 use super::signer::{self, Signer};
-use super::{ServiceError, convert, log, now};
+use super::{ServiceError, convert, log, now, orders};
 use crate::monitoring::NetWatch;
-use crate::store::{Batch, ForgetRow, Lease, Store};
+use crate::store::{Batch, ForgetRow, Lease, OrderRow, Store};
 
 /// Requests that may wait for one net.
 const WAITING: usize = 8192;
@@ -265,6 +265,21 @@ impl Net {
             )),
             reply => Queued::Other(self.committer.queue(batch, publish, incarnation), reply),
         })
+    }
+
+    /// Takes an order that waits in the store; returns when it is durable with its answer.
+    pub(super) async fn take_order(&self, row: &OrderRow) -> Result<(), ServiceError> {
+        let _waiting = self.enter()?;
+        let durable = {
+            let mut machine = self.alive().await?;
+            let machine = machine.as_mut().ok_or(ServiceError::StoreUnavailable)?;
+            let (records, answer) = orders::hand_in(machine, row);
+            let (mut batch, publish) = self.keep(machine, records);
+            batch.orders.push(answer);
+            self.committer
+                .queue(batch, publish, Some(&machine.incarnation))
+        };
+        durable.wait().await
     }
 
     /// Looks at the machine; returns when everything that was seen is durable.

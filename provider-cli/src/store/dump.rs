@@ -13,6 +13,7 @@ use super::audit_trail::TRAIL;
 use super::database::{AnyRow, Reading, Value, Writing};
 use super::insert::{Insert, Kind};
 use super::membership_log::{ENTRIES, LISTS, PACKAGES};
+use super::orders::ORDERS;
 use super::rows::OutcomeRow;
 use super::write::{EPOCHS, HEADS, INBOX, MEMBERS, ROSTERS, ROUNDS};
 use super::{Location, Store, StoreError, integer};
@@ -112,6 +113,7 @@ impl Store {
         writing.execute(what, statement, &[]).await?;
         let statement = "UPDATE inbox_heads SET last = last + $1";
         writing.execute(what, statement, &[LEAP.into()]).await?;
+        super::orders::void_waiting(&mut writing).await?;
         for row in closed {
             let round = integer(row.round)?;
             let net = row.net.as_str();
@@ -149,6 +151,7 @@ async fn copy_all(
     done(copy(&INBOX, 3, from, to).await?);
     done(copy(&HEADS, 2, from, to).await?);
     done(copy(&TRAIL, 1, from, to).await?);
+    done(copy(&ORDERS, 2, from, to).await?);
     Ok(all)
 }
 

@@ -8,7 +8,7 @@ use sqlx::AssertSqlSafe;
 use super::StoreError;
 use super::database::{Value, Writing, bind_sqlite};
 
-/// Rows per statement of SQLite, largest first. Few sizes, so that each stays prepared; at most 8
+/// Rows per statement of SQLite, largest first. Few sizes, so that each stays prepared; at most 12
 /// columns, so that the largest stays far below SQLite's limit of 32,766 parameters.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 

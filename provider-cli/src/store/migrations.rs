@@ -28,6 +28,7 @@ const OF_SQLITE: &[Script] = scripts!("sqlite":
     "0004_key_packages",
     "0005_leases",
     "0006_audit_trail",
+    "0007_orders",
 );
 
 const OF_POSTGRES: &[Script] = scripts!("postgres":
@@ -37,6 +38,7 @@ const OF_POSTGRES: &[Script] = scripts!("postgres":
     "0004_key_packages",
     "0005_leases",
     "0006_audit_trail",
+    "0007_orders",
 );
 
 pub(super) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| migrator(OF_SQLITE));

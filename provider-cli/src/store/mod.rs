@@ -17,6 +17,7 @@ mod location;
 mod membership_log;
 mod migrations;
 mod open;
+mod orders;
 mod overview;
 mod prune;
 mod read;
@@ -27,6 +28,7 @@ mod write;
 use std::io;
 use std::path::PathBuf;
 
+use dcnet_protocol::names::NetId;
 use sqlx::migrate::MigrateError;
 
 pub(crate) use audit_trail::{TrailHash, TrailRow, trail_hash};
@@ -34,6 +36,7 @@ pub(crate) use dump::Copied;
 pub(crate) use leases::{Holder, Lease, LeaseRow};
 pub use location::{Location, PostgresUrl};
 pub(crate) use membership_log::without_gaps;
+pub(crate) use orders::{AskedRow, OrderAnswerRow, OrderRow};
 #[cfg(test)]
 pub(crate) use overview::STATUS_AT;
 pub(crate) use prune::{Expired, Prunable};
@@ -119,6 +122,14 @@ pub enum StoreError {
     /// A row that this software would not have written.
     #[error("the store holds a row that cannot be read: {0}; restore it from a backup")]
     Corrupt(String),
+    /// Somebody else has taken an order meanwhile.
+    #[error("order {number} of net {net} is answered already")]
+    Answered {
+        /// The net.
+        net: NetId,
+        /// The order.
+        number: u64,
+    },
     /// A number beyond what the store holds.
     #[error("{0} does not fit the store's 63-bit integers")]
     Range(u64),

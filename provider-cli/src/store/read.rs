@@ -194,6 +194,7 @@ impl Store {
             log: self.log_entries(net, 0, None).await?,
             draw_lists: self.draw_lists(net).await?,
             epochs: self.latest_epochs(net, EPOCHS_RESTORED).await?,
+            orders: self.orders(net).await?,
             frames: self
                 .frames(net, "SELECT * FROM frames WHERE net = $1")
                 .await?,

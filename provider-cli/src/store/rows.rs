@@ -3,6 +3,7 @@
 use dcnet_protocol::names::{ClientId, NetId};
 
 use super::leases::Lease;
+use super::orders::{OrderAnswerRow, OrderRow};
 
 /// A net as it was created.
 #[derive(Debug, Clone)]
@@ -152,6 +153,7 @@ pub(crate) struct Batch {
     pub(crate) deliveries: Vec<DeliveryRow>,
     pub(crate) outcomes: Vec<OutcomeRow>,
     pub(crate) forgets: Vec<ForgetRow>,
+    pub(crate) orders: Vec<OrderAnswerRow>,
     pub(crate) plain: Vec<PlainRow>,
 }
 
@@ -171,6 +173,7 @@ impl Batch {
             && self.deliveries.is_empty()
             && self.outcomes.is_empty()
             && self.forgets.is_empty()
+            && self.orders.is_empty()
             && self.plain.is_empty()
     }
 }
@@ -190,6 +193,8 @@ pub(crate) struct Restored {
     pub(crate) answers: Vec<AnswerRow>,
     /// Of rounds that are not final, and of the last one that is.
     pub(crate) rosters: Vec<RosterRow>,
+    /// All of them, ascending, those that wait or were refused, too.
+    pub(crate) orders: Vec<OrderRow>,
     /// The last final round.
     pub(crate) last_final: Option<u64>,
     pub(crate) inbox_heads: Vec<InboxHead>,

@@ -33,6 +33,10 @@ macro_rules! tables {
                 "length(client) + 16 + length(answer) + length(hash)"
             ),
             $then!("corrections", "8 + length(missing) + length(asked)"),
+            $then!(
+                "orders",
+                "32 + length(kind) + length(member) + length(reason) + length(asked_by) + length(outcome) + length(detail) + length(record)"
+            ),
         ]
     };
 }
@@ -58,14 +62,14 @@ macro_rules! name {
     };
 }
 
-const ROWS: [(&str, &str); 14] = tables!(rows);
+const ROWS: [(&str, &str); 15] = tables!(rows);
 /// Of no net.
 const TRAIL: (&str, &str) = (
     "audit_trail",
     "SELECT '' AS net, COUNT(*) AS held, \
      CAST(COALESCE(SUM(8 + length(entry) + length(hash)), 0) AS BIGINT) AS bytes FROM audit_trail",
 );
-const TABLES: [&str; 14] = tables!(name);
+const TABLES: [&str; 15] = tables!(name);
 
 /// What a net has in a table.
 #[derive(Debug, Clone)]

@@ -246,7 +246,8 @@ fn has_more_than_answers(batch: &Batch) -> bool {
         && batch.rosters.is_empty()
         && batch.deliveries.is_empty()
         && batch.outcomes.is_empty()
-        && batch.forgets.is_empty())
+        && batch.forgets.is_empty()
+        && batch.orders.is_empty())
 }
 
 async fn write_rest(writing: &mut Writing<'_>, batch: &Batch) -> Result<(), StoreError> {
@@ -261,6 +262,7 @@ async fn write_rest(writing: &mut Writing<'_>, batch: &Batch) -> Result<(), Stor
             ]
         })
         .collect();
+    super::orders::answer(writing, &batch.orders).await?;
     MEMBERS.run(writing, &members).await?;
     super::membership_log::write(writing, batch).await?;
     let epochs = batch.epochs.iter().map(|row| {

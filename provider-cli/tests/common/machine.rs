@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dcnet_protocol::certificate::TrustAnchor;
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::gateway::{
-    Gateway as Core, GatewayState, Input, Output, Policy, Request, Setup,
+    Gateway as Core, GatewayState, Input, Output, Phase, Policy, Request, Setup,
 };
 use dcnet_protocol::membership::log::LogEntry;
 use dcnet_protocol::membership::proof::DrawListView;
@@ -93,6 +93,11 @@ impl Machine {
         let reading = Some(Reading::new(values.to_vec()).unwrap());
         self.tell(server, net, Input::Submit { round, reading })
             .await;
+    }
+
+    /// How far it is.
+    pub fn phase(&self) -> Phase {
+        self.core.phase(now())
     }
 
     /// Active members, as it knows them.

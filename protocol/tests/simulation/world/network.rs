@@ -3,7 +3,7 @@
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::gateway::{self, Output, Request};
 use dcnet_protocol::message::Delivery;
-use dcnet_protocol::provider::{self, Handled, Reply};
+use dcnet_protocol::provider::{self, Handled, Order, OrderRefusal, OrderTaken, Ordered, Reply};
 use dcnet_protocol::round::UnixTime;
 use rand_core::Rng as _;
 
@@ -199,6 +199,13 @@ impl World {
             self.lost_write = true;
         }
         reply.unwrap()
+    }
+
+    /// The operator's order; none if the provider failed to write it and went on from its disk.
+    pub(crate) fn order(&mut self, order: Order) -> Option<Result<OrderTaken, OrderRefusal>> {
+        let Ordered { records, answer } = self.provider.order(self.now, order);
+        let reply = None;
+        self.store_all(Handled { records, reply }).then_some(answer)
     }
 
     pub(super) fn store_all(&mut self, handled: Handled) -> bool {

@@ -7,7 +7,7 @@ use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::message::Message;
 use dcnet_protocol::names::NetId;
-use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome};
+use dcnet_protocol::provider::{EpochRecord, MemberRecord, OrderEffect, OrderRecord, RoundOutcome};
 use dcnet_protocol::roster::Roster;
 use dcnet_protocol::signature::Signed;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::service::admin::decode_descriptor;
 use crate::service::audit::Finding;
 use crate::service::{Admin, AdminError, convert};
-use crate::store::{NetRow, RosterRow, StoreError};
+use crate::store::{NetRow, OrderRow, RosterRow, StoreError};
 
 /// Rounds and messages that are in memory at a time.
 const PAGE: u32 = 256;
@@ -98,6 +98,7 @@ impl Admin {
         }
         self.check_members(net, checked).await?;
         self.check_epochs(net, checked).await?;
+        self.check_orders(net, checked).await?;
         self.check_open(net, checked).await?;
         self.check_rounds(net, &descriptor, checked).await?;
         self.check_inboxes(net, checked).await?;
@@ -115,6 +116,31 @@ impl Admin {
                 ),
                 Err(error) => {
                     checked.problem(net, "unreadable", format!("member {}: {error}", row.client));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_orders(&self, net: NetId, checked: &mut Checked) -> Result<(), AdminError> {
+        for row in self.store.orders(net).await? {
+            let number = row.number;
+            let answered = row.answered != 0;
+            if answered == row.outcome.is_empty() {
+                let text = format!("order {number} is half answered");
+                checked.problem(net, "inconsistent", text);
+            }
+            if row.record.is_empty() {
+                continue;
+            }
+            match convert::decode::<OrderRecord>(&row.record) {
+                Ok(record) if agree(&row, record.effect) => {}
+                Ok(_) => {
+                    let text = format!("order {number} has the record of another one");
+                    checked.problem(net, "inconsistent", text);
+                }
+                Err(error) => {
+                    checked.problem(net, "unreadable", format!("order {number}: {error}"));
                 }
             }
         }
@@ -303,5 +329,14 @@ fn fits<'a>(
             last.present().count()
         )),
         _ => Ok(()),
+    }
+}
+
+/// Whether what an order changed is what was asked for.
+fn agree(row: &OrderRow, effect: OrderEffect) -> bool {
+    match effect {
+        OrderEffect::Barred(client) => row.kind == "suspend" && row.member == client.as_str(),
+        OrderEffect::Lifted(client) => row.kind == "resume" && row.member == client.as_str(),
+        OrderEffect::Closed => row.kind == "close",
     }
 }

@@ -46,6 +46,14 @@ pub(super) fn phase(l: Speech, name: &str) -> String {
             "aufgenommen, wartet auf die erste Runde",
         ),
         "active" => l.say("active", "aktiv"),
+        "barred" => l.say(
+            "suspended by the operator of the net; takes part again by itself when the operator allows it",
+            "vom Betreiber des Netzes ausgesetzt; nimmt von selbst wieder teil, wenn der Betreiber es zulässt",
+        ),
+        "net-closed" => l.say(
+            "the operator has closed the net; nothing more is sent",
+            "der Betreiber hat das Netz geschlossen; es wird nichts mehr gesendet",
+        ),
         "leaving" => l.say("leaving the net", "verlässt das Netz"),
         "left" => l.say("has left the net", "hat das Netz verlassen"),
         "" => l.say("starting", "startet"),
