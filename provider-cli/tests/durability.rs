@@ -319,7 +319,7 @@ async fn migrations_run_once_and_a_newer_store_is_not_touched() {
         .fetch_one(&mut connection)
         .await
         .unwrap();
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
          VALUES (9999, 'of tomorrow', TRUE, x'00', 0)",
