@@ -36,6 +36,8 @@ pub(super) struct Api {
     pub(super) limits: Limits,
     /// Other servers of the same database, if there can be any.
     pub(super) peers: Option<Peers>,
+    /// How much is done for operators at a time.
+    pub(super) turns: operators::Turns,
 }
 
 type Shared = State<Arc<Api>>;
@@ -58,6 +60,7 @@ pub(super) fn routers(
         service: Arc::clone(service),
         limits: limits.clone(),
         peers: service.is_shared().then_some(peers),
+        turns: operators::Turns::default(),
     });
     let mut router = Router::new()
         .route("/v1/nets/{net}", get(descriptor))
@@ -74,7 +77,7 @@ pub(super) fn routers(
     }
     let router = router
         .route("/healthz", get(health))
-        .route("/v1/whoami", get(operators::whoami))
+        .merge(operators::routes(&api))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn(asked::name_route))
@@ -244,11 +247,14 @@ pub(super) async fn unknown_method(method: Method) -> Problem {
 
 impl Api {
     /// The answer, if it comes within the limit beyond `wait`.
-    pub(super) async fn in_time<T>(
+    pub(super) async fn in_time<T, E>(
         &self,
         wait: Duration,
-        answer: impl Future<Output = Result<T, ServiceError>>,
-    ) -> Result<T, Problem> {
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Problem>
+    where
+        Problem: From<E>,
+    {
         match timeout(wait + self.limits.answer(), answer).await {
             Ok(answer) => answer.map_err(Problem::from),
             Err(_) => Err(Problem::slow(self.limits.answer_seconds)),
