@@ -207,7 +207,7 @@ impl Running {
     }
 }
 
-/// The description of what operators can ask for (`docs/spec/openapi.json`): OpenAPI 3.1.
+/// The description of what operators can ask for (`docs/spec/openapi.json`): `OpenAPI` 3.1.
 ///
 /// # Errors
 /// None but want of memory: it is written into a string.

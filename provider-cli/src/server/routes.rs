@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::rejection::{QueryRejection, RawPathParamsRejection};
+use axum::extract::{Path, Query, RawPathParams, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -71,7 +71,8 @@ pub(super) fn routers(
         .route("/v1/nets/{net}/inbox", get(inbox))
         .route("/v1/nets/{net}/rounds/{round}/roster", get(roster))
         .merge(membership_log::routes())
-        .layer(from_fn_with_state(Arc::clone(&api), replicas::hand_on));
+        .layer(from_fn_with_state(Arc::clone(&api), replicas::hand_on))
+        .layer(from_fn(readable_path));
     if plain_readings {
         router = router.route("/bench/nets/{net}/readings", post(plain::reading));
     }
@@ -234,6 +235,18 @@ fn patience(seconds: u64) -> Result<Duration, Problem> {
     } else {
         let detail = format!("wait is {seconds} s, at most {LONGEST_WAIT} s are offered");
         Err(Problem::bad_request(detail))
+    }
+}
+
+/// Refuses paths that are no text as handlers refuse names that are none.
+async fn readable_path(
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    match parameters {
+        Ok(_) => next.run(request).await,
+        Err(error) => Problem::bad_request(error.body_text()).into_response(),
     }
 }
 

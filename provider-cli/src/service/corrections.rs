@@ -139,8 +139,10 @@ impl Admin {
             }
             looked += page.len();
             if looked >= MOST_ROUNDS {
-                let next = from.checked_sub(1).map(|round| round.to_string());
-                return Ok(Page { items, next });
+                return Ok(Page {
+                    items,
+                    next: from.checked_sub(1).map(|round| round.to_string()),
+                });
             }
         }
         open.retain(|it| it.round >= first && last.is_none_or(|last| it.round <= last));

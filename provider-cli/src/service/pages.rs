@@ -179,8 +179,10 @@ impl Admin {
         for row in &page.items {
             items.push(self.view(row).await?);
         }
-        let next = page.next;
-        Ok(Page { items, next })
+        Ok(Page {
+            items,
+            next: page.next,
+        })
     }
 
     /// Members of a net by name, behind `after`.
@@ -221,8 +223,10 @@ impl Admin {
                 Ok(view_round(&descriptor, &outcome))
             })
             .collect::<Result<_, StoreError>>()?;
-        let next = page.next;
-        Ok(Page { items, next })
+        Ok(Page {
+            items,
+            next: page.next,
+        })
     }
 
     /// How a net is.

@@ -115,7 +115,7 @@ async fn exports_are_those_of_the_command_line(lab: Lab) {
             assert!(file.status.success(), "{file:?}");
             let mut path = format!("/v1/operators/nets/elbe-4/export?format={format}");
             if !range.is_empty() {
-                path += &format!("&from={from}&to={to}");
+                path = format!("{path}&from={from}&to={to}");
             }
             let answer = get(&world.grid, &world.server, &path).await;
             assert_eq!(answer.media_type, media_type);

@@ -1,4 +1,4 @@
-//! The description of all this: OpenAPI 3.1, out of the table and of the types that are answered with.
+//! The description of all this: `OpenAPI` 3.1, out of the table and of the types that are answered with.
 
 use std::sync::LazyLock;
 
@@ -228,12 +228,11 @@ fn in_query(operation: &Operation) -> Vec<Value> {
     let each = properties.into_iter().map(|(name, mut schema)| {
         let text = schema.as_object_mut().and_then(|it| it.remove("description"));
         // In a query, what is not there is not written down.
-        if let Some(Value::Array(types)) = schema.get_mut("type") {
-            types.retain(|it| it != "null");
-            if let [one] = types.as_slice() {
-                let one = one.clone();
-                schema["type"] = one;
-            }
+        if let Some(kind) = schema.get_mut("type")
+            && let Some(types) = kind.as_array()
+        {
+            let one = types.iter().find(|it| *it != "null").cloned();
+            *kind = one.unwrap_or_default();
         }
         let is_required = is_required(&name);
         json!({
