@@ -126,6 +126,8 @@ macro_rules! vector {
                 while body.limit() > 0 {
                     items.push(T::tls_deserialize(&mut body)?);
                 }
+                // Key graphs live as long as their epoch: what growing took too much is given back.
+                items.shrink_to_fit();
                 Ok(items)
             }
         }

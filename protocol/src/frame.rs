@@ -185,6 +185,21 @@ impl MaskedFrame {
             body: FrameBody::Resend { missing, words },
         })
     }
+
+    /// The same with the pads of `edges`, those towards `missing`: for benchmarks.
+    ///
+    /// # Errors
+    /// As [`MaskedFrame::into_resend`].
+    #[cfg(feature = "exposed")]
+    pub fn resend_under(
+        self,
+        missing: ClientSet,
+        edges: &[EdgeKey],
+        slots: usize,
+    ) -> Result<Frame, MaskError> {
+        let pad = Pad::of(edges, self.header.epoch, self.header.round, slots);
+        self.into_resend(missing, pad)
+    }
 }
 
 /// A pad that does not fit a frame.

@@ -306,7 +306,7 @@ impl Provider {
                 MemberStatus::Registered | MemberStatus::Exited
             )
         });
-        self.edges_among(named)
+        Self::edges_among(named)
     }
 
     /// The latest round that is final.

@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "care/trail.rs"]
+mod trail;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,10 +1,14 @@
 //! How fast the provider takes frames durably, against plain pseudonymised readings taken by the
-//! same server with the same durability, in the same run.
+//! same server with the same durability, in the same run; and how much room they take. On a file of
+//! SQLite, and on PostgreSQL if `DCNET_POSTGRES` names a server.
 //!
 //! Client and server share this machine: real TLS 1.3 with client certificates over loopback, one
 //! kept-alive HTTP/1.1 connection per gateway, one request at a time on each. A frame is answered
 //! when its transaction is synced. The targets: at least 0.9 of the rate of plain readings, and
 //! beyond 10,000 frames/s on two cores.
+//!
+//! Rounds do not end while frames come in. They end afterwards, in the store alone, by the transaction
+//! in which the provider ends a round: it erases the frames.
 //!
 //! `cargo bench -p dcnet-tests --bench intake`; `DCNET_BENCH_NETS` and `DCNET_BENCH_GATEWAYS` set
 //! the size (frames per turn = their product / turns).
@@ -16,6 +20,9 @@
     clippy::panic,
     reason = "a benchmark that cannot go on has nothing to measure"
 )]
+
+#[path = "stores/mod.rs"]
+mod stores;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,10 +36,11 @@ use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::membership::edge::EdgeEnd;
 use dcnet_protocol::message::Receipt;
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
-use dcnet_protocol::provider::{EpochMember, EpochRecord, MemberRecord};
+use dcnet_protocol::provider::{EpochMember, EpochRecord, MemberRecord, RoundStatus};
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::signature::SigningKey;
-use dcnet_provider::bench::{Seed, seed};
+use dcnet_provider::Location;
+use dcnet_provider::bench::{Ending, Seed, finish, seed};
 use dcnet_provider::pki::{Authority, GatewayFiles, ProviderFiles, create_provider};
 use dcnet_provider::server::{Limits, MEDIA_TYPE, Options, start_with_plain_readings};
 use rustls::pki_types::pem::PemObject as _;
@@ -44,6 +52,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use stores::Store;
 
 /// Measured runs of each kind; they alternate.
 const TURNS: usize = 50;
@@ -57,11 +67,29 @@ fn main() {
         number("DCNET_BENCH_GATEWAYS", 256),
     );
     let folder = tempfile::tempdir().unwrap();
-    let lab = Lab::new(folder.path(), nets, gateways);
     let server = runtime("server");
-    server
-        .block_on(seed(&lab.store.clone().into(), &lab.seeds()))
-        .unwrap();
+    let mut stores = vec![("SQLite", Store::sqlite(folder.path(), "store.sqlite3"))];
+    let database = server.block_on(Store::postgres("intake"));
+    stores.extend(database.map(|store| ("PostgreSQL", store)));
+    if stores.len() == 1 {
+        println!("DCNET_POSTGRES names no PostgreSQL server: SQLite only");
+    }
+    for (name, store) in stores {
+        let lab = Lab::new(&folder.path().join(name), &store, nets, gateways);
+        println!(
+            "\n{name}: {gateways} connections, {nets} nets, {} bytes per frame, {} bytes per plain reading",
+            lab.frame(0, lab.gateways[0].id, 0).len(),
+            lab.plain(0).len()
+        );
+        measure(&server, &lab, &store);
+        server.block_on(store.remove());
+    }
+}
+
+/// All turns on one store, and what they leave there.
+fn measure(server: &Runtime, lab: &Lab, store: &Store) {
+    server.block_on(seed(&lab.store, &lab.seeds())).unwrap();
+    let empty = server.block_on(room(store));
     let running = server
         .block_on(start_with_plain_readings(lab.options()))
         .unwrap();
@@ -77,18 +105,19 @@ fn main() {
     });
 
     println!(
-        "{gateways} connections, {nets} nets, {} bytes per frame, {} bytes per plain reading",
-        lab.frame(0, lab.gateways[0].id, 0).len(),
-        lab.plain(0).len()
-    );
-    println!(
         "{:>6} {:>14} {:>14} {:>7}",
         "turn", "frames/s", "readings/s", "ratio"
     );
     let mut measured = Vec::new();
+    let (mut of_frames, mut of_plain) = (Room::default(), Room::default());
     for turn in 0..TURNS {
         // Each gateway has one frame per net and round: every turn takes its share of the nets.
-        let share: Vec<usize> = (0..nets).filter(|net| net % TURNS == turn).collect();
+        let share: Vec<usize> = (0..lab.nets.len())
+            .filter(|net| net % TURNS == turn)
+            .collect();
+        if share.is_empty() {
+            continue;
+        }
         let requests = |kind: Kind| -> Vec<Vec<Request>> {
             let of = |gateway| {
                 share
@@ -99,14 +128,20 @@ fn main() {
             lab.gateways.iter().map(of).collect()
         };
         let (frames, plain) = (requests(Kind::Frame), requests(Kind::Plain));
+        let mut run_one = |requests, taken: &mut Room| {
+            let before = server.block_on(room(store));
+            let measured = client.block_on(run(&mut connections, requests));
+            *taken += server.block_on(room(store)) - before;
+            measured
+        };
         // The first of a pair alternates, so that both meet the same disturbances.
         let (frame, reading);
         if turn % 2 == 0 {
-            frame = client.block_on(run(&mut connections, frames));
-            reading = client.block_on(run(&mut connections, plain));
+            frame = run_one(frames, &mut of_frames);
+            reading = run_one(plain, &mut of_plain);
         } else {
-            reading = client.block_on(run(&mut connections, plain));
-            frame = client.block_on(run(&mut connections, frames));
+            reading = run_one(plain, &mut of_plain);
+            frame = run_one(frames, &mut of_frames);
         }
         let ratio = thousandths(frame.rate * 1000 / reading.rate.max(1));
         println!(
@@ -115,6 +150,20 @@ fn main() {
         );
         measured.push((frame, reading));
     }
+    print_rates(&measured);
+    drop(connections);
+    server.block_on(running.stop());
+    let kept = server.block_on(on_disk(store));
+    server.block_on(lab.end_rounds());
+    let erased = server.block_on(room(store)) - empty - of_plain;
+    print_room(lab, (of_frames, of_plain), erased);
+    println!(
+        "on the disk with all of them {kept} bytes, {} after the ends of the rounds",
+        server.block_on(on_disk(store))
+    );
+}
+
+fn print_rates(measured: &[(Measured, Measured)]) {
     let over =
         |number: fn(&(Measured, Measured)) -> u64| median(measured.iter().map(number).collect());
     let ratio = over(|(frame, reading)| frame.rate * 1000 / reading.rate.max(1));
@@ -130,8 +179,65 @@ fn main() {
     );
     println!("target: at least 0.900: {}", verdict(ratio >= 900));
     println!("target: beyond 10000 frames/s: {}", verdict(rate > 10_000));
-    drop(connections);
-    server.block_on(running.stop());
+}
+
+/// Bytes in use in a store, and bytes written into the journal of its server so far.
+#[derive(Clone, Copy, Default)]
+struct Room {
+    used: i64,
+    journal: i64,
+}
+
+impl std::ops::Sub for Room {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self {
+            used: self.used - other.used,
+            journal: self.journal - other.journal,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Room {
+    fn add_assign(&mut self, other: Self) {
+        self.used += other.used;
+        self.journal += other.journal;
+    }
+}
+
+async fn room(store: &Store) -> Room {
+    Room {
+        used: i64::try_from(store.used().await).unwrap(),
+        journal: i64::try_from(store.journal().await).unwrap(),
+    }
+}
+
+/// Bytes of files, after a checkpoint.
+async fn on_disk(store: &Store) -> u64 {
+    store.settle().await;
+    store.bytes().await
+}
+
+/// A frame is kept until its round is final; then the sum and the names of the round's members stay.
+fn print_room(lab: &Lab, (frames, plain): (Room, Room), erased: Room) {
+    let (nets, gateways) = (lab.nets.len(), lab.gateways.len());
+    let of = |bytes: i64, count: usize| bytes / i64::try_from(count).unwrap();
+    println!(
+        "bytes in the store: {} per frame while it is kept, {} per plain reading; {} per round of a net \
+         that is final, {} for each member of it",
+        of(frames.used, nets * gateways),
+        of(plain.used, nets * gateways),
+        of(erased.used, nets),
+        of(erased.used, nets * gateways),
+    );
+    if frames.journal > 0 {
+        println!(
+            "bytes in the journal: {} per frame, {} per plain reading; the end of a round {} per net",
+            of(frames.journal, nets * gateways),
+            of(plain.journal, nets * gateways),
+            of(erased.journal - frames.journal, nets),
+        );
+    }
 }
 
 fn runtime(name: &str) -> Runtime {
@@ -296,7 +402,7 @@ impl Gateway {
 
 /// A provider and its gateways before anything runs.
 struct Lab {
-    store: std::path::PathBuf,
+    store: Location,
     ca: std::path::PathBuf,
     provider: ProviderFiles,
     gateways: Vec<Gateway>,
@@ -306,7 +412,7 @@ struct Lab {
 }
 
 impl Lab {
-    fn new(folder: &Path, nets: usize, gateways: usize) -> Self {
+    fn new(folder: &Path, store: &Store, nets: usize, gateways: usize) -> Self {
         let provider =
             create_provider(&folder.join("provider"), &["localhost".to_owned()], 2).unwrap();
         let authority = Authority::create(&folder.join("ca")).unwrap();
@@ -327,7 +433,7 @@ impl Lab {
                 NetDescriptor::new(parameters).unwrap()
             })
             .collect();
-        let store = folder.join("store.sqlite3");
+        let Ok(store) = store.location().parse();
         Self {
             store,
             ca,
@@ -341,7 +447,7 @@ impl Lab {
 
     fn options(&self) -> Options {
         Options {
-            store: self.store.clone().into(),
+            store: self.store.clone(),
             replica: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             tls_certificate: self.provider.tls_certificate.clone(),
@@ -402,6 +508,22 @@ impl Lab {
                 outcomes: Vec::new(),
             })
             .collect()
+    }
+
+    /// Ends the round of every net with a sum that everybody is in. No server may run.
+    async fn end_rounds(&self) {
+        let ending = Ending {
+            round: self.round.number(),
+            status: RoundStatus::Complete,
+            sums: Some(vec![1, 2, 3]),
+            contributors: self.gateways.iter().map(|gateway| gateway.id).collect(),
+            missing: Vec::new(),
+        };
+        for net in &self.nets {
+            finish(&self.store, net, std::slice::from_ref(&ending))
+                .await
+                .unwrap();
+        }
     }
 
     fn member(&self, gateway: &Gateway) -> MemberRecord {

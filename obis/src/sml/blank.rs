@@ -63,13 +63,13 @@ impl Blanker {
 
 fn blank_file(body: &[u8], checksum: Checksum, catalog: &Catalog) -> Option<Vec<u8>> {
     let mut told = Vec::new();
-    message::read_file(body, checksum, catalog, |telegram| told.push(telegram)).ok()?;
+    let kind = message::read_file(body, checksum, catalog, |telegram| told.push(telegram)).ok()?;
     let secrets = secrets(&told, catalog)?;
     let mut out = Vec::with_capacity(body.len());
     let mut reader = Reader::new(body);
     reader.skip_zeros();
     while !reader.is_empty() {
-        blank_message(&mut reader, &secrets, &mut out).ok()?;
+        blank_message(&mut reader, kind, &secrets, &mut out).ok()?;
         reader.skip_zeros();
     }
     let encoder = Encoder::new().checksums(checksum, checksum);
@@ -115,9 +115,10 @@ fn secrets(told: &[Telegram], catalog: &Catalog) -> Option<Vec<Secret>> {
     Some(secrets)
 }
 
-/// Reads a message and appends it without ids.
+/// Reads a message and appends it without ids, under a checksum of that kind.
 fn blank_message(
     reader: &mut Reader<'_>,
+    kind: Checksum,
     secrets: &[Secret],
     out: &mut Vec<u8>,
 ) -> Result<(), MessageError> {
@@ -139,10 +140,8 @@ fn blank_message(
         }
     }
     let checked = reader.since(begin);
-    let got = u16::try_from(reader.unsigned(2, "a checksum")?).unwrap_or_default();
+    reader.unsigned(2, "a checksum")?;
     reader.byte("the end of a message")?;
-    // It was read before, so its checksum is one of the two.
-    let kind = Checksum::recognise(checked, got).unwrap_or_default();
     let mut message = checked.to_vec();
     for (place, length) in octets {
         if let Some(content) = message.get_mut(place..place + length) {

@@ -26,9 +26,45 @@ impl Checksum {
 
     /// Which kind of checksum over the bytes has this value on the wire, if any.
     pub(super) fn recognise(bytes: &[u8], on_wire: u16) -> Option<Self> {
-        [Self::X25, Self::Kermit]
-            .into_iter()
-            .find(|kind| kind.of(bytes) == on_wire)
+        Kinds::fitting(bytes, on_wire).first()
+    }
+}
+
+/// The kinds of checksum that a value may be of. For one message in 65,536 both give the same value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kinds {
+    x25: bool,
+    kermit: bool,
+}
+
+impl Kinds {
+    pub(super) const ALL: Self = Self {
+        x25: true,
+        kermit: true,
+    };
+
+    /// Those whose checksum over the bytes has this value on the wire.
+    pub(super) fn fitting(bytes: &[u8], on_wire: u16) -> Self {
+        Self {
+            x25: Checksum::X25.of(bytes) == on_wire,
+            kermit: Checksum::Kermit.of(bytes) == on_wire,
+        }
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            x25: self.x25 && other.x25,
+            kermit: self.kermit && other.kermit,
+        }
+    }
+
+    /// The standard's if it is among them.
+    pub(super) fn first(self) -> Option<Checksum> {
+        match self {
+            Self { x25: true, .. } => Some(Checksum::X25),
+            Self { kermit: true, .. } => Some(Checksum::Kermit),
+            _ => None,
+        }
     }
 }
 

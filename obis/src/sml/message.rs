@@ -1,5 +1,6 @@
 //! From a file's bytes to telegrams: the messages (BSI TR-03109-1 annex IV b, section 5).
 
+use super::checksum::Kinds;
 use super::tlv::{Kind, Reader};
 use super::{Catalog, Checksum, DecodeError, MessageError, quirk};
 use crate::{Entry, MeterTime, ObisCode, ScaledInteger, Telegram, Unit, Value};
@@ -11,15 +12,15 @@ const GET_LIST_RESPONSE: u64 = 0x0701;
 const SMALLEST_ENTRY: usize = 14;
 
 /// Reads all messages of a file whose checksum was of that kind; calls back for each telegram,
-/// unless something about the file is wrong.
+/// unless something about the file is wrong. Gives the kind of the messages' checksums.
 pub(super) fn read_file(
     body: &[u8],
     file_checksum: Checksum,
     catalog: &Catalog,
     mut sink: impl FnMut(Telegram),
-) -> Result<(), DecodeError> {
+) -> Result<Checksum, DecodeError> {
     let mut reader = Reader::new(body);
-    let mut kind = None;
+    let mut kinds = Kinds::ALL;
     let mut messages = 0;
     // Almost every file has one list; none is handed out before the whole file was read.
     let (mut first, mut further) = (None, Vec::new());
@@ -30,8 +31,9 @@ pub(super) fn read_file(
             message: messages,
             error,
         };
-        let (telegram, checksum) = read_message(&mut reader, catalog).map_err(place)?;
-        if *kind.get_or_insert(checksum) != checksum {
+        let (telegram, fitting) = read_message(&mut reader, catalog).map_err(place)?;
+        kinds = kinds.and(fitting);
+        if kinds.first().is_none() {
             return Err(place(MessageError::MixedChecksums));
         }
         match telegram {
@@ -42,20 +44,21 @@ pub(super) fn read_file(
     }
     // A second kind of checksum must not make errors twice as likely to go unseen: one checksum
     // of this kind alone does not count.
-    if kind == Some(Checksum::Kermit) && messages == 1 && file_checksum != Checksum::Kermit {
+    if kinds.first() == Some(Checksum::Kermit) && messages == 1 && file_checksum != Checksum::Kermit
+    {
         return Err(DecodeError::Message {
             message: 1,
             error: MessageError::MixedChecksums,
         });
     }
     first.into_iter().chain(further).for_each(&mut sink);
-    Ok(())
+    Ok(kinds.first().unwrap_or_default())
 }
 
 fn read_message(
     reader: &mut Reader<'_>,
     catalog: &Catalog,
-) -> Result<(Option<Telegram>, Checksum), MessageError> {
+) -> Result<(Option<Telegram>, Kinds), MessageError> {
     let begin = reader.offset();
     reader.list_of(6, "a message")?;
     reader.octets("a transaction id")?;
@@ -75,11 +78,14 @@ fn read_message(
         0 => {}
         got => return Err(MessageError::End { got }),
     }
-    let checksum = Checksum::recognise(checked, got).ok_or_else(|| MessageError::Checksum {
-        expected: Checksum::X25.of(checked),
-        got,
-    })?;
-    Ok((telegram, checksum))
+    let kinds = Kinds::fitting(checked, got);
+    if kinds.first().is_none() {
+        return Err(MessageError::Checksum {
+            expected: Checksum::X25.of(checked),
+            got,
+        });
+    }
+    Ok((telegram, kinds))
 }
 
 fn read_list(reader: &mut Reader<'_>, catalog: &Catalog) -> Result<Telegram, MessageError> {

@@ -400,6 +400,12 @@ impl EdgeKey {
     pub fn expose_for_vectors(&self) -> [u8; 32] {
         *self.key.bytes()
     }
+
+    /// A key out of these bytes, for benchmarks of nets that are too large for key agreement.
+    #[cfg(feature = "exposed")]
+    pub fn for_benchmarks(key: [u8; 32], own: ClientId, peer: ClientId) -> Self {
+        Self::new(Secret(Zeroizing::new(key)), own, peer)
+    }
 }
 
 impl fmt::Debug for EdgeKey {

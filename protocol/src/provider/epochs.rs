@@ -1,5 +1,6 @@
 //! Epochs: from the members' statements to the graph in force, announced in manifests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::in_force::InForce;
@@ -7,7 +8,7 @@ use super::{EpochMember, EpochRecord, MemberRecord, Provider, Record};
 use crate::descriptor::CorrectionMode;
 use crate::key_graph::Adjacency;
 use crate::membership::MemberStatus;
-use crate::membership::edge::EdgeEnd;
+use crate::membership::edge::{EdgeEnd, EdgeSet};
 use crate::message::{Manifest, ManifestEdge, Message, Role};
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Epoch, Round, UnixTime};
@@ -102,7 +103,7 @@ impl Provider {
             })
             .collect();
         loop {
-            let graph = self.edges_among(there.iter().copied()).largest_sound_part();
+            let graph = Self::edges_among(there.iter().copied()).largest_sound_part();
             let Some(graph) = graph.filter(|graph| graph.size() >= self.min_size()) else {
                 return Vec::new();
             };
@@ -155,29 +156,22 @@ impl Provider {
 
     /// The edges among `members` whose ends name each other with the same agreement, both in statements
     /// of the key packages in force.
-    pub(super) fn edges_among<'a>(
-        &self,
-        members: impl Iterator<Item = &'a MemberRecord>,
-    ) -> Adjacency {
-        let named = |member: &MemberRecord| -> ClientSet {
-            let edges = member.edges().into_iter().flatten();
-            edges
-                .filter(|end| self.agrees(end, &member.client))
-                .map(|end| end.client)
-                .collect()
+    pub(super) fn edges_among<'a>(members: impl Iterator<Item = &'a MemberRecord>) -> Adjacency {
+        // Once for each member: whether its edges are of the key package in force takes a hash.
+        let edges: BTreeMap<ClientId, Option<&EdgeSet>> = members
+            .map(|member| (member.client, member.edges()))
+            .collect();
+        let agree = |client: &ClientId, end: &EdgeEnd| {
+            let other = edges.get(&end.client).copied().flatten();
+            let back = other.and_then(|edges| edges.get(client));
+            back.is_some_and(|back| back.agreement == end.agreement)
         };
-        Adjacency::mutual(
-            &members
-                .map(|member| (member.client, named(member)))
-                .collect(),
-        )
-    }
-
-    /// Whether the member at `end` names `client` with the agreement that is named there.
-    fn agrees(&self, end: &EdgeEnd, client: &ClientId) -> bool {
-        let other = self.members.get(&end.client).and_then(MemberRecord::edges);
-        let back = other.and_then(|edges| edges.get(client));
-        back.is_some_and(|back| back.agreement == end.agreement)
+        let named = edges.iter().map(|(client, own)| {
+            let ends = own.iter().flat_map(|own| own.iter());
+            let agreed = ends.filter(|end| agree(client, end));
+            (*client, agreed.map(|end| end.client).collect())
+        });
+        Adjacency::mutual(&named.collect())
     }
 
     fn set_active(&mut self, record: &EpochRecord) -> Vec<Record> {

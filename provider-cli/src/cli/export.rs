@@ -10,7 +10,8 @@ use super::round::RangeArgs;
 use super::{CliError, Outcome, StoreArg};
 use crate::export::{FileFormat, Format, Pieces, Range, Reading, values};
 use crate::files::Pending;
-use crate::service::{Admin, RoundView};
+use crate::service::audit_trail::Action;
+use crate::service::{Admin, AdminError, RoundView};
 
 mod mscons;
 mod run;
@@ -145,7 +146,14 @@ impl What {
     async fn open(&self) -> Result<Reading, CliError> {
         let admin = Admin::open(&self.store.store).await?;
         let RangeArgs { from, to } = self.range;
-        Ok(Reading::open(admin, &self.nets, Range { from, to }).await?)
+        let reading = Reading::open(admin, &self.nets, Range { from, to }).await?;
+        let to = self.out.as_ref().map(|path| path.display().to_string());
+        let to = to.unwrap_or_else(|| "standard output".to_owned());
+        for net in &self.nets {
+            let noted = reading.admin().note(Action::Exported, Some(*net), &to);
+            noted.await.map_err(AdminError::from)?;
+        }
+        Ok(reading)
     }
 }
 

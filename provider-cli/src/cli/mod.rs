@@ -1,5 +1,6 @@
 //! The command line. Texts are pinned by the snapshots in `tests/cmd/`.
 
+mod audit_log;
 mod correction;
 mod dashboard;
 mod evidence;
@@ -64,6 +65,8 @@ enum CliError {
     Export(#[from] ExportError),
     #[error(transparent)]
     Backup(#[from] BackupError),
+    #[error(transparent)]
+    Kept(#[from] audit_log::KeptError),
     #[error("net {0} has other slots than the first one, and here slots are columns: use --values")]
     Columns(NetId),
     #[error("cannot write: {0}")]
@@ -174,6 +177,12 @@ enum Command {
     /// What is stored, for how long, and who can see it: docs/data-protection.md.
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Look at who did what with the store, and check that nobody has changed that.
+    ///
+    /// Whoever creates a net, gives an order, exports sums, or prunes, backs up or restores the store is
+    /// written down, at the command line by the name of the system's user and over HTTPS by the certificate.
+    #[command(subcommand)]
+    AuditLog(audit_log::AuditLog),
     /// Be a witness: cosign the membership logs of others.
     ///
     /// A witness is run by somebody other than the provider. It cosigns only what extends all that it
@@ -285,6 +294,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
             Command::Round(round) => round.run().await,
             Command::Export(export) => export.run().await,
             Command::Store(store) => store.run().await,
+            Command::AuditLog(log) => log.run().await,
             Command::Witness(witness) => witness.run().await,
         }
     })

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{net, pki, witness};
 use crate::export::{Line, Position};
 use crate::plan::Plan;
+use crate::service::audit_trail::{TrailEntryView, TrailVerified};
 use crate::service::care::{Checked, Pruned, StoreStats};
 use crate::service::{
     Audit, CorrectionView, EntryView, Finding, MemberList, MemberView, NetView, RoundView,
@@ -42,6 +43,8 @@ pub fn published() -> Result<String, serde_json::Error> {
         of::<StoreStats>(&mut generator, "store-stats"),
         of::<Checked>(&mut generator, "store-check"),
         of::<Vec<Pruned>>(&mut generator, "store-prune"),
+        of::<Vec<TrailEntryView>>(&mut generator, "audit-log-show"),
+        of::<TrailVerified>(&mut generator, "audit-log-verify"),
         of::<witness::StatusView>(&mut generator, "witness-status"),
         of::<pki::CertificateList<'_>>(&mut generator, "pki-list"),
         of::<Plan>(&mut generator, "plan"),

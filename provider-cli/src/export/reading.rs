@@ -41,6 +41,11 @@ impl Reading {
         })
     }
 
+    /// What it reads with.
+    pub(crate) const fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
     /// From the beginning of the range.
     pub(crate) const fn rewind(&mut self) {
         self.next = None;

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::audit::Audit;
+use super::audit_trail::{Action, Actor, Noted};
 use super::log_view::EntryView;
 use super::replay::{KeyPackages, replay};
 use super::{convert, now};
@@ -183,7 +184,8 @@ impl Admin {
             created: now().millis(),
         };
         let mut writer = self.store.writer().await?;
-        let result = writer.insert_net(&row).await;
+        let noted = Noted::new(Actor::console(), Action::NetCreated, Some(row.net), "");
+        let result = writer.insert_net(&row, Some(&noted.text())).await;
         writer.close().await;
         result?;
         self.view(&row).await

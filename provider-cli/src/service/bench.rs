@@ -1,12 +1,16 @@
 //! What benchmarks and tests need and no command offers: a net that is already running, and rounds that
 //! ended without gateways.
 
+mod direct;
+
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::names::{ClientId, ClientSet};
 use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome, RoundStatus};
 use dcnet_protocol::round::{Epoch, Round};
 use dcnet_protocol::superposition::Superposition;
+
+pub use direct::{Direct, DirectError};
 
 use super::now;
 use crate::store::{Batch, EpochRow, Location, MemberRow, NetRow, OutcomeRow, Store, StoreError};
@@ -40,7 +44,7 @@ pub async fn seed(store: &Location, seeds: &[Seed]) -> Result<(), StoreError> {
             authority: seed.authority.clone(),
             created: now().millis(),
         };
-        writer.insert_net(&row).await?;
+        writer.insert_net(&row, None).await?;
         let members = seed
             .members
             .iter()
@@ -103,7 +107,7 @@ pub async fn create(store: &Location, descriptor: &NetDescriptor) -> Result<(), 
         authority: Vec::new(),
         created: now().millis(),
     };
-    let inserted = writer.insert_net(&row).await;
+    let inserted = writer.insert_net(&row, None).await;
     writer.close().await;
     store.close().await;
     inserted

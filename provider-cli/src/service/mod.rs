@@ -3,6 +3,7 @@
 
 mod admin;
 mod audit;
+pub(crate) mod audit_trail;
 pub mod bench;
 pub(crate) mod care;
 mod committer;

@@ -288,6 +288,25 @@ impl Writing<'_> {
         .map_err(StoreError::database(what))
     }
 
+    /// The first row, if there is one.
+    pub(super) async fn first(
+        &mut self,
+        what: &'static str,
+        statement: &'static str,
+    ) -> Result<Option<AnyRow>, StoreError> {
+        match self {
+            Self::Sqlite(transaction) => sqlite(statement, &[])
+                .fetch_optional(&mut **transaction)
+                .await
+                .map(|row| row.map(AnyRow::Sqlite)),
+            Self::Postgres(transaction) => postgres(statement, &[])
+                .fetch_optional(&mut **transaction)
+                .await
+                .map(|row| row.map(AnyRow::Postgres)),
+        }
+        .map_err(StoreError::database(what))
+    }
+
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,

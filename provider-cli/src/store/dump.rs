@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::audit_trail::TRAIL;
 use super::database::{AnyRow, Reading, Value, Writing};
 use super::insert::{Insert, Kind};
 use super::membership_log::{ENTRIES, LISTS, PACKAGES};
@@ -96,7 +97,7 @@ impl Store {
             return Err(StoreError::NoBackup(self.location.to_string()));
         }
         let _lock = target.lock()?;
-        if !target.nets().await?.is_empty() {
+        if !target.nets().await?.is_empty() || !target.trail_end(1).await?.is_empty() {
             return Err(StoreError::NotEmpty(target.location.to_string()));
         }
         let mut from = self.opener.connect().await?;
@@ -147,6 +148,7 @@ async fn copy_all(
     done(copy(&ROSTERS, 3, from, to).await?);
     done(copy(&INBOX, 3, from, to).await?);
     done(copy(&HEADS, 2, from, to).await?);
+    done(copy(&TRAIL, 1, from, to).await?);
     Ok(all)
 }
 

@@ -194,7 +194,7 @@ mod tests {
             authority: Vec::new(),
             created: 0,
         };
-        writer.insert_net(&row).await.unwrap();
+        writer.insert_net(&row, None).await.unwrap();
         writer.commit(&[&entry(0, 7), &entry(1, 8)]).await.unwrap();
         assert!(writer.commit(&[&entry(2, 9), &entry(1, 9)]).await.is_err());
         let rows = store.log_entries(net(), 0, None).await.unwrap();

@@ -5,6 +5,7 @@
 //! which the committer task owns. Several servers may share a PostgreSQL database: `leases` says
 //! which of them serves a net.
 
+mod audit_trail;
 mod care;
 mod database;
 mod dump;
@@ -14,6 +15,7 @@ mod inspect;
 mod leases;
 mod location;
 mod membership_log;
+mod migrations;
 mod open;
 mod overview;
 mod prune;
@@ -27,6 +29,7 @@ use std::path::PathBuf;
 
 use sqlx::migrate::MigrateError;
 
+pub(crate) use audit_trail::{TrailHash, TrailRow, trail_hash};
 pub(crate) use dump::Copied;
 pub(crate) use leases::{Holder, Lease, LeaseRow};
 pub use location::{Location, PostgresUrl};
@@ -128,7 +131,9 @@ pub enum StoreError {
     #[error("{0} is no backup: `dcnet store backup` makes one")]
     NoBackup(String),
     /// A backup is restored into an empty store only.
-    #[error("there are nets in the store {0}: a backup is restored into an empty one only")]
+    #[error(
+        "there are nets or an audit trail in the store {0}: a backup is restored into an empty one only"
+    )]
     NotEmpty(String),
     /// A net of that name is there.
     #[error("a net named {0} is there already: nets are immutable, choose another name")]
@@ -142,12 +147,17 @@ impl StoreError {
 }
 
 impl Store {
+    /// Whether it is a backup, which is read and restored and nothing else.
+    pub(crate) fn is_backup(&self) -> bool {
+        self.is_backup
+    }
+
     /// The one writer of this process.
     ///
     /// # Errors
     /// [`StoreError::IsBackup`], and what goes wrong when it is opened.
     pub(crate) async fn writer(&self) -> Result<Writer, StoreError> {
-        if self.is_backup {
+        if self.is_backup() {
             return Err(StoreError::IsBackup(self.location.to_string()));
         }
         Writer::connect(self.opener.clone()).await

@@ -59,11 +59,18 @@ macro_rules! name {
 }
 
 const ROWS: [(&str, &str); 14] = tables!(rows);
+/// Of no net.
+const TRAIL: (&str, &str) = (
+    "audit_trail",
+    "SELECT '' AS net, COUNT(*) AS held, \
+     CAST(COALESCE(SUM(8 + length(entry) + length(hash)), 0) AS BIGINT) AS bytes FROM audit_trail",
+);
 const TABLES: [&str; 14] = tables!(name);
 
 /// What a net has in a table.
 #[derive(Debug, Clone)]
 pub(crate) struct TableRows {
+    /// Empty for a table that is of no net.
     pub(crate) net: String,
     pub(crate) table: &'static str,
     pub(crate) rows: u64,
@@ -83,7 +90,7 @@ impl Store {
     /// Rows and bytes of every net in every table in which it has some.
     pub(crate) async fn table_rows(&self) -> Result<Vec<TableRows>, StoreError> {
         let mut all = Vec::new();
-        for (table, statement) in ROWS {
+        for (table, statement) in ROWS.into_iter().chain([TRAIL]) {
             for row in self.readers.all("measure a table", statement, &[]).await? {
                 all.push(TableRows {
                     net: row.get("net")?,
@@ -106,7 +113,7 @@ impl Store {
             Pool::Postgres(_) => "SELECT pg_total_relation_size(to_regclass($1)) AS bytes",
         };
         let mut all = Vec::new();
-        for table in TABLES {
+        for table in TABLES.into_iter().chain([TRAIL.0]) {
             let row = self
                 .readers
                 .first("measure a table", statement, &[table.into()])

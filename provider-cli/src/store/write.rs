@@ -4,7 +4,7 @@ use super::database::{Connection, Value, Writing};
 use super::insert::{Insert, Kind};
 use super::open::Opener;
 use super::rows::{AnswerRow, Batch, FrameRow, NetRow, PlainRow};
-use super::{StoreError, integer, leases};
+use super::{StoreError, audit_trail, integer, leases};
 
 const NET: (&str, Kind) = ("net", Kind::Text);
 const CLIENT: (&str, Kind) = ("client", Kind::Text);
@@ -147,8 +147,12 @@ impl Writer {
         result
     }
 
-    /// Adds a net.
-    pub(crate) async fn insert_net(&mut self, row: &NetRow) -> Result<(), StoreError> {
+    /// Adds a net, and what is noted of it to the audit trail.
+    pub(crate) async fn insert_net(
+        &mut self,
+        row: &NetRow,
+        noted: Option<&str>,
+    ) -> Result<(), StoreError> {
         let mut writing = self.connection().await?.begin().await?;
         let added = writing
             .execute(
@@ -163,12 +167,13 @@ impl Writer {
                 ],
             )
             .await?;
-        writing.commit().await?;
-        if added == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::NetExists(row.net.to_string()))
+        if added != 1 {
+            return Err(StoreError::NetExists(row.net.to_string()));
         }
+        if let Some(entry) = noted {
+            audit_trail::append(&mut writing, entry).await?;
+        }
+        writing.commit().await
     }
 
     /// Makes the table of the benchmark's plain readings, in the manner of `frames`.

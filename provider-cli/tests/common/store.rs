@@ -62,6 +62,28 @@ impl Store {
         }
     }
 
+    /// Why the database does not do it.
+    pub async fn refuses(&self, statement: &str) -> String {
+        let statement = AssertSqlSafe(statement.to_owned());
+        let done = match self {
+            Self::Sqlite(path) => {
+                let mut connection = SqliteConnection::connect(path).await.unwrap();
+                sqlx::query(statement)
+                    .execute(&mut connection)
+                    .await
+                    .map(drop)
+            }
+            Self::Postgres(url) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                sqlx::query(statement)
+                    .execute(&mut connection)
+                    .await
+                    .map(drop)
+            }
+        };
+        done.unwrap_err().to_string()
+    }
+
     /// A number that a statement gives.
     pub async fn number(&self, statement: &str) -> i64 {
         let statement = AssertSqlSafe(statement.to_owned());

@@ -14,6 +14,7 @@ use dcnet_protocol::round::Round;
 
 use crate::files::{self, CreateFileError};
 use crate::service::admin::decode_descriptor;
+use crate::service::audit_trail::Action;
 use crate::service::{Admin, AdminError, convert, now};
 use crate::store::{Copied, Location, NetRow, OutcomeRow, Store, StoreError};
 
@@ -50,7 +51,10 @@ impl Admin {
                 .map_err(BackupError::File),
             Err(error) => Err(error.into()),
         };
-        if result.is_err() {
+        if result.is_ok() {
+            let file = path.display().to_string();
+            self.note(Action::BackupWritten, None, &file).await?;
+        } else {
             // What matters is why; a temporary file that stays is only untidy.
             let _ = std::fs::remove_file(&temporary);
         }
@@ -87,6 +91,8 @@ impl Admin {
             .restore_into(&self.store, &closed, progress)
             .await?;
         if self.check(|_| {}).await?.problems.is_empty() {
+            let file = path.display().to_string();
+            self.note(Action::StoreRestored, None, &file).await?;
             Ok(copied)
         } else {
             Err(BackupError::RestoredUnsound)

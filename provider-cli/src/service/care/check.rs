@@ -68,6 +68,11 @@ impl Admin {
             checked.nets += 1;
             self.check_net(&row, &mut checked).await?;
         }
+        let trail = self.verify_trail(&[], |_| {}).await?;
+        for text in trail.problems {
+            let kind = "audit-trail";
+            checked.problems.push(Finding { kind, text });
+        }
         Ok(checked)
     }
 

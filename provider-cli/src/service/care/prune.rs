@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::admin::decode_descriptor;
+use crate::service::audit_trail::Action;
 use crate::service::{Admin, AdminError, Service, convert, now};
 use crate::store::{Expired, NetRow, Prunable, Store, StoreError, Writer};
 
@@ -42,6 +43,21 @@ impl Retention {
     /// Whether everything is kept.
     pub(crate) fn keeps_all(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// What is kept for how long, in one line.
+    fn text(&self) -> String {
+        let days = |name, days: Option<u32>| days.map(|days| format!("{name} {days} days"));
+        let kept: Vec<String> = [
+            days("rounds", self.keep_rounds_days),
+            days("rosters", self.keep_rosters_days),
+            days("epochs", self.keep_epochs_days),
+            days("inboxes of those who left", self.keep_left_inboxes_days),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        kept.join(", ")
     }
 
     /// The name of one that is 0: what is not even a day old is not deleted.
@@ -83,6 +99,11 @@ impl Admin {
         }
         if let Some(writer) = writer {
             writer.close().await;
+            let rows: u64 = all.iter().map(|pruned| pruned.rows).sum();
+            if rows > 0 {
+                let detail = format!("{rows} rows; {}", retention.text());
+                self.note(Action::StorePruned, None, &detail).await?;
+            }
         }
         Ok(all)
     }

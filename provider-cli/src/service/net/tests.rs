@@ -119,7 +119,7 @@ async fn running(lies: u32) -> Running {
         authority: ca,
         created: 0,
     };
-    writer.insert_net(&row).await.unwrap();
+    writer.insert_net(&row, None).await.unwrap();
     let committer = committer::start_lying(writer, lies);
     let watch = Metrics::new(1).nets.watch(&setup.descriptor);
     let net = Arc::new(Net::new(

@@ -29,7 +29,7 @@ async fn shared(name: &str) -> Option<Store> {
         authority: Vec::new(),
         created: 0,
     };
-    writer.insert_net(&row).await.unwrap();
+    writer.insert_net(&row, None).await.unwrap();
     writer.close().await;
     Some(store)
 }

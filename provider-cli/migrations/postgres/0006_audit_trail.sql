@@ -1,0 +1,15 @@
+-- Who did what: docs/adr/0037-an-audit-trail-that-is-only-appended-to.md. Of no net, as replicas is.
+CREATE TABLE audit_trail (
+    number BIGINT NOT NULL PRIMARY KEY, -- 1, 2, 3, …
+    entry  TEXT   NOT NULL,             -- JSON, exactly as it is hashed
+    hash   BYTEA  NOT NULL              -- over this entry and the hash before it
+);
+
+CREATE FUNCTION audit_trail_is_only_appended_to() RETURNS TRIGGER LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'the audit trail is only appended to'; END $$;
+
+CREATE TRIGGER audit_trail_is_not_changed BEFORE UPDATE OR DELETE ON audit_trail
+FOR EACH ROW EXECUTE FUNCTION audit_trail_is_only_appended_to();
+
+CREATE TRIGGER audit_trail_is_not_emptied BEFORE TRUNCATE ON audit_trail
+FOR EACH STATEMENT EXECUTE FUNCTION audit_trail_is_only_appended_to();

@@ -1,0 +1,354 @@
+//! The audit trail: who did what with the store, in entries that cannot be changed unnoticed.
+//!
+//! `docs/adr/0037-an-audit-trail-that-is-only-appended-to.md` says what it protects from.
+
+use std::fmt;
+use std::str::FromStr;
+
+use dcnet_protocol::names::NetId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::admin::{hex, rfc3339};
+use super::{Admin, AdminError, now};
+use crate::operator::Operator;
+use crate::store::{Store, StoreError, TrailHash, TrailRow, trail_hash};
+
+/// Rows that are read at a time.
+const PAGE: u32 = 1000;
+
+/// Who did something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Actor {
+    /// Somebody with a certificate, over HTTPS.
+    Operator {
+        /// As the certificate names them.
+        name: String,
+        /// `administrator`, `auditor` or `consumer`.
+        role: String,
+    },
+    /// Somebody at a command line with the store at hand. That is what the system says, not proved.
+    Console {
+        /// Name and number of the system's user, and whom `sudo` worked for.
+        user: String,
+        host: String,
+    },
+}
+
+impl From<&Operator> for Actor {
+    fn from(operator: &Operator) -> Self {
+        Self::Operator {
+            name: operator.name().as_str().to_owned(),
+            role: operator.role().word().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator { name, role } => write!(f, "{name} ({role})"),
+            Self::Console { user, host } => write!(f, "{user} at {host}, console"),
+        }
+    }
+}
+
+impl Actor {
+    /// Whoever runs this process.
+    pub(crate) fn console() -> Self {
+        let clean = |text: String| -> String {
+            let kept = text.chars().filter(|c| !c.is_control()).take(64);
+            kept.collect()
+        };
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let id = rustix::process::getuid().as_raw();
+        let mut user = match variable("LOGNAME").or_else(|| variable("USER")) {
+            Some(name) => format!("{name} (uid {id})"),
+            None => format!("uid {id}"),
+        };
+        if let Some(behind) = variable("SUDO_USER") {
+            user = format!("{behind} as {user}");
+        }
+        let host = rustix::system::uname();
+        Self::Console {
+            user: clean(user),
+            host: clean(host.nodename().to_string_lossy().into_owned()),
+        }
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Action {
+    /// A net was created.
+    NetCreated,
+    /// Old rows were deleted by hand; what a server deletes by its configuration is not noted.
+    StorePruned,
+    /// A backup was written.
+    BackupWritten,
+    /// This store was made out of a backup.
+    StoreRestored,
+    /// Sums were read to be taken elsewhere.
+    Exported,
+    /// An exporter that goes on by itself was started.
+    ExporterStarted,
+}
+
+impl Action {
+    /// As it is written.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NetCreated => "net-created",
+            Self::StorePruned => "store-pruned",
+            Self::BackupWritten => "backup-written",
+            Self::StoreRestored => "store-restored",
+            Self::Exported => "exported",
+            Self::ExporterStarted => "exporter-started",
+        }
+    }
+}
+
+/// What is written down of something that was done. Never a secret, never a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Noted {
+    /// RFC 3339, UTC.
+    at: String,
+    actor: Actor,
+    action: Action,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    net: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    detail: Option<String>,
+}
+
+impl Noted {
+    /// Done now by `actor`.
+    pub(crate) fn new(actor: Actor, action: Action, net: Option<NetId>, detail: &str) -> Self {
+        Self {
+            at: rfc3339(now()),
+            actor,
+            action,
+            net: net.map(|net| net.to_string()),
+            detail: (!detail.is_empty()).then(|| detail.to_owned()),
+        }
+    }
+
+    /// As it is stored and hashed.
+    pub(crate) fn text(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+}
+
+/// Writes down what was done.
+///
+/// # Errors
+/// [`StoreError`] if it is not in the store: then it must not be done, or is told as failed.
+pub(crate) async fn note(store: &Store, noted: &Noted) -> Result<(), StoreError> {
+    store.append_to_trail(&noted.text()).await.map(drop)
+}
+
+/// An entry as tables and JSON show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct TrailEntryView {
+    /// 1, 2, 3, …
+    pub(crate) number: u64,
+    /// RFC 3339, UTC.
+    pub(crate) at: String,
+    pub(crate) actor: Actor,
+    pub(crate) action: Action,
+    pub(crate) net: Option<String>,
+    pub(crate) detail: Option<String>,
+    /// Of the trail up to here, in hexadecimal digits.
+    pub(crate) hash: String,
+}
+
+impl TrailEntryView {
+    fn of(row: &TrailRow) -> Result<Self, StoreError> {
+        let noted: Noted = serde_json::from_str(&row.entry).map_err(|error| {
+            StoreError::Corrupt(format!("entry {} of the audit trail: {error}", row.number))
+        })?;
+        Ok(Self {
+            number: row.number,
+            at: noted.at,
+            actor: noted.actor,
+            action: noted.action,
+            net: noted.net,
+            detail: noted.detail,
+            hash: hex(&row.hash),
+        })
+    }
+}
+
+/// A trail up to its entry `size`: what an auditor keeps to see later that it was only appended to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TrailHead {
+    pub(crate) size: u64,
+    pub(crate) hash: TrailHash,
+}
+
+impl fmt::Display for TrailHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.size, hex(&self.hash))
+    }
+}
+
+/// Not the head of a trail.
+#[derive(Debug, thiserror::Error)]
+#[error("a head is SIZE:HASH with 64 hexadecimal digits, as `dcnet audit-log verify` prints it")]
+pub(crate) struct NoHead;
+
+impl FromStr for TrailHead {
+    type Err = NoHead;
+
+    fn from_str(text: &str) -> Result<Self, NoHead> {
+        let (size, digits) = text.split_once(':').ok_or(NoHead)?;
+        let size = size.parse().map_err(|_| NoHead)?;
+        let mut hash = TrailHash::default();
+        let pairs = digits.as_bytes().chunks(2);
+        if digits.len() != 2 * hash.len() {
+            return Err(NoHead);
+        }
+        for (byte, pair) in hash.iter_mut().zip(pairs) {
+            let pair = std::str::from_utf8(pair).map_err(|_| NoHead)?;
+            if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                return Err(NoHead);
+            }
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| NoHead)?;
+        }
+        Ok(Self { size, hash })
+    }
+}
+
+/// What a look through the whole trail found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct TrailVerified {
+    /// Number of entries.
+    pub(crate) entries: u64,
+    /// `SIZE:HASH`: to be kept, and given to the next look with `--seen`.
+    pub(crate) head: String,
+    /// Heads seen before that this trail extends.
+    pub(crate) extends: usize,
+    /// What is wrong, in the order in which it was found.
+    pub(crate) problems: Vec<String>,
+}
+
+impl Admin {
+    /// Writes down what was done at a command line; nothing if the store is a backup, which is only read.
+    pub(crate) async fn note(
+        &self,
+        action: Action,
+        net: Option<NetId>,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        if self.store.is_backup() {
+            return Ok(());
+        }
+        let noted = Noted::new(Actor::console(), action, net, detail);
+        note(&self.store, &noted).await
+    }
+
+    /// The last `most` entries, ascending; only those of a net or an action if one is named.
+    pub(crate) async fn trail(
+        &self,
+        (net, action): (Option<NetId>, Option<&str>),
+        most: u32,
+    ) -> Result<Vec<TrailEntryView>, AdminError> {
+        if net.is_none() && action.is_none() {
+            let rows = self.store.trail_end(most).await?;
+            return Ok(rows
+                .iter()
+                .map(TrailEntryView::of)
+                .collect::<Result<_, _>>()?);
+        }
+        let net = net.map(|net| net.to_string());
+        let mut found = std::collections::VecDeque::new();
+        let mut after = 0;
+        loop {
+            let rows = self.store.trail(after, PAGE).await?;
+            let Some(last) = rows.last() else {
+                return Ok(found.into());
+            };
+            after = last.number;
+            for row in &rows {
+                let entry = TrailEntryView::of(row)?;
+                let fits = net.is_none() || entry.net == net;
+                if fits && action.is_none_or(|action| entry.action.as_str() == action) {
+                    found.push_back(entry);
+                }
+                if found.len() > usize::try_from(most).unwrap_or(usize::MAX) {
+                    found.pop_front();
+                }
+            }
+        }
+    }
+
+    /// Computes the whole trail anew, and holds it against heads that were seen before.
+    pub(crate) async fn verify_trail(
+        &self,
+        seen: &[TrailHead],
+        mut progress: impl FnMut(u64),
+    ) -> Result<TrailVerified, AdminError> {
+        let mut problems = Vec::new();
+        let mut hash = TrailHash::default();
+        let (mut last, mut extends) = (0, 0);
+        let mut heads = seen.to_vec();
+        heads.sort_by_key(|head| head.size);
+        heads.dedup();
+        let mut heads = heads.into_iter().peekable();
+        let mut compare = |size: u64, hash: &TrailHash, problems: &mut Vec<String>| {
+            while let Some(head) = heads.next_if(|head| head.size <= size) {
+                if head.size == size && head.hash == *hash {
+                    extends += 1;
+                } else {
+                    problems.push(format!(
+                        "the first {} entries are not those that were seen before",
+                        head.size
+                    ));
+                }
+            }
+        };
+        compare(0, &hash, &mut problems);
+        loop {
+            let rows = self.store.trail(last, PAGE).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                if row.number != last + 1 {
+                    let missing = last + 1;
+                    problems.push(format!(
+                        "there is no entry {missing} before entry {}",
+                        row.number
+                    ));
+                }
+                last = row.number;
+                hash = trail_hash(row.number, &hash, &row.entry);
+                if row.hash != hash {
+                    problems.push(format!("entry {last} is not the one that was written"));
+                    // What follows was bound to what is stored: look whether that holds at least.
+                    hash = row.hash.as_slice().try_into().unwrap_or(hash);
+                }
+                if let Err(error) = TrailEntryView::of(&row) {
+                    problems.push(error.to_string());
+                }
+                compare(last, &hash, &mut problems);
+            }
+            progress(last);
+        }
+        for head in heads {
+            problems.push(format!(
+                "{} entries were seen before, and there are {last} now",
+                head.size
+            ));
+        }
+        Ok(TrailVerified {
+            entries: last,
+            head: TrailHead { size: last, hash }.to_string(),
+            extends,
+            problems,
+        })
+    }
+}
