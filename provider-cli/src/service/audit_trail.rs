@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::admin::{hex, rfc3339};
-use super::{Admin, AdminError, now};
+use super::{Admin, AdminError, Page, now};
 use crate::operator::Operator;
 use crate::store::{Store, StoreError, TrailHash, TrailRow, trail_hash};
 
@@ -94,6 +94,8 @@ pub(crate) enum Action {
     Exported,
     /// An exporter that goes on by itself was started.
     ExporterStarted,
+    /// Somebody asked over HTTPS for what their certificate is not for.
+    Refused,
 }
 
 impl Action {
@@ -106,6 +108,7 @@ impl Action {
             Self::StoreRestored => "store-restored",
             Self::Exported => "exported",
             Self::ExporterStarted => "exporter-started",
+            Self::Refused => "refused",
         }
     }
 }
@@ -195,6 +198,16 @@ impl fmt::Display for TrailHead {
     }
 }
 
+/// The head of the trail, as it is shown over HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct TrailHeadView {
+    /// Number of entries.
+    pub(crate) size: u64,
+    pub(crate) hash: String,
+    /// `SIZE:HASH`, as `dcnet audit-log verify --seen` takes it.
+    pub(crate) head: String,
+}
+
 /// Not the head of a trail.
 #[derive(Debug, thiserror::Error)]
 #[error("a head is SIZE:HASH with 64 hexadecimal digits, as `dcnet audit-log verify` prints it")]
@@ -248,6 +261,44 @@ impl Admin {
         }
         let noted = Noted::new(Actor::console(), action, net, detail);
         note(&self.store, &noted).await
+    }
+
+    /// Writes down what somebody did over HTTPS.
+    pub(crate) async fn note_of(
+        &self,
+        operator: &Operator,
+        action: Action,
+        net: Option<NetId>,
+        detail: &str,
+    ) -> Result<(), AdminError> {
+        let noted = Noted::new(Actor::from(operator), action, net, detail);
+        Ok(note(&self.store, &noted).await?)
+    }
+
+    /// The entries behind `after`, ascending.
+    pub(crate) async fn trail_after(
+        &self,
+        after: u64,
+        limit: u16,
+    ) -> Result<Page<TrailEntryView>, AdminError> {
+        let rows = self.store.trail(after, u32::from(limit).saturating_add(1));
+        let rows = rows.await?;
+        let entries = rows.iter().map(TrailEntryView::of);
+        let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+        Ok(Page::of(entries, limit.into(), |entry| {
+            entry.number.to_string()
+        }))
+    }
+
+    /// The head of the trail as it stands in the store; whether it fits to the entries, `verify` finds out.
+    pub(crate) async fn trail_head(&self) -> Result<TrailHeadView, AdminError> {
+        let last = self.store.trail_end(1).await?.pop();
+        let (size, hash) = match last {
+            Some(row) => (row.number, hex(&row.hash)),
+            None => (0, hex(&TrailHash::default())),
+        };
+        let head = format!("{size}:{hash}");
+        Ok(TrailHeadView { size, hash, head })
     }
 
     /// The last `most` entries, ascending; only those of a net or an action if one is named.

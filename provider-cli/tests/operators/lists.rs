@@ -13,7 +13,7 @@ async fn all(world: &World, client: &Client, path: &str, limit: usize) -> Vec<Va
     let mut after = String::new();
     loop {
         let separator = if path.contains('?') { '&' } else { '?' };
-        let asked = format!("/v1/operators/nets{path}{separator}limit={limit}{after}");
+        let asked = format!("/v1/operators{path}{separator}limit={limit}{after}");
         let body = get(client, &world.server, &asked).await.ok();
         let mut page: Value = serde_json::from_slice(&body).unwrap();
         let Value::Array(mut found) = page["items"].take() else {
@@ -34,18 +34,18 @@ async fn lists_are_those_of_the_command_line(lab: Lab) {
         Value::Array(items) => items,
         other => panic!("{other}"),
     };
-    let nets = all(&world, &world.anna, "", 1).await;
+    let nets = all(&world, &world.anna, "/nets", 1).await;
     assert_eq!(nets, printed(&["net", "list"]));
-    let members = all(&world, &world.otto, "/elbe-4/members", 2).await;
+    let members = all(&world, &world.otto, "/nets/elbe-4/members", 2).await;
     let list = world.lab.dcnet_published(&["member", "list", "elbe-4"]);
     assert_eq!(Value::Array(members), list["members"]);
-    let rounds = all(&world, &world.otto, "/elbe-4/rounds", 97).await;
+    let rounds = all(&world, &world.otto, "/nets/elbe-4/rounds", 97).await;
     let limit = ["--limit", "100000"];
     assert_eq!(
         rounds,
         printed(&[&["round", "list", "elbe-4"][..], &limit].concat())
     );
-    let corrections = all(&world, &world.otto, "/elbe-4/corrections", 7).await;
+    let corrections = all(&world, &world.otto, "/nets/elbe-4/corrections", 7).await;
     let list = printed(&[&["correction", "list", "elbe-4"][..], &limit].concat());
     assert_eq!(corrections, list);
     let start = |round: u64| rounds[usize::try_from(round).unwrap()]["start"].clone();
@@ -54,7 +54,7 @@ async fn lists_are_those_of_the_command_line(lab: Lab) {
         let found = all(
             &world,
             &world.anna,
-            &format!("/elbe-4/{list}s?from={from}&to={to}"),
+            &format!("/nets/elbe-4/{list}s?from={from}&to={to}"),
             50,
         )
         .await;
@@ -64,10 +64,10 @@ async fn lists_are_those_of_the_command_line(lab: Lab) {
         assert_eq!(found, printed, "{list}");
     }
     // The consumer sees its own net, and of the rounds all that is no name.
-    let nets = all(&world, &world.grid, "", 1).await;
+    let nets = all(&world, &world.grid, "/nets", 1).await;
     assert_eq!(nets.len(), 1);
     assert_eq!(nets[0]["net"], "elbe-4");
-    let sums = all(&world, &world.grid, "/elbe-4/rounds", 500).await;
+    let sums = all(&world, &world.grid, "/nets/elbe-4/rounds", 500).await;
     for (full, sums) in rounds.iter().zip(&sums) {
         for key in [
             "round", "start", "end", "status", "reason", "members", "sums",
@@ -145,3 +145,67 @@ async fn what_cannot_be_exported_whole_does_not_look_whole(lab: Lab) {
     assert!(log.contains("an export is broken off"), "{log}");
 }
 on_both!(what_cannot_be_exported_whole_does_not_look_whole);
+
+async fn exports_and_refusals_are_in_the_audit_trail(lab: Lab) {
+    let world = World::new(lab).await;
+    let nets = "/v1/operators/nets";
+    let export = format!("{nets}/elbe-4/export?format=jsonl");
+    get(&world.grid, &world.server, &export).await.ok();
+    // Nothing leaves with a head, and nothing is noted.
+    let url = format!("{}{export}", world.server.url);
+    assert!(
+        world
+            .grid
+            .head(url)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .is_success()
+    );
+    for _ in 0..25 {
+        let refused = get(&world.grid, &world.server, &format!("{nets}/weser/rounds")).await;
+        refused.problem(403, "wrong-role");
+    }
+    get(&world.otto, &world.server, &format!("{nets}/weser/rounds"))
+        .await
+        .ok();
+    let noted = all(&world, &world.otto, "/audit-log", 7).await;
+    assert_eq!(
+        noted,
+        world
+            .lab
+            .dcnet_published(&["audit-log", "show"])
+            .as_array()
+            .unwrap()[..]
+    );
+    let operator = serde_json::json!({"kind": "operator", "name": "grid", "role": "consumer"});
+    assert!(
+        noted.iter().all(|entry| entry["actor"] == operator),
+        "{noted:?}"
+    );
+    assert_eq!(noted[0]["action"], "exported");
+    assert_eq!(noted[0]["net"], "elbe-4");
+    assert_eq!(noted[0]["detail"], "jsonl over HTTPS");
+    // A program that tries again and again does not fill the trail.
+    assert_eq!(noted.len(), 21);
+    for entry in &noted[1..] {
+        assert_eq!(
+            (&entry["action"], &entry["net"]),
+            (&"refused".into(), &"weser".into())
+        );
+    }
+    assert!(
+        noted[20]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("further ones")
+    );
+    let head = get(&world.anna, &world.server, "/v1/operators/audit-log/head")
+        .await
+        .ok();
+    let head: Value = serde_json::from_slice(&head).unwrap();
+    let verified = world.lab.dcnet_published(&["audit-log", "verify"]);
+    assert_eq!(head["head"], verified["head"]);
+}
+on_both!(exports_and_refusals_are_in_the_audit_trail);

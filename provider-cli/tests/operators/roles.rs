@@ -16,6 +16,13 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         ("/openapi.json".to_owned(), ok, ok),
         ("/v1/whoami".to_owned(), ok, ok),
         (nets.to_owned(), ok, ok),
+        ("/v1/operators/audit-log".to_owned(), ok, role),
+        ("/v1/operators/audit-log/head".to_owned(), ok, role),
+        (
+            "/v1/operators/audit-log?after=x".to_owned(),
+            "bad-request",
+            role,
+        ),
     ];
     for (path, overseers, consumer) in [
         ("", ok, ok),
@@ -63,7 +70,11 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
     ] {
         table.push((format!("{nets}{path}"), "bad-request", "bad-request"));
     }
-    table.push((format!("{nets}/elbe-4/members/%FF"), "bad-request", role));
+    table.push((
+        format!("{nets}/elbe-4/members/%FF"),
+        "bad-request",
+        "bad-request",
+    ));
     table.push((format!("{nets}/elbe-4/nothing"), "not-found", "not-found"));
     table
 }

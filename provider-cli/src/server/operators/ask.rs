@@ -60,6 +60,20 @@ pub(super) struct RoundsQuery {
     limit: u16,
 }
 
+/// A part of the audit trail.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrailQuery {
+    /// Only entries behind the one of this number: `next` of the page before, or the last one that is known.
+    #[serde(default)]
+    #[schemars(range(max = LAST_ROUND))]
+    after: u64,
+    /// So many at most.
+    #[serde(default = "fifty")]
+    #[schemars(range(min = 1, max = MOST_ITEMS))]
+    limit: u16,
+}
+
 /// An export.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +128,17 @@ impl FormatName {
         }
     }
 
+    /// As the query has it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
+            Self::Influx => "influx",
+            Self::Openmetrics => "openmetrics",
+        }
+    }
+
     /// What the name of a file ends with.
     pub(super) const fn ending(self) -> &'static str {
         match self {
@@ -147,6 +172,25 @@ impl Names {
         T: std::str::FromStr<Err = dcnet_protocol::names::NameError>,
     {
         self.after.as_deref().map(name).transpose()
+    }
+}
+
+/// A page of the audit trail.
+pub(super) struct Trail {
+    pub(super) after: u64,
+    pub(super) limit: u16,
+}
+
+impl<S: Sync> FromRequestParts<S> for Trail {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let TrailQuery { after, limit } = query(parts)?;
+        if after > LAST_ROUND {
+            return Err(Problem::bad_request("after is a number below 2^63"));
+        }
+        let limit = bounded(limit)?;
+        Ok(Self { after, limit })
     }
 }
 

@@ -9,9 +9,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use hyper::StatusCode;
 use hyper::body::{Body as HttpBody, Frame};
 use hyper::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -19,6 +19,8 @@ use super::super::problem::Problem;
 use super::super::routes::Api;
 use super::ask::{File, OfNet};
 use crate::export::{PieceError, Pieces, Reading};
+use crate::operator::Operator;
+use crate::service::audit_trail::Action;
 
 /// Pieces that are made before the client has taken the first.
 const AHEAD: usize = 2;
@@ -28,6 +30,8 @@ const PART: usize = 64 * 1024;
 
 pub(super) async fn export(
     State(api): State<Arc<Api>>,
+    operator: Operator,
+    method: Method,
     OfNet(net): OfNet,
     file: File,
 ) -> Result<Response, Problem> {
@@ -46,6 +50,13 @@ pub(super) async fn export(
     // What cannot be begun is refused before anything is said.
     let mut parts = Parts(Pieces::begin(file.name.format(), reading)?);
     let first = parts.next().await?;
+    if method != Method::HEAD {
+        // Sums that are not noted do not leave.
+        let detail = format!("{} over HTTPS", file.name.word());
+        let admin = api.service.admin();
+        let noted = admin.note_of(&operator, Action::Exported, Some(net), &detail);
+        api.in_time(Duration::ZERO, noted).await?;
+    }
     let patience = api.limits.idle();
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {

@@ -6,6 +6,7 @@
 mod ask;
 pub(super) mod describe;
 mod export;
+mod refusals;
 mod show;
 mod table;
 
@@ -27,8 +28,9 @@ use tokio::sync::Semaphore;
 use super::peer::Admitted;
 use super::problem::{Problem, moment};
 use super::routes::{Api, name};
-use crate::operator::Operator;
+use crate::operator::{AccessError, Operator};
 use crate::service::AdminError;
+use refusals::Refusals;
 use table::{OPERATIONS, Operation};
 
 /// Answers to operators that are being put together at a time: gateways come first.
@@ -41,6 +43,7 @@ const EXPORTS: usize = 4;
 pub(super) struct Turns {
     answers: Semaphore,
     exports: Arc<Semaphore>,
+    refusals: Refusals,
 }
 
 impl Default for Turns {
@@ -48,6 +51,7 @@ impl Default for Turns {
         Self {
             answers: Semaphore::new(ANSWERS),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            refusals: Refusals::default(),
         }
     }
 }
@@ -63,14 +67,20 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
 /// Lets only those through who have one of the roles that the operation is for, and may read the net
 /// that the path names, whether or not there is one.
 async fn admit(
-    State((_, operation)): State<(Arc<Api>, &'static Operation)>,
+    State((api, operation)): State<(Arc<Api>, &'static Operation)>,
     operator: Operator,
     parameters: Result<RawPathParams, RawPathParamsRejection>,
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    match allowed(operation, &operator, parameters) {
-        Ok(()) => next.run(request).await,
+    match named_net(parameters) {
+        Ok(net) => match allowed(operation, &operator, net) {
+            Ok(()) => next.run(request).await,
+            Err(error) => {
+                refusals::note(&api, &operator, operation, net, &error).await;
+                Problem::from(error).into_response()
+            }
+        },
         Err(problem) => problem.into_response(),
     }
 }
@@ -78,14 +88,18 @@ async fn admit(
 fn allowed(
     operation: &Operation,
     operator: &Operator,
-    parameters: Result<RawPathParams, RawPathParamsRejection>,
-) -> Result<(), Problem> {
+    net: Option<NetId>,
+) -> Result<(), AccessError> {
     operator.require(operation.roles)?;
+    net.map_or(Ok(()), |net| operator.require_net(&net))
+}
+
+fn named_net(
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+) -> Result<Option<NetId>, Problem> {
     let parameters = parameters.map_err(|error| Problem::bad_request(error.body_text()))?;
-    if let Some((_, net)) = parameters.iter().find(|(key, _)| *key == "net") {
-        operator.require_net(&name::<NetId>(net)?)?;
-    }
-    Ok(())
+    let net = parameters.iter().find(|(key, _)| *key == "net");
+    net.map(|(_, net)| name(net)).transpose()
 }
 
 /// Whom a certificate names.

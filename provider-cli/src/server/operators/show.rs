@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::super::problem::Problem;
 use super::super::routes::Api;
-use super::ask::{Names, Nothing, OfMember, OfNet, OfRound};
+use super::ask::{Names, Nothing, OfMember, OfNet, OfRound, Trail};
 use super::json;
 use crate::operator::{Operator, Role};
 use crate::service::{AdminError, Listing, NetSums, NetView, Page, RoundSums, RoundView};
@@ -129,6 +129,16 @@ pub(super) async fn correction(
 ) -> Answer {
     let admin = api.service.admin();
     Ok(json(&api.look(admin.correction(net, round)).await?))
+}
+
+pub(super) async fn trail(State(api): Shared, page: Trail) -> Answer {
+    let admin = api.service.admin();
+    let entries = admin.trail_after(page.after, page.limit);
+    Ok(json(&api.look(entries).await?))
+}
+
+pub(super) async fn trail_head(State(api): Shared, _: Nothing) -> Answer {
+    Ok(json(&api.look(api.service.admin().trail_head()).await?))
 }
 
 impl Api {

@@ -7,9 +7,10 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 use super::super::routes::Api;
-use super::ask::{ExportQuery, FormatName, NamesQuery, NothingQuery, RoundsQuery};
+use super::ask::{ExportQuery, FormatName, NamesQuery, NothingQuery, RoundsQuery, TrailQuery};
 use super::{Who, describe, export, show, whoami};
 use crate::operator::Role;
+use crate::service::audit_trail::{TrailEntryView, TrailHeadView};
 use crate::service::{CorrectionView, HealthView, MemberLine, MemberView, Page};
 
 /// One thing that can be asked for, by GET (and HEAD).
@@ -46,7 +47,7 @@ const OVERSEERS: &[Role] = &[Role::Administrator, Role::Auditor];
 
 const NO_NET: &[(u16, &[&str])] = &[(404, &["unknown-net"])];
 
-pub(super) static OPERATIONS: [Operation; 12] = [
+pub(super) static OPERATIONS: [Operation; 14] = [
     Operation {
         path: "/openapi.json",
         id: "describe",
@@ -182,6 +183,28 @@ pub(super) static OPERATIONS: [Operation; 12] = [
         answer: Answer::File,
         problems: &[(404, &["unknown-net"]), (422, &["unfit-format"])],
         handler: || get(export::export),
+    },
+    Operation {
+        path: "/v1/operators/audit-log",
+        id: "listAuditTrail",
+        summary: "Who did what",
+        text: "The audit trail, ascending. Each export and refused request over HTTPS is in it.",
+        roles: OVERSEERS,
+        query: schema::<TrailQuery>,
+        answer: Answer::Json(schema::<Page<TrailEntryView>>),
+        problems: &[],
+        handler: || get(show::trail),
+    },
+    Operation {
+        path: "/v1/operators/audit-log/head",
+        id: "showAuditTrailHead",
+        summary: "The head of the audit trail",
+        text: "For an auditor to keep: `dcnet audit-log verify --seen` tells later whether the trail goes on from it.",
+        roles: OVERSEERS,
+        query: schema::<NothingQuery>,
+        answer: Answer::Json(schema::<TrailHeadView>),
+        problems: &[],
+        handler: || get(show::trail_head),
     },
 ];
 
