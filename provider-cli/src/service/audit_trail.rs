@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::admin::{hex, rfc3339};
-use super::{Admin, AdminError, Page, now};
+use super::{Admin, AdminError, now};
 use crate::operator::Operator;
 use crate::store::{Store, StoreError, TrailHash, TrailRow, trail_hash};
 
@@ -169,7 +169,7 @@ pub(crate) struct TrailEntryView {
 }
 
 impl TrailEntryView {
-    fn of(row: &TrailRow) -> Result<Self, StoreError> {
+    pub(super) fn of(row: &TrailRow) -> Result<Self, StoreError> {
         let noted: Noted = serde_json::from_str(&row.entry).map_err(|error| {
             StoreError::Corrupt(format!("entry {} of the audit trail: {error}", row.number))
         })?;
@@ -273,32 +273,6 @@ impl Admin {
     ) -> Result<(), AdminError> {
         let noted = Noted::new(Actor::from(operator), action, net, detail);
         Ok(note(&self.store, &noted).await?)
-    }
-
-    /// The entries behind `after`, ascending.
-    pub(crate) async fn trail_after(
-        &self,
-        after: u64,
-        limit: u16,
-    ) -> Result<Page<TrailEntryView>, AdminError> {
-        let rows = self.store.trail(after, u32::from(limit).saturating_add(1));
-        let rows = rows.await?;
-        let entries = rows.iter().map(TrailEntryView::of);
-        let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
-        Ok(Page::of(entries, limit.into(), |entry| {
-            entry.number.to_string()
-        }))
-    }
-
-    /// The head of the trail as it stands in the store; whether it fits to the entries, `verify` finds out.
-    pub(crate) async fn trail_head(&self) -> Result<TrailHeadView, AdminError> {
-        let last = self.store.trail_end(1).await?.pop();
-        let (size, hash) = match last {
-            Some(row) => (row.number, hex(&row.hash)),
-            None => (0, hex(&TrailHash::default())),
-        };
-        let head = format!("{size}:{hash}");
-        Ok(TrailHeadView { size, hash, head })
     }
 
     /// The last `most` entries, ascending; only those of a net or an action if one is named.

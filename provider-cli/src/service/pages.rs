@@ -9,13 +9,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::admin::{
-    Admin, AdminError, NetView, RoundView, SlotSum, SlotText, decode_descriptor, view_round,
+    Admin, AdminError, NetView, RoundView, SlotSum, SlotText, decode_descriptor, hex, view_round,
 };
+use super::audit_trail::{TrailEntryView, TrailHeadView};
 use super::members::MemberLine;
 use super::overview::{Extras, Overview};
 use super::rounds::numbers;
 use super::{Service, convert};
-use crate::store::StoreError;
+use crate::store::{StoreError, TrailHash};
 
 /// The greatest number of a round that a store can hold.
 pub(crate) const LAST_ROUND: u64 = i64::MAX.unsigned_abs();
@@ -227,6 +228,32 @@ impl Admin {
             items,
             next: page.next,
         })
+    }
+
+    /// The entries of the audit trail behind `after`, ascending.
+    pub(crate) async fn trail_after(
+        &self,
+        after: u64,
+        limit: u16,
+    ) -> Result<Page<TrailEntryView>, AdminError> {
+        let rows = self.store.trail(after, u32::from(limit).saturating_add(1));
+        let rows = rows.await?;
+        let entries = rows.iter().map(TrailEntryView::of);
+        let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+        Ok(Page::of(entries, limit.into(), |entry| {
+            entry.number.to_string()
+        }))
+    }
+
+    /// The head of the trail as it stands in the store; whether it fits to the entries, `verify` finds out.
+    pub(crate) async fn trail_head(&self) -> Result<TrailHeadView, AdminError> {
+        let last = self.store.trail_end(1).await?.pop();
+        let (size, hash) = match last {
+            Some(row) => (row.number, hex(&row.hash)),
+            None => (0, hex(&TrailHash::default())),
+        };
+        let head = format!("{size}:{hash}");
+        Ok(TrailHeadView { size, hash, head })
     }
 
     /// How a net is.

@@ -73,15 +73,16 @@ async fn admit(
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    match named_net(parameters) {
-        Ok(net) => match allowed(operation, &operator, net) {
-            Ok(()) => next.run(request).await,
-            Err(error) => {
-                refusals::note(&api, &operator, operation, net, &error).await;
-                Problem::from(error).into_response()
-            }
-        },
-        Err(problem) => problem.into_response(),
+    let named = match named_net(parameters) {
+        Ok(named) => named,
+        Err(problem) => return problem.into_response(),
+    };
+    match allowed(operation, &operator, named) {
+        Ok(()) => next.run(request).await,
+        Err(error) => {
+            refusals::note(&api, &operator, operation, named, &error).await;
+            Problem::from(error).into_response()
+        }
     }
 }
 
