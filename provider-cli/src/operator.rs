@@ -22,7 +22,8 @@ pub enum Role {
 }
 
 impl Role {
-    const ALL: [Self; 3] = [Self::Administrator, Self::Auditor, Self::Consumer];
+    /// All roles.
+    pub(crate) const ALL: [Self; 3] = [Self::Administrator, Self::Auditor, Self::Consumer];
 
     /// The role as one word.
     pub fn word(self) -> &'static str {

@@ -47,6 +47,10 @@ async fn paths_methods_and_names() {
         .await
         .problem(400, "bad-request");
     gateway
+        .get(&server, "/v1/nets/%FF/members")
+        .await
+        .problem(400, "bad-request");
+    gateway
         .get(&server, "/v1/nets/elbe-4/members/gw-9")
         .await
         .problem(404, "unknown-member");

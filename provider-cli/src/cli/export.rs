@@ -8,12 +8,10 @@ use dcnet_protocol::names::NetId;
 
 use super::round::RangeArgs;
 use super::{CliError, Outcome, StoreArg};
-use crate::export::openmetrics::{self, Family};
-use crate::export::parquet::Rows;
-use crate::export::{Format, PAGE, Value, values};
+use crate::export::{FileFormat, Format, Pieces, Range, Reading, values};
 use crate::files::Pending;
 use crate::service::audit_trail::Action;
-use crate::service::{Admin, AdminError, FinalRound, RoundView, Series};
+use crate::service::{Admin, AdminError, RoundView};
 
 mod mscons;
 mod run;
@@ -102,7 +100,9 @@ pub(super) struct Wide {
 impl Export {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         match self {
-            Self::Csv(wide) if wide.values => lines(wide.what, Format::Csv).await,
+            Self::Csv(wide) if wide.values => {
+                whole(wide.what, FileFormat::Lines(Format::Csv)).await
+            }
             Self::Csv(wide) => wide::csv(wide.what).await,
             Self::Json(wide) if wide.values => {
                 wide::array(wide.what, |series, round, items| {
@@ -120,10 +120,10 @@ impl Export {
                 })
                 .await
             }
-            Self::Jsonl(what) => lines(what, Format::Jsonl).await,
-            Self::Influx(what) => lines(what, Format::Influx).await,
-            Self::Parquet(what) => parquet(what).await,
-            Self::Openmetrics(what) => open_metrics(what).await,
+            Self::Jsonl(what) => whole(what, FileFormat::Lines(Format::Jsonl)).await,
+            Self::Influx(what) => whole(what, FileFormat::Lines(Format::Influx)).await,
+            Self::Parquet(what) => whole(what, FileFormat::Parquet).await,
+            Self::Openmetrics(what) => whole(what, FileFormat::OpenMetrics).await,
             Self::Mscons(mscons) => mscons.run().await,
             Self::Run(run) => run.run().await,
             Self::Status(status) => status.run().await,
@@ -131,131 +131,30 @@ impl Export {
     }
 }
 
-async fn lines(what: What, format: Format) -> Result<Outcome, CliError> {
-    let name = match format {
-        Format::Csv => "csv --values",
-        Format::Jsonl => "jsonl",
-        Format::Influx => "influx",
-    };
-    let mut read = Reading::open(&what, name).await?;
+/// One file, in whatever pieces it is made.
+async fn whole(what: What, format: FileFormat) -> Result<Outcome, CliError> {
+    let mut pieces = Pieces::begin(format, what.open(format.word()).await?)?;
     let mut out = Output::begin(what.out)?;
-    format.begin(&mut out)?;
-    for index in 0..read.series.len() {
-        read.rewind();
-        while let Some((series, page)) = read.page(index).await? {
-            let values: Vec<Value> = page
-                .iter()
-                .flat_map(|round| values(series, round))
-                .collect();
-            format.write(&values, &mut out)?;
-        }
+    while let Some(piece) = pieces.next().await? {
+        out.write_all(&piece)?;
     }
     out.finish()
 }
 
-async fn parquet(what: What) -> Result<Outcome, CliError> {
-    let mut read = Reading::open(&what, "parquet").await?;
-    let out = Output::begin(what.out)?;
-    let slots = read.series.iter().flat_map(|series| &series.slots);
-    let mut rows = Rows::begin(out, slots.map(|slot| slot.scale))?;
-    for index in 0..read.series.len() {
-        read.rewind();
-        while let Some((series, page)) = read.page(index).await? {
-            let values: Vec<Value> = page
-                .iter()
-                .flat_map(|round| values(series, round))
-                .collect();
-            rows.write(&values)?;
-        }
-    }
-    rows.finish()?.finish()
-}
-
-async fn open_metrics(what: What) -> Result<Outcome, CliError> {
-    let mut read = Reading::open(&what, "openmetrics").await?;
-    let mut out = Output::begin(what.out)?;
-    for family in Family::ALL {
-        family.begin(&mut out)?;
-        for index in 0..read.series.len() {
-            let slots = read
-                .series
-                .get(index)
-                .map_or(0, |series| series.slots.len());
-            for slot in 0..if family.is_per_slot() { slots } else { 1 } {
-                read.rewind();
-                while let Some((series, page)) = read.page(index).await? {
-                    for round in page {
-                        if let Some(value) = values(series, &round).get(slot) {
-                            family.write(value, &mut out)?;
-                        }
-                    }
-                }
-            }
-        }
-    }
-    openmetrics::end(&mut out)?;
-    out.finish()
-}
-
-/// The rounds of some nets, page by page.
-struct Reading {
-    admin: Admin,
-    range: RangeArgs,
-    series: Vec<Series>,
-    /// The next round of the net that is being read; none at its beginning.
-    next: Option<u64>,
-}
-
-impl Reading {
+impl What {
     /// All nets are there before anything is written; `format` is how the audit trail names it.
-    async fn open(what: &What, format: &str) -> Result<Self, CliError> {
-        let admin = Admin::open(&what.store.store).await?;
-        let mut series = Vec::new();
-        for net in &what.nets {
-            series.push(admin.series(*net).await?);
+    async fn open(&self, format: &str) -> Result<Reading, CliError> {
+        let admin = Admin::open(&self.store.store).await?;
+        let RangeArgs { from, to } = self.range;
+        let reading = Reading::open(admin, &self.nets, Range { from, to }).await?;
+        let to = self.out.as_ref().map(|path| path.display().to_string());
+        let to = to.unwrap_or_else(|| "standard output".to_owned());
+        for net in &self.nets {
+            let detail = format!("{format} to {to}");
+            let noted = reading.admin().note(Action::Exported, Some(*net), &detail);
+            noted.await.map_err(AdminError::from)?;
         }
-        for net in &what.nets {
-            let to = what.out.as_ref().map(|path| path.display().to_string());
-            let to = to.unwrap_or_else(|| "standard output".to_owned());
-            admin
-                .note(Action::Exported, Some(*net), &format!("{format} to {to}"))
-                .await
-                .map_err(AdminError::from)?;
-        }
-        Ok(Self {
-            admin,
-            range: what.range,
-            series,
-            next: None,
-        })
-    }
-
-    /// From the beginning of the range.
-    const fn rewind(&mut self) {
-        self.next = None;
-    }
-
-    /// The next rounds of one of the nets; none when there are no more.
-    async fn page(&mut self, index: usize) -> Result<Option<(&Series, Vec<FinalRound>)>, CliError> {
-        let Some(series) = self.series.get(index) else {
-            return Ok(None);
-        };
-        let last = self.range.to.map(|to| series.last_before(to));
-        if last == Some(None) {
-            return Ok(None);
-        }
-        let from = self
-            .next
-            .unwrap_or_else(|| self.range.from.map_or(0, |from| series.first_from(from)));
-        let page = self
-            .admin
-            .final_rounds(series, from, last.flatten(), PAGE)
-            .await?;
-        let Some(newest) = page.last() else {
-            return Ok(None);
-        };
-        self.next = Some(newest.round.saturating_add(1));
-        Ok(Some((series, page)))
+        Ok(reading)
     }
 }
 

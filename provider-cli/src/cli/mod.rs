@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dcnet_protocol::names::NetId;
 
-use crate::export::ExportError;
+use crate::export::{ExportError, PieceError};
 use crate::service::care::BackupError;
 use crate::service::{AdminError, AskError, Location};
 
@@ -97,6 +97,15 @@ enum CliError {
     /// What `serve --check` found.
     #[error(transparent)]
     Check(Box<CliError>),
+}
+
+impl From<PieceError> for CliError {
+    fn from(error: PieceError) -> Self {
+        match error {
+            PieceError::Admin(error) => Self::Admin(error),
+            PieceError::Format(error) => Self::Output(error),
+        }
+    }
 }
 
 impl CliError {

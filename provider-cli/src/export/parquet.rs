@@ -58,6 +58,14 @@ impl<W: Write + Send> Rows<W> {
         self.group(values).map_err(io_error)
     }
 
+    /// What `out` has got so far.
+    pub(crate) fn take(&mut self) -> W
+    where
+        W: Default,
+    {
+        std::mem::take(self.file.inner_mut())
+    }
+
     /// Writes what stands at the end of a file.
     pub(crate) fn finish(self) -> io::Result<W> {
         self.file.into_inner().map_err(io_error)

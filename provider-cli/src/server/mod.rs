@@ -207,6 +207,14 @@ impl Running {
     }
 }
 
+/// The description of what operators can ask for (`docs/spec/openapi.json`): `OpenAPI` 3.1.
+///
+/// # Errors
+/// None but want of memory: it is written into a string.
+pub fn openapi() -> Result<String, serde_json::Error> {
+    operators::describe::published()
+}
+
 /// Starts a server.
 ///
 /// # Errors

@@ -9,6 +9,9 @@ use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
 };
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::service::ServiceError;
 
 /// Prefix of all problem types.
@@ -32,6 +35,25 @@ pub(crate) struct Problem {
     close: bool,
     /// Another server may be asked at once.
     moves: bool,
+}
+
+/// A refusal as it is written.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemBody<'a> {
+    /// `urn:dcnet:problem:` and a name that does not change: programs go by it.
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    /// For people; it changes freely.
+    detail: &'a str,
+    /// Entries of a membership log that a witness cosigned last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    /// As in the server's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 impl Problem {
@@ -162,21 +184,16 @@ impl Problem {
     }
 
     fn body(&self, request_id: Option<&str>) -> Bytes {
-        let mut body = serde_json::json!({
-            "type": format!("{TYPE_PREFIX}{}", self.slug),
-            "title": title(self.slug),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        if let Some(members) = body.as_object_mut() {
-            if let Some(size) = self.size {
-                members.insert("size".to_owned(), size.into());
-            }
-            if let Some(id) = request_id {
-                members.insert("request_id".to_owned(), id.into());
-            }
-        }
-        Bytes::from(body.to_string())
+        let body = ProblemBody {
+            kind: format!("{TYPE_PREFIX}{}", self.slug),
+            title: title(self.slug),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            size: self.size,
+            request_id,
+        };
+        // Numbers and texts can always be written.
+        serde_json::to_vec(&body).unwrap_or_default().into()
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::rejection::{QueryRejection, RawPathParamsRejection};
+use axum::extract::{Path, Query, RawPathParams, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -36,6 +36,8 @@ pub(super) struct Api {
     pub(super) limits: Limits,
     /// Other servers of the same database, if there can be any.
     pub(super) peers: Option<Peers>,
+    /// How much is done for operators at a time.
+    pub(super) turns: operators::Turns,
 }
 
 type Shared = State<Arc<Api>>;
@@ -58,6 +60,7 @@ pub(super) fn routers(
         service: Arc::clone(service),
         limits: limits.clone(),
         peers: service.is_shared().then_some(peers),
+        turns: operators::Turns::default(),
     });
     let mut router = Router::new()
         .route("/v1/nets/{net}", get(descriptor))
@@ -68,13 +71,14 @@ pub(super) fn routers(
         .route("/v1/nets/{net}/inbox", get(inbox))
         .route("/v1/nets/{net}/rounds/{round}/roster", get(roster))
         .merge(membership_log::routes())
-        .layer(from_fn_with_state(Arc::clone(&api), replicas::hand_on));
+        .layer(from_fn_with_state(Arc::clone(&api), replicas::hand_on))
+        .layer(from_fn(readable_path));
     if plain_readings {
         router = router.route("/bench/nets/{net}/readings", post(plain::reading));
     }
     let router = router
         .route("/healthz", get(health))
-        .route("/v1/whoami", get(operators::whoami))
+        .merge(operators::routes(&api))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn(asked::name_route))
@@ -234,6 +238,18 @@ fn patience(seconds: u64) -> Result<Duration, Problem> {
     }
 }
 
+/// Refuses paths that are no text as handlers refuse names that are none.
+async fn readable_path(
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    match parameters {
+        Ok(_) => next.run(request).await,
+        Err(error) => Problem::bad_request(error.body_text()).into_response(),
+    }
+}
+
 pub(super) async fn unknown_path(uri: Uri) -> Problem {
     Problem::not_found(uri.path())
 }
@@ -244,11 +260,14 @@ pub(super) async fn unknown_method(method: Method) -> Problem {
 
 impl Api {
     /// The answer, if it comes within the limit beyond `wait`.
-    pub(super) async fn in_time<T>(
+    pub(super) async fn in_time<T, E>(
         &self,
         wait: Duration,
-        answer: impl Future<Output = Result<T, ServiceError>>,
-    ) -> Result<T, Problem> {
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Problem>
+    where
+        Problem: From<E>,
+    {
         match timeout(wait + self.limits.answer(), answer).await {
             Ok(answer) => answer.map_err(Problem::from),
             Err(_) => Err(Problem::slow(self.limits.answer_seconds)),

@@ -278,7 +278,7 @@ impl Admin {
         Ok(latest.map(|row| convert::decode(&row.record)).transpose()?)
     }
 
-    async fn view(&self, row: &NetRow) -> Result<NetView, AdminError> {
+    pub(super) async fn view(&self, row: &NetRow) -> Result<NetView, AdminError> {
         let descriptor = decode_descriptor(row)?;
         let p = descriptor.parameters();
         let net = row.net;

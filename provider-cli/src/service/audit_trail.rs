@@ -97,6 +97,8 @@ pub(crate) enum Action {
     Exported,
     /// An exporter that goes on by itself was started.
     ExporterStarted,
+    /// Somebody asked over HTTPS for what their certificate is not for.
+    Refused,
 }
 
 impl Action {
@@ -109,6 +111,7 @@ impl Action {
             Self::StoreRestored => "store-restored",
             Self::Exported => "exported",
             Self::ExporterStarted => "exporter-started",
+            Self::Refused => "refused",
         }
     }
 }
@@ -169,7 +172,7 @@ pub(crate) struct TrailEntryView {
 }
 
 impl TrailEntryView {
-    fn of(row: &TrailRow) -> Result<Self, StoreError> {
+    pub(super) fn of(row: &TrailRow) -> Result<Self, StoreError> {
         let noted: Noted = serde_json::from_str(&row.entry).map_err(|error| {
             StoreError::Corrupt(format!("entry {} of the audit trail: {error}", row.number))
         })?;
@@ -222,6 +225,16 @@ impl fmt::Display for TrailHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.size, hex(&self.hash))
     }
+}
+
+/// The head of the trail, as it is shown over HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct TrailHeadView {
+    /// Number of entries.
+    pub(crate) size: u64,
+    pub(crate) hash: String,
+    /// `SIZE:HASH`, as `dcnet audit-log verify --seen` takes it.
+    pub(crate) head: String,
 }
 
 /// Not the head of a trail.
@@ -277,6 +290,18 @@ impl Admin {
         }
         let noted = Noted::new(Actor::console(), action, net, detail);
         note(&self.store, &noted).await
+    }
+
+    /// Writes down what somebody did over HTTPS.
+    pub(crate) async fn note_of(
+        &self,
+        operator: &Operator,
+        action: Action,
+        net: Option<NetId>,
+        detail: &str,
+    ) -> Result<(), AdminError> {
+        let noted = Noted::new(Actor::from(operator), action, net, detail);
+        Ok(note(&self.store, &noted).await?)
     }
 
     /// The last `most` entries that fit, ascending.

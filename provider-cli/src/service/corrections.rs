@@ -17,11 +17,15 @@ use super::admin::{
     Admin, AdminError, RoundView, WrongShareView, decode_descriptor, names, rfc3339, view_round,
 };
 use super::convert;
+use super::pages::{Listing, Page};
 use super::rounds::numbers;
 use crate::store::{CorrectionRow, RosterRow, StoreError};
 
 /// Final rounds that are looked through at once.
 const PAGE: u32 = 256;
+
+/// Final rounds that are looked through for one page of a list.
+const MOST_ROUNDS: usize = 4096;
 
 /// Epochs whose members may be named: those that a round that is not final can be of.
 const EPOCHS: i64 = 4;
@@ -99,6 +103,51 @@ impl Admin {
         latest.truncate(limit);
         latest.reverse();
         Ok(latest)
+    }
+
+    /// The corrections of a net, ascending. A page may have fewer than the limit, or none, and be followed
+    /// by others: so many rounds are looked through for one.
+    pub(crate) async fn corrections_after(
+        &self,
+        net: NetId,
+        which: Listing,
+    ) -> Result<Page<CorrectionView>, AdminError> {
+        let descriptor = decode_descriptor(&self.row(net).await?)?;
+        let limit = usize::from(which.limit);
+        let mut items = Vec::new();
+        let Some((first, last)) = which.numbers(&descriptor) else {
+            return Ok(Page { items, next: None });
+        };
+        let (mut open, last_final) = self.under_way(&descriptor).await?;
+        let upper = last_final.map(|final_| last.map_or(final_, |last| last.min(final_)));
+        let (mut from, mut looked) = (first, 0);
+        while let Some(to) = upper.filter(|to| from <= *to) {
+            let page = self.store.outcomes_from(net, from, PAGE).await?;
+            for (round, outcome) in page.iter().filter(|(round, _)| *round <= to) {
+                let outcome: RoundOutcome = convert::decode(outcome)?;
+                if outcome.status != RoundStatus::Complete {
+                    items.push(self.ended(&descriptor, &outcome).await?);
+                }
+                if items.len() > limit {
+                    return Ok(Page::of(items, limit, |it| it.round.to_string()));
+                }
+                from = round.saturating_add(1);
+            }
+            match page.last() {
+                Some((round, _)) if *round < to => {}
+                _ => break,
+            }
+            looked += page.len();
+            if looked >= MOST_ROUNDS {
+                return Ok(Page {
+                    items,
+                    next: from.checked_sub(1).map(|round| round.to_string()),
+                });
+            }
+        }
+        open.retain(|it| it.round >= first && last.is_none_or(|last| it.round <= last));
+        items.append(&mut open);
+        Ok(Page::of(items, limit, |it| it.round.to_string()))
     }
 
     /// The correction of one round.

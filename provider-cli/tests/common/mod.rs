@@ -18,6 +18,7 @@
 mod gateway;
 pub mod machine;
 mod net;
+pub mod operators;
 pub mod prometheus;
 pub mod published;
 mod store;

@@ -9,9 +9,9 @@ use dcnet_provider::pki::{
     Authority, Chosen, OperatorFiles, Reason, Renewed, Root, new_root, renew_provider,
 };
 
+use super::common::operators::{certify, get, http, operators, serve};
 use super::common::{Lab, Server};
 use super::is_refused;
-use super::roles::{certify, get, http, operators, serve};
 
 const MONTH: Duration = Duration::from_hours(24 * 30);
 

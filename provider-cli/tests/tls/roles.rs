@@ -1,46 +1,12 @@
 //! Gateways and operators: each for its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use dcnet_protocol::names::NetId;
-use dcnet_provider::operator::{Operator, Role};
-use dcnet_provider::pki::{Authority, AuthorityKind, OperatorFiles};
-use reqwest::Client;
+use dcnet_provider::operator::Role;
 
-use super::common::{Answer, Lab, Server};
+use super::common::operators::{certify, get, http, operators, serve};
+use super::common::{Answer, Lab};
 use super::is_refused;
-
-pub(crate) fn operators(lab: &Lab) -> Authority {
-    Authority::create_for(&lab.path("op-ca"), AuthorityKind::Operators).unwrap()
-}
-
-pub(crate) fn certify(
-    lab: &Lab,
-    authority: &Authority,
-    name: &str,
-    role: Role,
-    nets: &[&str],
-) -> OperatorFiles {
-    let nets: Vec<NetId> = nets.iter().map(|net| net.parse().unwrap()).collect();
-    let operator = Operator::new(name.parse().unwrap(), role, nets).unwrap();
-    let out = lab.path("operators").join(name);
-    authority.issue_operator(&operator, &out, 30).unwrap()
-}
-
-pub(crate) fn serve(lab: &Lab, operators: &Path, more: &[&str]) -> Server {
-    let mut args = vec!["--operator-ca", operators.to_str().unwrap()];
-    args.extend(more);
-    lab.serve_with(&lab.authority.certificate_path(), &args)
-}
-
-pub(crate) fn http(lab: &Lab, files: &OperatorFiles) -> Client {
-    lab.http(Some((&files.tls_certificate, &files.tls_key)))
-}
-
-pub(crate) async fn get(client: &Client, server: &Server, path: &str) -> Answer {
-    let response = client.get(format!("{}{path}", server.url)).send().await;
-    Answer::of(response.unwrap()).await
-}
 
 /// A certificate for TLS clients with these names, by the authority in `folder`.
 fn forge(

@@ -6,9 +6,9 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::super::{CliError, Outcome};
-use super::{Output, Reading, What};
+use super::{Output, What};
 use crate::export::mscons::{Days, Interchange, MsconsConfig, MsconsError};
-use crate::export::{ExportError, values};
+use crate::export::{ExportError, Reading, values};
 
 const AFTER_HELP: &str = "\
 Ids of market partners and locations belong to licensed roles; they come from a configuration, YAML:
@@ -41,7 +41,7 @@ pub(in crate::cli) struct Mscons {
 impl Mscons {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let config = MsconsConfig::from_file(&self.config).map_err(ExportError::from)?;
-        let mut read = Reading::open(&self.what, "mscons").await?;
+        let mut read = self.what.open("mscons").await?;
         let out = Output::begin(self.what.out)?;
         let mut interchange = begin(&config, out)?;
         for index in 0..read.series.len() {

@@ -5,12 +5,12 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use super::super::{CliError, Outcome};
-use super::{Output, Reading, What};
+use super::{Output, What};
 use crate::service::{FinalRound, RoundView, Series, SlotText};
 
 /// One line per round. Slots are columns, so that nets of one file have to have the same ones.
 pub(super) async fn csv(what: What) -> Result<Outcome, CliError> {
-    let mut read = Reading::open(&what, "csv").await?;
+    let mut read = what.open("csv").await?;
     let slots = read
         .series
         .first()
@@ -101,7 +101,7 @@ pub(super) async fn array(
     what: What,
     items: impl Fn(&Series, &FinalRound, &mut Items) -> Result<(), CliError>,
 ) -> Result<Outcome, CliError> {
-    let mut read = Reading::open(&what, "json").await?;
+    let mut read = what.open("json").await?;
     let mut array = Items {
         out: Output::begin(what.out)?,
         is_empty: true,

@@ -31,7 +31,7 @@ pub(crate) use region::{RegionCurve, SetAside};
 use super::admin::{MemberCounts, decode_descriptor};
 use super::evidence::{EvidenceFolder, Received};
 use super::{Service, convert, now};
-use crate::store::{Store, StoreError};
+use crate::store::{NetRow, Store, StoreError};
 use curve::{Basis, Sample, Samples};
 
 /// For so long what was found of all nets is shown again.
@@ -95,6 +95,15 @@ pub enum ExtrasError {
 }
 
 impl Extras {
+    /// Nothing besides; days are those of UTC.
+    pub(super) fn none() -> Self {
+        Self {
+            zone: TimeZone::UTC,
+            reference: None,
+            evidence: None,
+        }
+    }
+
     /// Reads what the operator named. `reference` comes with what a household uses in a year, in kWh.
     pub(crate) fn load(
         zone: &str,
@@ -211,6 +220,11 @@ impl Overview {
             taken: now().secs(),
             nets,
         })
+    }
+
+    /// How one net is, now.
+    pub(super) async fn one(&self, row: &NetRow) -> Result<NetState, StoreError> {
+        self.state(Arc::new(decode_descriptor(row)?), 1).await
     }
 
     async fn state(

@@ -14,7 +14,7 @@ async fn with_net(location: &Location) -> Store {
         authority: Vec::new(),
         created: 0,
     };
-    writer.insert_net(&row).await.unwrap();
+    writer.insert_net(&row, None).await.unwrap();
     writer.close().await;
     store
 }

@@ -1,0 +1,142 @@
+//! Who gets what: a table of paths and roles.
+
+use reqwest::Method;
+
+use crate::common::operators::get;
+use crate::common::{Answer, PROBLEM};
+use crate::world::{FIRST, World};
+use crate::{Lab, on_both};
+
+/// A path, and what it is answered with: to administrators and auditors, to the consumer.
+fn table() -> Vec<(String, &'static str, &'static str)> {
+    let nets = "/v1/operators/nets";
+    let corrected = FIRST + (3 + 11 - FIRST % 11) % 11;
+    let [ok, role, net] = ["ok", "wrong-role", "unknown-net"];
+    let mut table = vec![
+        ("/openapi.json".to_owned(), ok, ok),
+        ("/v1/whoami".to_owned(), ok, ok),
+        (nets.to_owned(), ok, ok),
+        ("/v1/operators/audit-log".to_owned(), ok, role),
+        ("/v1/operators/audit-log/head".to_owned(), ok, role),
+        (
+            "/v1/operators/audit-log?after=x".to_owned(),
+            "bad-request",
+            role,
+        ),
+    ];
+    for (path, overseers, consumer) in [
+        ("", ok, ok),
+        ("/health", ok, role),
+        ("/members", ok, role),
+        ("/members/gw-1", ok, role),
+        ("/members/gw-9", "unknown-member", role),
+        ("/rounds", ok, ok),
+        ("/rounds/1", "unknown-round", "unknown-round"),
+        ("/corrections", ok, role),
+        ("/corrections/1", "unknown-correction", role),
+        ("/export?format=csv", ok, ok),
+        ("/export", "bad-request", "bad-request"),
+        ("/rounds?limit=0", "bad-request", "bad-request"),
+    ] {
+        table.push((format!("{nets}/elbe-4{path}"), overseers, consumer));
+    }
+    table.push((format!("{nets}/elbe-4/rounds/{corrected}"), ok, ok));
+    table.push((format!("{nets}/elbe-4/corrections/{corrected}"), ok, role));
+    for path in ["", "/rounds", "/rounds/1", "/export?format=csv"] {
+        // Another net than the consumer's, one of its own that is not there, one that nobody has.
+        let there = if path == "/rounds/1" {
+            "unknown-round"
+        } else {
+            ok
+        };
+        table.push((format!("{nets}/weser{path}"), there, role));
+        table.push((format!("{nets}/gone{path}"), net, net));
+        table.push((format!("{nets}/nowhere{path}"), net, role));
+    }
+    for path in [
+        "/members",
+        "/members/gw-1",
+        "/health",
+        "/corrections",
+        "/corrections/1",
+    ] {
+        table.push((format!("{nets}/gone{path}"), net, role));
+    }
+    for path in [
+        "/a%20b",
+        "/%FF/rounds",
+        "/elbe-4/rounds/-1",
+        "/elbe-4/rounds/%2B1",
+    ] {
+        table.push((format!("{nets}{path}"), "bad-request", "bad-request"));
+    }
+    table.push((
+        format!("{nets}/elbe-4/members/%FF"),
+        "bad-request",
+        "bad-request",
+    ));
+    table.push((format!("{nets}/elbe-4/nothing"), "not-found", "not-found"));
+    table
+}
+
+/// The name of a problem, `ok` if there is none.
+fn told(answer: &Answer) -> String {
+    if answer.status.is_success() {
+        return "ok".to_owned();
+    }
+    assert_eq!(answer.media_type, PROBLEM);
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    let name = body["type"].as_str().unwrap();
+    name.trim_start_matches("urn:dcnet:problem:").to_owned()
+}
+
+async fn each_role_gets_what_is_for_it(lab: Lab) {
+    let world = World::new(lab).await;
+    let gateway = world.lab.gateway("gw-1");
+    for (path, overseers, consumer) in table() {
+        for (who, client, expected) in [
+            ("anna", &world.anna, overseers),
+            ("otto", &world.otto, overseers),
+            ("grid", &world.grid, consumer),
+        ] {
+            let answer = get(client, &world.server, &path).await;
+            assert_eq!(told(&answer), expected, "{who} {path}");
+            // Names of members are none of a consumer's business.
+            let text = String::from_utf8_lossy(&answer.body);
+            assert!(who != "grid" || !text.contains("gw-"), "{path}: {text}");
+        }
+        let answer = gateway.get(&world.server, &path).await;
+        let expected = match overseers {
+            "not-found" => "not-found",
+            _ => "wrong-role",
+        };
+        assert_eq!(told(&answer), expected, "gateway {path}");
+    }
+}
+on_both!(each_role_gets_what_is_for_it);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_changed_here_and_heads_are_those_of_the_answers() {
+    let world = World::new(Lab::new()).await;
+    for path in [
+        "/openapi.json",
+        "/v1/operators/nets",
+        "/v1/operators/nets/elbe-4/export?format=parquet",
+    ] {
+        let url = format!("{}{path}", world.server.url);
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            let response = world.anna.request(method, &url).send().await.unwrap();
+            assert_eq!(response.headers()["allow"], "GET,HEAD");
+            let answer = Answer::of(response).await;
+            answer.problem(405, "method-not-allowed");
+        }
+        let got = world.anna.get(&url).send().await.unwrap();
+        let head = world.anna.head(&url).send().await.unwrap();
+        assert_eq!(head.status(), got.status());
+        assert_eq!(
+            head.headers()["content-type"],
+            got.headers()["content-type"]
+        );
+        assert!(head.bytes().await.unwrap().is_empty());
+    }
+}

@@ -1,0 +1,148 @@
+//! Stores with nets whose rounds have ended, and members with names that can be looked for.
+
+use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
+use dcnet_protocol::key_agreement::{Agreement, KeyPackage, SignedKeyPackage};
+use dcnet_protocol::membership::MemberStatus;
+use dcnet_protocol::membership::edge::EdgeEnd;
+use dcnet_protocol::names::{ClientId, ClientSet};
+use dcnet_protocol::provider::{EpochMember, EpochRecord, MemberRecord, RoundOutcome, RoundStatus};
+use dcnet_protocol::round::{Epoch, Round};
+use dcnet_protocol::signature::SigningKey;
+use dcnet_protocol::superposition::Superposition;
+use dcnet_provider::bench::{Seed, seed};
+use dcnet_provider::operator::Role;
+use reqwest::Client;
+
+use crate::common::operators::{certify, http, operators, serve};
+use crate::common::{Lab, Server};
+
+/// The first round of all nets.
+pub(crate) const FIRST: u64 = 1_980_000;
+
+/// Rounds of `elbe-4`: an export of them is larger than what is sent at once.
+pub(crate) const ROUNDS: u64 = 700;
+
+/// A laboratory whose server has two nets, and three operators: of the consumer's nets, one is there.
+pub(crate) struct World {
+    pub(crate) lab: Lab,
+    pub(crate) server: Server,
+    pub(crate) anna: Client,
+    pub(crate) otto: Client,
+    pub(crate) grid: Client,
+}
+
+impl World {
+    pub(crate) async fn new(lab: Lab) -> Self {
+        let seeds = [net("elbe-4", ROUNDS), net("weser", 3)];
+        let store = lab.store.location().parse().unwrap();
+        seed(&store, &seeds).await.unwrap();
+        let authority = operators(&lab);
+        let server = serve(&lab, &authority.certificate_path(), &[]);
+        let client = |name, role, nets| http(&lab, &certify(&lab, &authority, name, role, nets));
+        Self {
+            anna: client("anna", Role::Administrator, &[]),
+            otto: client("otto", Role::Auditor, &[]),
+            grid: client("grid", Role::Consumer, &["elbe-4", "gone"]),
+            lab,
+            server,
+        }
+    }
+}
+
+fn name(number: u64) -> ClientId {
+    format!("gw-{number}").parse().unwrap()
+}
+
+/// A net of five. It has no authority that certifies gateways: no server can serve it, and all can read it.
+fn net(net: &str, rounds: u64) -> Seed {
+    let key = SigningKey::from_scalar(&[7; 32]).unwrap();
+    let slot = |code: u8, unit, scale| SlotSpec {
+        obis: [1, 0, code, 8 - (code / 16), 0, 255],
+        unit,
+        scale,
+    };
+    let descriptor = NetDescriptor::new(NetParameters {
+        version: 1,
+        net: net.parse().unwrap(),
+        region: b"Neustadt, \"S\xc3\xbcd\" = 1".to_vec(),
+        interval_s: 900,
+        submit_window_s: 60,
+        correction_window_s: 60,
+        slots: vec![slot(1, 30, -1), slot(16, 27, 2)],
+        min_size: 4,
+        out_degree: 3,
+        threshold: 2,
+        max_loss_permille: 50,
+        correction_mode: CorrectionMode::DoubleMask,
+        epoch_length: 1,
+        provider_key: key.verifying_key().to_sec1(),
+        ca_fingerprint: [0; 32],
+    })
+    .unwrap();
+    let members: Vec<_> = (0..5)
+        .map(|it| member(&descriptor, name(it), &key))
+        .collect();
+    let end = |number| EdgeEnd {
+        client: name(number),
+        agreement: Agreement::from_bytes([5; 32]),
+    };
+    let in_force = members.iter().enumerate().map(|(at, member)| EpochMember {
+        client: member.client,
+        package: member.package_hash(),
+        neighbours: (0..5).filter(|it| *it != at as u64).map(end).collect(),
+        holders: ClientSet::default(),
+    });
+    let epoch = EpochRecord::new(Epoch::new(1), Round::new(FIRST), in_force.collect());
+    Seed {
+        outcomes: (FIRST..FIRST + rounds).filter_map(outcome).collect(),
+        descriptor,
+        authority: Vec::new(),
+        members,
+        epoch,
+    }
+}
+
+fn member(descriptor: &NetDescriptor, client: ClientId, key: &SigningKey) -> MemberRecord {
+    let package = KeyPackage {
+        net: descriptor.net(),
+        descriptor: descriptor.hash(),
+        client,
+        serial: 1,
+        public_key: [9; 32],
+    };
+    MemberRecord {
+        client,
+        status: MemberStatus::Active,
+        package: SignedKeyPackage::sign(package, &[vec![1]], key),
+        statement_key: key.verifying_key().to_sec1(),
+        neighbourhood: None,
+        exit: None,
+        exit_round: Round::default(),
+    }
+}
+
+/// Some are corrected, some fail, some have no outcome at all.
+fn outcome(round: u64) -> Option<RoundOutcome> {
+    let (status, there) = match round % 11 {
+        3 => (RoundStatus::Corrected, 4),
+        5 => (RoundStatus::TooFewPresent, 0),
+        8 => return None,
+        _ => (RoundStatus::Complete, 5),
+    };
+    let set = |numbers: std::ops::Range<u64>| numbers.map(name).collect::<ClientSet>();
+    let sums = [9_007_199_254_740_993 + round, round % 90];
+    Some(RoundOutcome {
+        round: Round::new(round),
+        epoch: Epoch::new(1),
+        status,
+        sum: status
+            .is_success()
+            .then(|| Superposition::from_stored(&sums)),
+        contributors: set(0..there),
+        silent: ClientSet::default(),
+        missing: set(there..5),
+        members: 5,
+        wrong_shares: Vec::new(),
+        unrecovered: set(if there == 4 { 4..5 } else { 0..0 }),
+    })
+}
