@@ -117,7 +117,8 @@ impl CliError {
                 AdminError::UnknownNet(_)
                 | AdminError::UnknownRound { .. }
                 | AdminError::UnknownMember { .. }
-                | AdminError::NoCorrection { .. },
+                | AdminError::NoCorrection { .. }
+                | AdminError::UnknownOrder { .. },
             )
             | Self::Ask(AskError::UnknownNet(_))
             | Self::Export(ExportError::Admin(AdminError::UnknownNet(_))) => 4,

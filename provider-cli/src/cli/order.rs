@@ -10,6 +10,7 @@ use dcnet_protocol::round::Round;
 use tokio::time::{Instant, sleep};
 
 use super::{CliError, JsonArg, NetArg, Outcome, StoreArg, output};
+use crate::service::audit_trail::Actor;
 use crate::service::{Admin, OrderState, OrderView};
 
 /// Between two looks for the answer.
@@ -127,7 +128,9 @@ impl Common {
         order: Order,
         reason: &str,
     ) -> Result<OrderView, CliError> {
-        let number = admin.ask_order(net, order, &console(), reason).await?;
+        let number = admin
+            .ask_order(net, order, Actor::console(), reason)
+            .await?;
         let until = Instant::now() + Duration::from_secs(self.wait.wait);
         loop {
             let order = admin.order(net, number).await?;
@@ -138,17 +141,6 @@ impl Common {
             sleep(LOOK).await;
         }
     }
-}
-
-/// Who sits at this machine, as far as the machine says so: it is a claim, not a proof.
-fn console() -> String {
-    let named = |name: &str| std::env::var(name).ok().filter(|it| !it.trim().is_empty());
-    let user = named("SUDO_USER").or_else(|| named("USER"));
-    let user = user.or_else(|| named("LOGNAME"));
-    let user = user.unwrap_or_else(|| "unknown".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = format!("console {}@{}", user.trim(), host.trim());
-    name.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 /// A net that is closed stays closed: its name is to be typed.

@@ -138,11 +138,11 @@ impl Problem {
         .closing()
     }
 
-    pub(crate) fn media_type() -> Self {
+    pub(crate) fn media_type(expected: &str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "media-type",
-            format!("bodies have the Content-Type {}", super::MEDIA_TYPE),
+            format!("bodies have the Content-Type {expected}"),
         )
     }
 

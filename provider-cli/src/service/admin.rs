@@ -46,6 +46,8 @@ pub(crate) enum AdminError {
         "round {round} of net {net} has no correction: nobody was missing, or the store has nothing of it; `dcnet correction list {net}` shows those that have"
     )]
     NoCorrection { net: NetId, round: u64 },
+    #[error("net {net} has no order {number}; `dcnet net audit {net}` shows those that were given")]
+    UnknownOrder { net: NetId, number: u64 },
     #[error("the net cannot be created: {0}")]
     Descriptor(#[from] DescriptorError),
 }

@@ -87,6 +87,8 @@ fn clean(text: &str) -> impl Iterator<Item = char> {
 pub(crate) enum Action {
     /// A net was created.
     NetCreated,
+    /// An order was given to a net; what came of it `dcnet net audit` tells.
+    Ordered,
     /// Old rows were deleted by hand; what a server deletes by its configuration is not noted.
     StorePruned,
     /// A backup was written.
@@ -106,6 +108,7 @@ impl Action {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::NetCreated => "net-created",
+            Self::Ordered => "ordered",
             Self::StorePruned => "store-pruned",
             Self::BackupWritten => "backup-written",
             Self::StoreRestored => "store-restored",

@@ -54,7 +54,7 @@ pub(crate) use corrections::CorrectionView;
 pub(crate) use evidence::{Finding, UnreadableError};
 pub(crate) use log_view::EntryView;
 pub(crate) use members::{FrameView, MemberLine, MemberList, MemberView};
-pub(crate) use orders::{AskError, OrderState, OrderView, OrderedView};
+pub(crate) use orders::{AskError, LONGEST_REASON, OrderState, OrderView, OrderedView};
 pub(crate) use pages::{HealthView, LAST_ROUND, Listing, NetSums, Page, RoundSums};
 pub(crate) use replicas::Replica;
 pub(crate) use series::{FinalRound, Quality, Series};

@@ -17,8 +17,9 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::admin::rfc3339;
+use super::audit_trail::{Action, Actor, Noted};
 use super::net::{Machine, Net};
-use super::{Admin, AdminError, Service, now};
+use super::{Admin, AdminError, Page, Service, now};
 use crate::store::{AskedRow, OrderAnswerRow, OrderRow, Store, StoreError};
 
 /// Between two looks for orders.
@@ -27,8 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// For so long one order may hold up those of other nets.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Longest reason, in bytes.
-const LONGEST_REASON: usize = 500;
+/// Longest reason, in characters.
+pub(crate) const LONGEST_REASON: usize = 500;
 
 /// What stands in the store of an order that was taken.
 const TAKEN: &str = "taken";
@@ -42,7 +43,7 @@ pub(crate) enum AskError {
     UnknownNet(NetId),
     #[error("say why: the reason is shown to everybody who looks after the net")]
     NoReason,
-    #[error("the reason has {0} bytes, at most {LONGEST_REASON} are kept")]
+    #[error("the reason has {0} characters, at most {LONGEST_REASON} are kept")]
     LongReason(usize),
     #[error("the reason has a control character in it: write it in one line")]
     ControlCharacter,
@@ -140,8 +141,8 @@ impl Standing {
     }
 }
 
-/// Writes an order down for the server that serves the net; its number. `asked_by` names the operator as
-/// far as it is known, `reason` is the operator's own.
+/// Writes an order down for the server that serves the net, and into the audit trail; its number.
+/// `reason` is the operator's own.
 ///
 /// # Errors
 /// [`AskError`]; whether the net takes the order its server says.
@@ -149,19 +150,22 @@ pub(super) async fn ask(
     store: &Store,
     net: NetId,
     order: Order,
-    asked_by: &str,
+    actor: Actor,
     reason: &str,
 ) -> Result<u64, AskError> {
+    // One line, as it comes out of a file or a pipe.
+    let reason = reason.strip_suffix('\n').unwrap_or(reason);
+    let length = reason.chars().count();
+    if length > LONGEST_REASON {
+        return Err(AskError::LongReason(length));
+    }
+    if reason.chars().any(char::is_control) {
+        return Err(AskError::ControlCharacter);
+    }
     let reason = reason.trim();
     let needs_reason = matches!(order, Order::Suspend(_) | Order::Close);
     if needs_reason && reason.is_empty() {
         return Err(AskError::NoReason);
-    }
-    if reason.len() > LONGEST_REASON {
-        return Err(AskError::LongReason(reason.len()));
-    }
-    if reason.chars().any(char::is_control) {
-        return Err(AskError::ControlCharacter);
     }
     if store.net(net).await?.is_none() {
         return Err(AskError::UnknownNet(net));
@@ -172,16 +176,25 @@ pub(super) async fn ask(
         Order::Close => ("close", String::new(), 0),
         Order::Remind(round) => ("remind", String::new(), round.number()),
     };
+    let about = match order {
+        Order::Suspend(_) | Order::Resume(_) => format!(" {member}"),
+        Order::Remind(_) => format!(" {round}"),
+        Order::Close => String::new(),
+    };
+    let because = if reason.is_empty() { "" } else { ": " };
+    let detail = format!("{kind}{about}{because}{reason}");
+    let asked_by = actor.to_string();
+    let noted = Noted::new(actor, Action::Ordered, Some(net), &detail);
     let row = AskedRow {
         net,
         kind,
         member,
         round,
         reason: reason.to_owned(),
-        asked_by: asked_by.to_owned(),
+        asked_by,
         asked: now().millis(),
     };
-    Ok(store.ask(&row).await?)
+    Ok(store.ask(&row, &noted.text()).await?)
 }
 
 impl Admin {
@@ -193,17 +206,48 @@ impl Admin {
         &self,
         net: NetId,
         order: Order,
-        asked_by: &str,
+        actor: Actor,
         reason: &str,
     ) -> Result<u64, AskError> {
-        ask(&self.store, net, order, asked_by, reason).await
+        ask(&self.store, net, order, actor, reason).await
     }
 
     /// An order, answered or not.
     pub(crate) async fn order(&self, net: NetId, number: u64) -> Result<OrderView, AdminError> {
         let row = self.store.one_order(net, number).await?;
-        let missing = || StoreError::Corrupt(format!("order {number} of net {net} is gone"));
-        Ok(view(&row.ok_or_else(missing)?))
+        let row = row.ok_or(AdminError::UnknownOrder { net, number })?;
+        Ok(view(&row))
+    }
+
+    /// The same, of a net that may not be there.
+    pub(crate) async fn known_order(
+        &self,
+        net: NetId,
+        number: u64,
+    ) -> Result<OrderView, AdminError> {
+        if self.store.net(net).await?.is_none() {
+            return Err(AdminError::UnknownNet(net));
+        }
+        self.order(net, number).await
+    }
+
+    /// Orders of a net behind the one of the number `after`, ascending, so many at most.
+    pub(crate) async fn orders_after(
+        &self,
+        net: NetId,
+        after: u64,
+        limit: u16,
+    ) -> Result<Page<OrderView>, AdminError> {
+        if self.store.net(net).await?.is_none() {
+            return Err(AdminError::UnknownNet(net));
+        }
+        // There are few: people give them.
+        let all = self.store.orders(net).await?;
+        let behind = all.iter().filter(|row| row.number > after);
+        let items: Vec<OrderView> = behind.map(view).collect();
+        Ok(Page::of(items, limit.into(), |order| {
+            order.number.to_string()
+        }))
     }
 
     /// All orders of a net, ascending.

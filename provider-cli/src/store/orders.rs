@@ -4,7 +4,7 @@ use dcnet_protocol::names::NetId;
 
 use super::database::{AnyRow, Value, Writing};
 use super::insert::{Insert, Kind};
-use super::{Store, StoreError, integer};
+use super::{Store, StoreError, audit_trail, integer};
 
 /// In the order of the table's columns.
 pub(super) static ORDERS: Insert<12> = Insert::new(
@@ -83,8 +83,8 @@ macro_rules! orders {
 }
 
 impl Store {
-    /// Writes an order down; its number.
-    pub(crate) async fn ask(&self, row: &AskedRow) -> Result<u64, StoreError> {
+    /// Writes an order down, and `noted` into the audit trail; its number.
+    pub(crate) async fn ask(&self, row: &AskedRow, noted: &str) -> Result<u64, StoreError> {
         let mut writer = self.writer().await?;
         let asked = async {
             loop {
@@ -109,9 +109,10 @@ impl Store {
                         ],
                     )
                     .await?;
-                writing.commit().await?;
                 // Somebody else may have been faster.
                 if added == 1 {
+                    audit_trail::append(&mut writing, noted).await?;
+                    writing.commit().await?;
                     return Ok(number);
                 }
             }

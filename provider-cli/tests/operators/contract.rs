@@ -34,7 +34,7 @@ async fn the_server_shows_the_description_that_is_published() {
 const ASKED: [(&str, &str); 3] = [
     (
         "anna",
-        "[parameters]\n\"path.net\" = \"elbe-4\"\n\"path.client\" = \"gw-1\"\n\"path.round\" = 1980003\n",
+        "[parameters]\n\"path.net\" = \"elbe-4\"\n\"path.client\" = \"gw-1\"\n\"path.number\" = 1\n\"path.round\" = 1980003\n",
     ),
     (
         "grid",
@@ -81,10 +81,9 @@ async fn the_server_keeps_to_its_description() {
     });
     let description = std::fs::read_to_string(FILE).unwrap();
     let description: serde_json::Value = serde_json::from_str(&description).unwrap();
-    let all = format!(
-        "Tested: {}",
-        description["paths"].as_object().unwrap().len()
-    );
+    let paths = description["paths"].as_object().unwrap().values();
+    let all: usize = paths.map(|path| path.as_object().unwrap().len()).sum();
+    let all = format!("Tested: {all}");
     for ((who, _), run) in ASKED.into_iter().zip(runs) {
         let output = run.wait_with_output().unwrap();
         let told = String::from_utf8_lossy(&output.stdout);

@@ -34,6 +34,8 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         ("/rounds/1", "unknown-round", "unknown-round"),
         ("/corrections", ok, role),
         ("/corrections/1", "unknown-correction", role),
+        ("/orders", ok, role),
+        ("/orders/1", "unknown-order", role),
         ("/export?format=csv", ok, ok),
         ("/export", "bad-request", "bad-request"),
         ("/rounds?limit=0", "bad-request", "bad-request"),
@@ -115,8 +117,87 @@ async fn each_role_gets_what_is_for_it(lab: Lab) {
 }
 on_both!(each_role_gets_what_is_for_it);
 
+async fn orders_are_given_by_administrators_and_written_down(lab: Lab) {
+    let world = World::new(lab).await;
+    let path = "/v1/operators/nets/elbe-4/orders";
+    let send = async |client: &reqwest::Client, path: &str, body: &str| {
+        let url = format!("{}{path}", world.server.url);
+        let request = client.post(&url).header("content-type", "application/json");
+        Answer::of(request.body(body.to_owned()).send().await.unwrap()).await
+    };
+    let suspend = r#"{"order": "suspend", "member": "gw-1", "reason": "meter exchanged"}"#;
+    for client in [&world.otto, &world.grid] {
+        assert_eq!(told(&send(client, path, suspend).await), "wrong-role");
+    }
+    for body in [
+        "",
+        "{}",
+        r#"{"order": "suspend", "member": "gw-1"}"#,
+        r#"{"order": "suspend", "member": "gw-1", "reason": " "}"#,
+        r#"{"order": "suspend", "member": "no name", "reason": "x"}"#,
+        r#"{"order": "close", "reason": "two\nlines"}"#,
+        r#"{"order": "close", "member": "gw-1", "reason": "x"}"#,
+        r#"{"order": "open", "reason": "x"}"#,
+    ] {
+        assert_eq!(
+            told(&send(&world.anna, path, body).await),
+            "bad-request",
+            "{body}"
+        );
+    }
+    let long = format!(r#"{{"order": "close", "reason": "{}"}}"#, "x".repeat(4096));
+    assert_eq!(
+        told(&send(&world.anna, path, &long).await),
+        "body-too-large"
+    );
+    let nowhere = send(&world.anna, "/v1/operators/nets/nowhere/orders", suspend).await;
+    assert_eq!(told(&nowhere), "unknown-net");
+    let form = world
+        .anna
+        .post(format!("{}{path}", world.server.url))
+        .body("order=close");
+    assert_eq!(
+        told(&Answer::of(form.send().await.unwrap()).await),
+        "media-type"
+    );
+
+    let given = send(&world.anna, path, suspend).await;
+    assert_eq!(given.status, 202);
+    let given: serde_json::Value = serde_json::from_slice(&given.body).unwrap();
+    assert_eq!(given["state"], "waiting", "nobody serves this net: {given}");
+    assert_eq!(given["asked_by"], "anna (administrator)", "{given}");
+    assert_eq!(given["reason"], "meter exchanged", "{given}");
+    let list = get(&world.otto, &world.server, path).await.ok();
+    let list: serde_json::Value = serde_json::from_slice(&list).unwrap();
+    assert_eq!(list, serde_json::json!({ "items": [given], "next": null }));
+    let one = get(&world.otto, &world.server, &format!("{path}/1"))
+        .await
+        .ok();
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(&one).unwrap(),
+        given
+    );
+
+    let trail = get(&world.otto, &world.server, "/v1/operators/audit-log")
+        .await
+        .ok();
+    let trail: serde_json::Value = serde_json::from_slice(&trail).unwrap();
+    let entries = trail["items"].as_array().unwrap();
+    let by = |entry: &serde_json::Value| {
+        let (name, action) = (&entry["actor"]["name"], &entry["action"]);
+        format!("{} {}", name.as_str().unwrap(), action.as_str().unwrap())
+    };
+    let entries: Vec<String> = entries.iter().map(by).collect();
+    assert_eq!(entries, ["otto refused", "grid refused", "anna ordered"]);
+    assert_eq!(
+        trail["items"][2]["detail"], "suspend gw-1: meter exchanged",
+        "{trail}"
+    );
+}
+on_both!(orders_are_given_by_administrators_and_written_down);
+
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_changed_here_and_heads_are_those_of_the_answers() {
+async fn nothing_else_is_changed_here_and_heads_are_those_of_the_answers() {
     let world = World::new(Lab::new()).await;
     for path in [
         "/openapi.json",

@@ -60,7 +60,7 @@ pub(super) struct RoundsQuery {
     limit: u16,
 }
 
-/// A part of the audit trail.
+/// A part of the audit trail, or of the orders of a net.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TrailQuery {
@@ -256,6 +256,9 @@ pub(super) struct OfNet(pub(super) NetId);
 /// The member of a net that a path names.
 pub(super) struct OfMember(pub(super) NetId, pub(super) ClientId);
 
+/// The order of a net that a path names.
+pub(super) struct OfOrder(pub(super) NetId, pub(super) u64);
+
 /// The round of a net that a path names.
 pub(super) struct OfRound(pub(super) NetId, pub(super) u64);
 
@@ -277,16 +280,32 @@ impl<S: Send + Sync> FromRequestParts<S> for OfMember {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for OfOrder {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let (net, number): (String, String) = path(parts, state).await?;
+        let number = whole(&number)
+            .ok_or_else(|| Problem::bad_request("an order is a number below 2^63, in digits"))?;
+        Ok(Self(name(&net)?, number))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for OfRound {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let (net, round): (String, String) = path(parts, state).await?;
-        let digits = round.bytes().all(|byte| byte.is_ascii_digit());
-        let round = round.parse().ok().filter(|round| *round <= LAST_ROUND);
-        let round = round.filter(|_| digits).ok_or_else(no_round)?;
+        let round = whole(&round).ok_or_else(no_round)?;
         Ok(Self(name(&net)?, round))
     }
+}
+
+/// A number in digits that the store can hold.
+fn whole(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| *number <= LAST_ROUND);
+    number.filter(|_| digits)
 }
 
 async fn path<T, S>(parts: &mut Parts, state: &S) -> Result<T, Problem>

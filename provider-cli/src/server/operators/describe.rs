@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::super::problem::{self, ProblemBody};
 use super::ask::{NAME_PATTERN, Nothing};
 use super::not_written;
-use super::table::{Answer, OPERATIONS, Operation, media_types, schema};
+use super::table::{Answer, Method, OPERATIONS, Operation, media_types, schema};
 use crate::service::LAST_ROUND;
 
 const INTRODUCTION: &str = "\
@@ -47,8 +47,11 @@ fn document() -> Value {
     let mut paths = Map::new();
     paths.insert("/healthz".to_owned(), healthz());
     for operation in &OPERATIONS {
-        let described = json!({ "get": described(operation, &mut generator) });
-        paths.insert(operation.path.to_owned(), described);
+        let described = described(operation, &mut generator);
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        if let Some(path) = path.as_object_mut() {
+            path.insert(operation.method.key().to_owned(), described);
+        }
     }
     let problem = schema::<ProblemBody>(&mut generator);
     json!({
@@ -114,14 +117,26 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         .iter()
         .map(|role| json!({ "operator": [role.word()] }));
     let security: Vec<Value> = roles.collect();
-    json!({
+    let mut described = json!({
         "operationId": operation.id,
         "summary": operation.summary,
         "description": operation.text,
         "security": security,
         "parameters": parameters,
         "responses": responses(operation, generator),
-    })
+    });
+    if let (Some(schema), Some(described)) = (operation.body, described.as_object_mut()) {
+        // What is read may leave out what has a default; what is printed has it always.
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.inline_subschemas = true;
+        let schema = schema(&mut settings.into_generator());
+        let body = json!({
+            "required": true,
+            "content": { "application/json": { "schema": schema } },
+        });
+        described.insert("requestBody".to_owned(), body);
+    }
+    described
 }
 
 fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
@@ -139,8 +154,12 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         "headers": request_id(),
         "content": content,
     });
-    responses.insert("200".to_owned(), success);
-    responses.insert("400".to_owned(), problems(&["bad-request"]));
+    let (status, bad) = match operation.method {
+        Method::Get => ("200", &["bad-request"][..]),
+        Method::Post => ("202", &["bad-request", "body-broken"][..]),
+    };
+    responses.insert(status.to_owned(), success);
+    responses.insert("400".to_owned(), problems(bad));
     let certificates = [
         "wrong-role",
         "client-certificate-required",
@@ -195,6 +214,10 @@ fn in_path(part: &str) -> Option<Value> {
     let (text, schema) = match name {
         "round" => (
             "Number of the round.",
+            json!({ "type": "integer", "minimum": 0, "maximum": LAST_ROUND }),
+        ),
+        "number" => (
+            "Number of the order.",
             json!({ "type": "integer", "minimum": 0, "maximum": LAST_ROUND }),
         ),
         "client" => (

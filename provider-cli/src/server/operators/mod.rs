@@ -6,6 +6,7 @@
 mod ask;
 pub(super) mod describe;
 mod export;
+mod order;
 mod refusals;
 mod show;
 mod table;
@@ -25,6 +26,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
+use super::body;
 use super::peer::Admitted;
 use super::problem::{Problem, moment};
 use super::routes::{Api, name};
@@ -75,12 +77,16 @@ async fn admit(
 ) -> Response {
     let named = match named_net(parameters) {
         Ok(named) => named,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => {
+            body::discard(request, &api.limits).await;
+            return problem.into_response();
+        }
     };
     match allowed(operation, &operator, named) {
         Ok(()) => next.run(request).await,
         Err(error) => {
             refusals::note(&api, &operator, operation, named, &error).await;
+            body::discard(request, &api.limits).await;
             Problem::from(error).into_response()
         }
     }
@@ -174,6 +180,9 @@ impl From<AdminError> for Problem {
                     "round {round} of net {net} has no correction: nobody was missing, or it is not known"
                 );
                 not_found("unknown-correction", detail)
+            }
+            AdminError::UnknownOrder { net, number } => {
+                not_found("unknown-order", format!("net {net} has no order {number}"))
             }
             AdminError::Store(_) | AdminError::Descriptor(_) => {
                 tracing::error!(%error, "cannot read for an operator");

@@ -2,19 +2,39 @@
 
 use std::sync::Arc;
 
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 use super::super::routes::Api;
 use super::ask::{ExportQuery, FormatName, NamesQuery, NothingQuery, RoundsQuery, TrailQuery};
+use super::order::{self, OrderBody};
 use super::{Who, describe, export, show, whoami};
 use crate::operator::Role;
 use crate::service::audit_trail::{TrailEntryView, TrailHeadView};
-use crate::service::{CorrectionView, HealthView, MemberLine, MemberView, Page};
+use crate::service::{CorrectionView, HealthView, MemberLine, MemberView, OrderView, Page};
 
-/// One thing that can be asked for, by GET (and HEAD).
+/// How something is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    /// And HEAD.
+    Get,
+    Post,
+}
+
+impl Method {
+    /// As `OpenAPI` names it.
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+        }
+    }
+}
+
+/// One thing that can be asked for.
 pub(super) struct Operation {
+    pub(super) method: Method,
     pub(super) path: &'static str,
     /// Its name for programs.
     pub(super) id: &'static str,
@@ -26,8 +46,10 @@ pub(super) struct Operation {
     pub(super) roles: &'static [Role],
     /// Schema of the query.
     pub(super) query: fn(&mut SchemaGenerator) -> Value,
+    /// Schema of the body, of a POST.
+    pub(super) body: Option<fn(&mut SchemaGenerator) -> Value>,
     pub(super) answer: Answer,
-    /// Problems with status 404 and 422 that it can be answered with.
+    /// Problems besides those of all operations that it can be answered with.
     pub(super) problems: &'static [(u16, &'static [&'static str])],
     pub(super) handler: fn() -> MethodRouter<Arc<Api>>,
 }
@@ -47,85 +69,100 @@ const OVERSEERS: &[Role] = &[Role::Administrator, Role::Auditor];
 
 const NO_NET: &[(u16, &[&str])] = &[(404, &["unknown-net"])];
 
-pub(super) static OPERATIONS: [Operation; 14] = [
+pub(super) static OPERATIONS: [Operation; 17] = [
     Operation {
+        method: Method::Get,
         path: "/openapi.json",
         id: "describe",
         summary: "This description",
         text: "OpenAPI 3.1, made out of the program that serves it.",
         roles: EVERYBODY,
         query: schema::<NothingQuery>,
+        body: None,
         answer: Answer::Object,
         problems: &[],
         handler: || get(describe::show),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/whoami",
         id: "whoami",
         summary: "Whom the certificate names",
         text: "Name, role and nets, and until when the certificate counts.",
         roles: EVERYBODY,
         query: schema::<NothingQuery>,
+        body: None,
         answer: Answer::Json(schema::<Who>),
         problems: &[],
         handler: || get(whoami),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets",
         id: "listNets",
         summary: "The nets",
         text: "By name. A consumer is shown those that its certificate names and that there are.",
         roles: EVERYBODY,
         query: schema::<NamesQuery>,
+        body: None,
         answer: Answer::Json(schema::<show::Nets>),
         problems: &[],
         handler: || get(show::nets),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets/{net}",
         id: "showNet",
         summary: "One net",
         text: "Its parameters, and its newest final round.",
         roles: EVERYBODY,
         query: schema::<NothingQuery>,
+        body: None,
         answer: Answer::Json(schema::<show::Net>),
         problems: NO_NET,
         handler: || get(show::net),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets/{net}/health",
         id: "showHealth",
         summary: "How a net is",
         text: "The worst that is to be said of it, and how the rounds of the last 24 hours ended.",
         roles: OVERSEERS,
         query: schema::<NothingQuery>,
+        body: None,
         answer: Answer::Json(schema::<HealthView>),
         problems: NO_NET,
         handler: || get(show::health),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets/{net}/members",
         id: "listMembers",
         summary: "The members of a net",
         text: "By name: where they stand, and when they were last heard of.",
         roles: OVERSEERS,
         query: schema::<NamesQuery>,
+        body: None,
         answer: Answer::Json(schema::<Page<MemberLine>>),
         problems: NO_NET,
         handler: || get(show::members),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets/{net}/members/{client}",
         id: "showMember",
         summary: "One member",
         text: "All that the provider knows of it. No reading is among it, and no frame.",
         roles: OVERSEERS,
         query: schema::<NothingQuery>,
+        body: None,
         answer: Answer::Json(schema::<MemberView>),
         problems: &[(404, &["unknown-net", "unknown-member"])],
         handler: || get(show::member),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets/{net}/rounds",
         id: "listRounds",
         summary: "Final rounds with their sums",
@@ -133,22 +170,26 @@ pub(super) static OPERATIONS: [Operation; 14] = [
                Consumers are shown counts, and no names of members.",
         roles: EVERYBODY,
         query: schema::<RoundsQuery>,
+        body: None,
         answer: Answer::Json(schema::<show::Rounds>),
         problems: NO_NET,
         handler: || get(show::rounds),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets/{net}/rounds/{round}",
         id: "showRound",
         summary: "One final round",
         text: "Consumers are shown counts, and no names of members.",
         roles: EVERYBODY,
         query: schema::<NothingQuery>,
+        body: None,
         answer: Answer::Json(schema::<show::Round>),
         problems: &[(404, &["unknown-net", "unknown-round"])],
         handler: || get(show::round),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets/{net}/corrections",
         id: "listCorrections",
         summary: "Rounds in which somebody was missing, or that have no sum",
@@ -156,22 +197,26 @@ pub(super) static OPERATIONS: [Operation; 14] = [
                and be followed by another one: `next` says whether there is more.",
         roles: OVERSEERS,
         query: schema::<RoundsQuery>,
+        body: None,
         answer: Answer::Json(schema::<Page<CorrectionView>>),
         problems: NO_NET,
         handler: || get(show::corrections),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets/{net}/corrections/{round}",
         id: "showCorrection",
         summary: "One correction",
         text: "Who was missing, what was asked for, and what came of it.",
         roles: OVERSEERS,
         query: schema::<NothingQuery>,
+        body: None,
         answer: Answer::Json(schema::<CorrectionView>),
         problems: &[(404, &["unknown-net", "unknown-correction"])],
         handler: || get(show::correction),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/nets/{net}/export",
         id: "exportNet",
         summary: "The sums of a net as a file",
@@ -180,28 +225,80 @@ pub(super) static OPERATIONS: [Operation; 14] = [
                reset, and what came is to be thrown away.",
         roles: EVERYBODY,
         query: schema::<ExportQuery>,
+        body: None,
         answer: Answer::File,
         problems: &[(404, &["unknown-net"]), (422, &["unfit-format"])],
         handler: || get(export::export),
     },
     Operation {
+        method: Method::Get,
+        path: "/v1/operators/nets/{net}/orders",
+        id: "listOrders",
+        summary: "The orders that were given to a net",
+        text: "Ascending: who asked for it, why, and what the net's server said.",
+        roles: OVERSEERS,
+        query: schema::<TrailQuery>,
+        body: None,
+        answer: Answer::Json(schema::<Page<OrderView>>),
+        problems: NO_NET,
+        handler: || get(order::list),
+    },
+    Operation {
+        method: Method::Post,
+        path: "/v1/operators/nets/{net}/orders",
+        id: "giveOrder",
+        summary: "Give an order to a net",
+        text: "Suspends or resumes a member, closes the net, or has a correction's request sent again. It is \
+               written down and into the audit trail; the server of the net takes it within a second, or when it \
+               starts, and says in `state` whether it counts. Ordering again what counts already is refused \
+               there, and changes nothing.",
+        roles: &[Role::Administrator],
+        query: schema::<NothingQuery>,
+        body: Some(schema::<OrderBody>),
+        answer: Answer::Json(schema::<OrderView>),
+        problems: &[
+            (404, &["unknown-net"]),
+            (408, &["body-timeout"]),
+            (413, &["body-too-large"]),
+            (415, &["media-type"]),
+        ],
+        handler: || post(order::give),
+    },
+    Operation {
+        method: Method::Get,
+        path: "/v1/operators/nets/{net}/orders/{number}",
+        id: "showOrder",
+        summary: "One order",
+        text: "And what came of it.",
+        roles: OVERSEERS,
+        query: schema::<NothingQuery>,
+        body: None,
+        answer: Answer::Json(schema::<OrderView>),
+        problems: &[(404, &["unknown-net", "unknown-order"])],
+        handler: || get(order::show),
+    },
+    Operation {
+        method: Method::Get,
         path: "/v1/operators/audit-log",
         id: "listAuditTrail",
         summary: "Who did what",
         text: "The audit trail, ascending. Each export and refused request over HTTPS is in it.",
         roles: OVERSEERS,
         query: schema::<TrailQuery>,
+        body: None,
         answer: Answer::Json(schema::<Page<TrailEntryView>>),
         problems: &[],
         handler: || get(show::trail),
     },
     Operation {
+        method: Method::Get,
         path: "/v1/operators/audit-log/head",
         id: "showAuditTrailHead",
         summary: "The head of the audit trail",
         text: "For an auditor to keep: `dcnet audit-log verify --seen` tells later whether the trail goes on from it.",
         roles: OVERSEERS,
         query: schema::<NothingQuery>,
+        body: None,
         answer: Answer::Json(schema::<TrailHeadView>),
         problems: &[],
         handler: || get(show::trail_head),

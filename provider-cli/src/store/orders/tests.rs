@@ -66,8 +66,8 @@ fn answered(number: u64, outcome: &'static str) -> Batch {
 
 /// Somebody who believes that it waits still writes nothing at all.
 async fn is_answered_once(store: Store) {
-    assert_eq!(store.ask(&asked()).await.unwrap(), 1);
-    assert_eq!(store.ask(&asked()).await.unwrap(), 2);
+    assert_eq!(store.ask(&asked(), "{}").await.unwrap(), 1);
+    assert_eq!(store.ask(&asked(), "{}").await.unwrap(), 2);
     let waiting = store.waiting_orders().await.unwrap();
     assert_eq!(waiting.len(), 2);
     let mut writer = store.writer().await.unwrap();
