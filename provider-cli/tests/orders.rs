@@ -162,7 +162,7 @@ async fn a_member_is_suspended_and_resumed_and_the_net_is_closed(lab: Lab) {
         (&"taken".into(), &"gw-6".into())
     );
     let by = told["asked_by"].as_str().unwrap();
-    assert!(by.starts_with("console "), "{by}");
+    assert!(by.ends_with(", console"), "{by}");
     refused(&lab.dcnet(&suspend), 1, "suspended by an operator already");
     street.round_of(&lab, &server, 5).await;
     let is_barred = |street: &Street| (street.machines[5].phase() == Phase::Barred).then_some(());
