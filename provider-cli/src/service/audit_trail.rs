@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::admin::{hex, rfc3339};
+use super::admin::{hex, rfc3339, unhex};
 use super::{Admin, AdminError, now};
 use crate::operator::Operator;
 use crate::store::{Store, StoreError, TrailHash, TrailRow, trail_hash};
@@ -251,18 +251,7 @@ impl FromStr for TrailHead {
     fn from_str(text: &str) -> Result<Self, NoHead> {
         let (size, digits) = text.split_once(':').ok_or(NoHead)?;
         let size = size.parse().map_err(|_| NoHead)?;
-        let mut hash = TrailHash::default();
-        let pairs = digits.as_bytes().chunks(2);
-        if digits.len() != 2 * hash.len() {
-            return Err(NoHead);
-        }
-        for (byte, pair) in hash.iter_mut().zip(pairs) {
-            let pair = std::str::from_utf8(pair).map_err(|_| NoHead)?;
-            if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return Err(NoHead);
-            }
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| NoHead)?;
-        }
+        let hash = unhex(digits).ok_or(NoHead)?;
         Ok(Self { size, hash })
     }
 }

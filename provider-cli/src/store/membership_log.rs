@@ -152,11 +152,8 @@ pub(crate) fn without_gaps(rows: &[LogRow]) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{DrawListRow, NetRow};
-
-    fn net() -> NetId {
-        "elbe-4".parse().unwrap()
-    }
+    use crate::store::DrawListRow;
+    use crate::store::testing::{net, with_net};
 
     fn entry(index: u64, byte: u8) -> Batch {
         Batch {
@@ -184,17 +181,8 @@ mod tests {
     #[tokio::test]
     async fn entries_are_never_replaced_and_old_lists_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::create_or_open(&folder.path().join("store").into())
-            .await
-            .unwrap();
+        let store = with_net(&folder.path().join("store").into()).await;
         let mut writer = store.writer().await.unwrap();
-        let row = NetRow {
-            net: net(),
-            descriptor: Vec::new(),
-            authority: Vec::new(),
-            created: 0,
-        };
-        writer.insert_net(&row, None).await.unwrap();
         writer.commit(&[&entry(0, 7), &entry(1, 8)]).await.unwrap();
         assert!(writer.commit(&[&entry(2, 9), &entry(1, 9)]).await.is_err());
         let rows = store.log_entries(net(), 0, None).await.unwrap();

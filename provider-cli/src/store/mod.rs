@@ -23,6 +23,9 @@ mod prune;
 mod read;
 mod rows;
 mod stats;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod testing;
 mod write;
 
 use std::io;

@@ -2,41 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use tokio::time::sleep;
 
 use super::*;
-use crate::store::{FrameRow, Location, NetRow, OutcomeRow};
-
-/// A store with one net in a new database; none where there is no server.
-async fn shared(name: &str) -> Option<Store> {
-    let Ok(server) = std::env::var("DCNET_POSTGRES") else {
-        eprintln!("skipped: DCNET_POSTGRES names no PostgreSQL server");
-        return None;
-    };
-    let name = format!("{name}_{}", std::process::id());
-    let mut connection = PgConnection::connect(&server).await.unwrap();
-    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::query(create).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    let (address, _) = server.rsplit_once('/').unwrap();
-    let location: Location = format!("{address}/{name}").parse().unwrap();
-    let store = Store::create_or_open(&location).await.unwrap();
-    let mut writer = store.writer().await.unwrap();
-    let row = NetRow {
-        net: net(),
-        descriptor: Vec::new(),
-        authority: Vec::new(),
-        created: 0,
-    };
-    writer.insert_net(&row, None).await.unwrap();
-    writer.close().await;
-    Some(store)
-}
-
-fn net() -> NetId {
-    "elbe-4".parse().unwrap()
-}
+use crate::store::testing::{net, on_postgres};
+use crate::store::{FrameRow, Location, OutcomeRow};
 
 fn holder(name: &str) -> Holder {
     Holder {
@@ -82,7 +53,7 @@ fn end(lease: Lease) -> Batch {
 
 #[tokio::test]
 async fn whoever_lost_a_net_cannot_write_to_it() {
-    let Some(store) = shared("lease_lost").await else {
+    let Some(store) = on_postgres("lease_lost").await else {
         return;
     };
     let (mut first, mut second) = (store.writer().await.unwrap(), store.writer().await.unwrap());
@@ -116,7 +87,7 @@ async fn whoever_lost_a_net_cannot_write_to_it() {
 
 #[tokio::test]
 async fn of_many_who_want_a_net_one_gets_it() {
-    let Some(store) = shared("lease_race").await else {
+    let Some(store) = on_postgres("lease_race").await else {
         return;
     };
     let row = store.lease(net()).await.unwrap().unwrap();
@@ -134,7 +105,7 @@ async fn of_many_who_want_a_net_one_gets_it() {
 
 #[tokio::test]
 async fn a_transaction_under_way_is_waited_for() {
-    let Some(store) = shared("lease_wait").await else {
+    let Some(store) = on_postgres("lease_wait").await else {
         return;
     };
     let old = take(&store, "first").await.unwrap();

@@ -1,42 +1,8 @@
 //! On a file, and on a real PostgreSQL server, of which `DCNET_POSTGRES` gives the address.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-
 use super::*;
-use crate::store::{Batch, Location, NetRow};
-
-async fn with_net(location: &Location) -> Store {
-    let store = Store::create_or_open(location).await.unwrap();
-    let mut writer = store.writer().await.unwrap();
-    let row = NetRow {
-        net: net(),
-        descriptor: Vec::new(),
-        authority: Vec::new(),
-        created: 0,
-    };
-    writer.insert_net(&row, None).await.unwrap();
-    writer.close().await;
-    store
-}
-
-/// In a new database; none where there is no server.
-async fn on_postgres() -> Option<Store> {
-    let Ok(server) = std::env::var("DCNET_POSTGRES") else {
-        eprintln!("skipped: DCNET_POSTGRES names no PostgreSQL server");
-        return None;
-    };
-    let name = format!("orders_{}", std::process::id());
-    let mut connection = PgConnection::connect(&server).await.unwrap();
-    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::query(create).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    let (address, _) = server.rsplit_once('/').unwrap();
-    Some(with_net(&format!("{address}/{name}").parse().unwrap()).await)
-}
-
-fn net() -> NetId {
-    "elbe-4".parse().unwrap()
-}
+use crate::store::testing::{net, on_postgres, with_net};
+use crate::store::{Batch, Location};
 
 fn asked() -> AskedRow {
     AskedRow {
@@ -96,7 +62,7 @@ async fn an_order_is_answered_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store.sqlite3");
     is_answered_once(with_net(&Location::from(file.as_path())).await).await;
-    if let Some(store) = on_postgres().await {
+    if let Some(store) = on_postgres("orders").await {
         is_answered_once(store).await;
     }
 }

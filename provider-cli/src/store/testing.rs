@@ -1,0 +1,42 @@
+//! Stores for tests, with one net in them.
+
+use dcnet_protocol::names::NetId;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::{Location, NetRow, Store};
+
+/// The net of these stores.
+pub(super) fn net() -> NetId {
+    "elbe-4".parse().unwrap()
+}
+
+/// A new store at `location`.
+pub(super) async fn with_net(location: &Location) -> Store {
+    let store = Store::create_or_open(location).await.unwrap();
+    let mut writer = store.writer().await.unwrap();
+    let row = NetRow {
+        net: net(),
+        descriptor: Vec::new(),
+        authority: Vec::new(),
+        created: 0,
+    };
+    writer.insert_net(&row, None).await.unwrap();
+    writer.close().await;
+    store
+}
+
+/// In a new database of the PostgreSQL server of which `DCNET_POSTGRES` gives the address; none where
+/// there is no server.
+pub(super) async fn on_postgres(name: &str) -> Option<Store> {
+    let Ok(server) = std::env::var("DCNET_POSTGRES") else {
+        eprintln!("skipped: DCNET_POSTGRES names no PostgreSQL server");
+        return None;
+    };
+    let name = format!("{name}_{}", std::process::id());
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(create).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let (address, _) = server.rsplit_once('/').unwrap();
+    Some(with_net(&format!("{address}/{name}").parse().unwrap()).await)
+}
