@@ -13,6 +13,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use common::port::free_port;
 use common::{Lab, Net, Server, four};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -177,9 +178,7 @@ async fn a_collector_that_is_not_there_holds_nothing_up() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("plain HTTP"), "{said}");
 
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", free.local_addr().unwrap());
-    drop(free);
+    let endpoint = format!("http://127.0.0.1:{}", free_port());
     let server = lab.serve_with(&ca, &["--otlp", &endpoint]);
     let gateway = lab.gateway("gw-1");
     for _ in 0..3 {

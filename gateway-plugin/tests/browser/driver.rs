@@ -1,12 +1,13 @@
 //! A real browser without a window (Chromium), driven over `WebDriver` (W3C): a dozen requests of HTTP and
 //! JSON, which the client that is here anyway can make.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use crate::free_port;
 
 /// What the browser is to be like.
 #[derive(Debug, Clone, Copy)]
@@ -117,12 +118,6 @@ impl Driver {
             axe: &self.axe,
         }
     }
-}
-
-/// A port that was free just now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// A command: with a body `POST`, otherwise `GET`. The value of the answer, or what the driver says.

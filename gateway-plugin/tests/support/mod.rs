@@ -21,6 +21,7 @@ pub mod meter;
 pub mod modbus;
 pub mod net;
 pub mod pki;
+#[path = "../../../tests/src/port.rs"]
 pub mod port;
 pub mod probe;
 pub mod rng;

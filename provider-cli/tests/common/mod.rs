@@ -19,6 +19,8 @@ mod gateway;
 pub mod machine;
 mod net;
 pub mod operators;
+#[path = "../../../tests/src/port.rs"]
+pub mod port;
 pub mod prometheus;
 pub mod published;
 mod store;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::port::free_port;
 use super::{Lab, Server};
 
 pub fn repository() -> PathBuf {
@@ -68,9 +69,7 @@ pub async fn prometheus_takes(lab: &Lab, server: &Server) {
         rules.display()
     );
     std::fs::write(&config, text).unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = format!("127.0.0.1:{}", free_port());
     let log = File::create(lab.path("prometheus.log")).unwrap();
     let _running = Killed(
         Command::new("prometheus")

@@ -14,6 +14,8 @@ mod documents;
 mod formats;
 mod killed;
 mod mscons;
+#[path = "../../../tests/src/port.rs"]
+mod port;
 mod servers;
 mod store;
 mod wrong;

@@ -14,13 +14,13 @@
 #[path = "../../../gateway-plugin/tests/browser/driver.rs"]
 mod driver;
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use dcnet_tests::harness::{
     Habit, Household, Lab, Meter, NetPlan, Program, Published, Slot, wait_for,
 };
+use dcnet_tests::port::free_port;
 use driver::{Browser, DESK, Driver, Looks};
 
 /// As narrow as there are any, at night.
@@ -68,11 +68,7 @@ impl Region {
         let evidence = folder.path().join("evidence");
         std::fs::create_dir(&evidence).unwrap();
         std::fs::write(evidence.join("letter.bin"), "this is no evidence").unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let mut arguments = vec![
             "--dashboard-listen".into(),
             format!("127.0.0.1:{port}").into(),

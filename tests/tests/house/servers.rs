@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use dcnet_tests::harness::{Lab, NetPlan, Process, wait_for};
+use dcnet_tests::port::free_port;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::runtime::Runtime;
 
@@ -40,11 +40,6 @@ pub(crate) fn database(name: &str) -> Option<PathBuf> {
 
 fn runtime() -> Runtime {
     Runtime::new().unwrap()
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Servers and the balancer before them.
