@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use tls_codec::{Deserialize, Error, Serialize, Size};
 
@@ -139,9 +140,10 @@ name! {
     ClientId
 }
 
-/// A set of members: strictly ascending, so that equal sets have equal encodings.
+/// A set of members: strictly ascending, so that equal sets have equal encodings. Clones share its
+/// memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClientSet(Vec<ClientId>);
+pub struct ClientSet(Arc<[ClientId]>);
 
 impl ClientSet {
     /// The members in ascending order.
@@ -164,6 +166,22 @@ impl ClientSet {
         self.0.len()
     }
 
+    /// The members that `keep` names.
+    pub(crate) fn only(&self, keep: impl Fn(&ClientId) -> bool) -> Self {
+        if self.iter().all(&keep) {
+            self.clone()
+        } else {
+            self.iter().filter(|client| keep(client)).copied().collect()
+        }
+    }
+
+    /// Lets go of its memory if `other` is the same set.
+    pub(crate) fn share(&mut self, other: &Self) {
+        if self == other {
+            self.clone_from(other);
+        }
+    }
+
     /// Whether nobody is in the set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -175,7 +193,7 @@ impl FromIterator<ClientId> for ClientSet {
         let mut list: Vec<_> = clients.into_iter().collect();
         list.sort_unstable();
         list.dedup();
-        Self(list)
+        Self(list.into())
     }
 }
 
@@ -203,7 +221,7 @@ impl Deserialize for ClientSet {
     fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
         let list: Vec<ClientId> = crate::codec::list32::tls_deserialize(reader)?;
         if list.is_sorted_by(|left, right| left < right) {
-            Ok(Self(list))
+            Ok(Self(list.into()))
         } else {
             Err(malformed("a list of members is not strictly ascending"))
         }

@@ -167,12 +167,14 @@ impl Provider {
             .last()
             .map(|epoch| epoch.first_round)
             .max(snapshot.last_final);
+        let members: BTreeMap<ClientId, MemberRecord> = std::mem::take(&mut snapshot.members)
+            .into_iter()
+            .map(|member| (member.client, member))
+            .collect();
+        epochs::share_sets(&mut epochs, &members);
         let mut provider = Self {
             setup,
-            members: std::mem::take(&mut snapshot.members)
-                .into_iter()
-                .map(|member| (member.client, member))
-                .collect(),
+            members,
             epochs: epochs.into_iter().map(InForce::new).map(Arc::new).collect(),
             rounds: BTreeMap::new(),
             membership: MembershipLog::new(log, std::mem::take(&mut snapshot.draw_lists)),

@@ -8,7 +8,7 @@ use super::{EpochMember, EpochRecord, MemberRecord, Provider, Record};
 use crate::descriptor::CorrectionMode;
 use crate::key_graph::Adjacency;
 use crate::membership::MemberStatus;
-use crate::membership::edge::{EdgeEnd, EdgeSet};
+use crate::membership::edge::EdgeEnd;
 use crate::message::{Manifest, ManifestEdge, Message, Role};
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Epoch, Round, UnixTime};
@@ -61,6 +61,9 @@ impl Provider {
         let before = current.map(|epoch| epoch.clients()).unwrap_or_default();
         let epoch = current.map_or(Epoch::new(1), |epoch| epoch.epoch.next());
         let mut record = EpochRecord::new(epoch, round, members);
+        if let Some(current) = current {
+            record.share(|client| current.get(client).map(EpochMember::sets));
+        }
         records.extend(self.set_active(&record));
         records.extend(self.log_epoch(&mut record));
         records.extend(self.announce(&record, &before));
@@ -125,15 +128,13 @@ impl Provider {
                 .iter()
                 .filter_map(|(client, neighbours)| {
                     let member = self.members.get(&client)?;
-                    let drawn = member.holders().into_iter().flatten();
-                    let holders = drawn.filter(|holder| neighbours.contains(holder));
-                    let edges = member.edges().into_iter().flatten();
-                    let active = edges.filter(|end| neighbours.contains(&end.client));
+                    let active = |client: &ClientId| neighbours.contains(client);
+                    let (edges, drawn) = (member.edges(), member.holders());
                     Some(EpochMember {
                         client,
                         package: member.package_hash(),
-                        holders: holders.copied().collect(),
-                        neighbours: active.copied().collect(),
+                        holders: drawn.map(|drawn| drawn.only(active)).unwrap_or_default(),
+                        neighbours: edges.map(|edges| edges.only(active)).unwrap_or_default(),
                     })
                 })
                 .collect();
@@ -170,18 +171,22 @@ impl Provider {
     /// The edges among `members` whose ends name each other with the same agreement, both in statements
     /// of the key packages in force.
     pub(super) fn edges_among<'a>(members: impl Iterator<Item = &'a MemberRecord>) -> Adjacency {
-        // Once for each member: whether its edges are of the key package in force takes a hash.
-        let edges: BTreeMap<ClientId, Option<&EdgeSet>> = members
-            .map(|member| (member.client, member.edges()))
+        // Once for each member: whether its edges are of the key package in force takes a hash, and
+        // all that is looked up in a set is looked up in a list.
+        let edges: BTreeMap<ClientId, Vec<EdgeEnd>> = members
+            .map(|member| {
+                let ends = member.edges().into_iter().flatten();
+                (member.client, ends.collect())
+            })
             .collect();
         let agree = |client: &ClientId, end: &EdgeEnd| {
-            let other = edges.get(&end.client).copied().flatten();
-            let back = other.and_then(|edges| edges.get(client));
+            let other = edges.get(&end.client).map_or(&[][..], Vec::as_slice);
+            let back = other.binary_search_by_key(client, |back| back.client);
+            let back = back.ok().and_then(|index| other.get(index));
             back.is_some_and(|back| back.agreement == end.agreement)
         };
         let named = edges.iter().map(|(client, own)| {
-            let ends = own.iter().flat_map(|own| own.iter());
-            let agreed = ends.filter(|end| agree(client, end));
+            let agreed = own.iter().filter(|end| agree(client, end));
             (*client, agreed.map(|end| end.client).collect())
         });
         Adjacency::mutual(&named.collect())
@@ -247,6 +252,18 @@ impl Provider {
     }
 }
 
+/// What was read from a store has each set of its own: those that are equal share their memory again.
+pub(super) fn share_sets(epochs: &mut [EpochRecord], members: &BTreeMap<ClientId, MemberRecord>) {
+    let mut before: Option<&EpochRecord> = None;
+    for epoch in epochs {
+        epoch.share(|client| members.get(client)?.stated());
+        if let Some(before) = before {
+            epoch.share(|client| before.get(client).map(EpochMember::sets));
+        }
+        before = Some(epoch);
+    }
+}
+
 /// The active edges of `client`, none if it is not active.
 fn edges_of(record: &EpochRecord, client: &ClientId) -> Vec<ManifestEdge> {
     let Some(member) = record.get(client) else {
@@ -256,7 +273,7 @@ fn edges_of(record: &EpochRecord, client: &ClientId) -> Vec<ManifestEdge> {
         let index = record.index(&end.client)?;
         let other = record.members.get(index)?;
         Some(ManifestEdge {
-            end: *end,
+            end,
             index: to_u32(index),
             role: Role {
                 holder: member.holders.contains(&end.client),
@@ -269,4 +286,48 @@ fn edges_of(record: &EpochRecord, client: &ClientId) -> Vec<ManifestEdge> {
 
 fn to_u32(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Wire as _;
+    use crate::key_agreement::{Agreement, KeyPackageHash};
+
+    fn epoch(number: u64, neighbours: &[&str]) -> EpochRecord {
+        let end = |name: &&str| EdgeEnd {
+            client: name.parse().unwrap(),
+            agreement: Agreement::from_bytes([7; 32]),
+        };
+        let member = EpochMember {
+            client: "gw-1".parse().unwrap(),
+            package: KeyPackageHash::from_bytes([1; 32]),
+            neighbours: neighbours.iter().map(end).collect(),
+            holders: neighbours
+                .iter()
+                .map(|name| name.parse().unwrap())
+                .collect(),
+        };
+        let record = EpochRecord::new(Epoch::new(number), Round::new(number), vec![member]);
+        // As a store gives it.
+        EpochRecord::decode(&record.encode()).unwrap()
+    }
+
+    #[test]
+    fn sets_of_one_epoch_and_the_next_share_memory_if_they_are_equal() {
+        let mut epochs = [
+            epoch(1, &["a", "b"]),
+            epoch(2, &["a", "b"]),
+            epoch(3, &["a"]),
+        ];
+        let before = epochs.clone();
+        share_sets(&mut epochs, &BTreeMap::new());
+        assert_eq!(epochs, before);
+        let edges = |index: usize| &epochs[index].members[0].neighbours;
+        let holders = |index: usize| epochs[index].members[0].holders.as_slice();
+        assert!(edges(0).shares_with(edges(1)));
+        assert_eq!(holders(0).as_ptr(), holders(1).as_ptr());
+        assert!(!edges(1).shares_with(edges(2)));
+        assert_ne!(holders(1).as_ptr(), holders(2).as_ptr());
+    }
 }

@@ -83,7 +83,7 @@ impl Provider {
         self.check_author(from, body.client, &body.neighbours.clients())?;
         let most = self.setup.descriptor.out_degree();
         let holders = &body.holders;
-        if holders.len() > most || holders.iter().any(|h| !body.neighbours.contains(h)) {
+        if holders.len() > most || !body.neighbours.contains_all(holders) {
             let got = holders.len();
             return Err(Refusal::Holders { got, most });
         }

@@ -105,6 +105,12 @@ impl MemberRecord {
         (named.package == self.package_hash()).then_some(&named.holders)
     }
 
+    /// Both as it stated them, with whatever key package.
+    pub(super) fn stated(&self) -> Option<(&EdgeSet, &ClientSet)> {
+        let named = self.neighbourhood.as_ref()?.unverified();
+        Some((&named.neighbours, &named.holders))
+    }
+
     /// Serial of its newest statement, 0 if there is none.
     pub(crate) fn last_serial(&self) -> u64 {
         let exit = self
@@ -147,6 +153,13 @@ pub struct EpochMember {
     pub holders: ClientSet,
 }
 
+impl EpochMember {
+    /// Its neighbours and its holders.
+    pub(super) fn sets(&self) -> (&EdgeSet, &ClientSet) {
+        (&self.neighbours, &self.holders)
+    }
+}
+
 impl EpochRecord {
     /// An epoch of these members, ascending.
     pub fn new(epoch: Epoch, first_round: Round, members: Vec<EpochMember>) -> Self {
@@ -187,6 +200,20 @@ impl EpochRecord {
     /// The line for `client`, if it is active.
     pub fn get(&self, client: &ClientId) -> Option<&EpochMember> {
         self.members.get(self.index(client)?)
+    }
+
+    /// Lets go of the memory of those sets that `known` has, for a member, as well: most edges stay from
+    /// epoch to epoch, and are those that were stated.
+    pub(super) fn share<'a>(
+        &mut self,
+        known: impl Fn(&ClientId) -> Option<(&'a EdgeSet, &'a ClientSet)>,
+    ) {
+        for member in &mut self.members {
+            if let Some((neighbours, holders)) = known(&member.client) {
+                member.neighbours.share(neighbours);
+                member.holders.share(holders);
+            }
+        }
     }
 
     /// All active members.

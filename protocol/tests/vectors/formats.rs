@@ -106,7 +106,7 @@ fn edge_sets() {
         assert_eq!(backwards.len(), ends.len(), "{}", vector.name);
         assert_eq!(backwards.is_empty(), ends.is_empty(), "{}", vector.name);
         for end in ends.iter().map(parse) {
-            assert_eq!(backwards.get(&end.client), Some(&end), "{}", vector.name);
+            assert_eq!(backwards.get(&end.client), Some(end), "{}", vector.name);
         }
         let names: ClientSet = ends.iter().map(|end| parse(end).client).collect();
         assert_eq!(backwards.clients(), names, "{}", vector.name);

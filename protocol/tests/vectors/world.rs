@@ -217,7 +217,7 @@ impl Net {
     pub(crate) fn ends(&self, own: ClientId, clients: &ClientSet) -> EdgeSet {
         let end = |client: &ClientId| {
             let stated = self.stated.get(&own).and_then(|edges| edges.get(client));
-            stated.copied().unwrap_or_else(|| {
+            stated.unwrap_or_else(|| {
                 let hash = |client| *self.packages[client].unverified().hash().as_bytes();
                 let mut both = hash(&own);
                 both.iter_mut().zip(hash(client)).for_each(|(x, y)| *x ^= y);
@@ -436,8 +436,8 @@ impl Net {
     /// Edges of `own` to `clients`, all drawn at both ends.
     pub(crate) fn edges(&self, own: ClientId, clients: &ClientSet) -> Vec<ManifestEdge> {
         let ends = self.ends(own, clients);
-        let edge = |end: &EdgeEnd| ManifestEdge {
-            end: *end,
+        let edge = |end: EdgeEnd| ManifestEdge {
+            end,
             index: self.index(&end.client),
             role: Role {
                 holder: true,
