@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::settings::{Mode, Settings};
+use crate::shelf::{Shelf, Waiting};
 use crate::wire::{Kind, Request, Response, answers, send};
 use crate::world::{Net, Region, SLOTS};
 
@@ -27,6 +28,7 @@ pub(crate) struct Driver {
     links: Vec<Link>,
     /// Batches on their way.
     turns: Arc<Semaphore>,
+    shelf: Shelf,
     missing: u64,
 }
 
@@ -53,8 +55,9 @@ pub(crate) struct RoundTimes {
 /// A net before a round.
 struct Prepared {
     missing: Vec<usize>,
-    /// None of those who are missing.
-    frames: Vec<Option<Vec<u8>>>,
+    present: Vec<usize>,
+    /// Of those who are present.
+    frames: Waiting,
     sum: [u64; SLOTS],
 }
 
@@ -73,6 +76,7 @@ impl Driver {
         settings: &Settings,
     ) -> Self {
         let nets = region.nets.len();
+        let folder = socket.parent().unwrap();
         let batch = (settings.in_flight / nets).clamp(16, 512);
         let mut links = Vec::new();
         for _ in 0..nets {
@@ -86,6 +90,7 @@ impl Driver {
             region,
             links,
             turns: Arc::new(Semaphore::new((settings.in_flight / batch).max(1))),
+            shelf: Shelf::new(folder),
             missing: settings.missing,
         }
     }
@@ -102,8 +107,7 @@ impl Driver {
         );
         let corrected = prepared.iter().filter(|net| !net.missing.is_empty());
         let corrected = corrected.count();
-        let frames = prepared.iter().flat_map(|net| net.frames.iter().flatten());
-        let frames = frames.count();
+        let frames = prepared.iter().map(|net| net.present.len()).sum();
         let deadline = instant(schedule.submit_deadline(round));
         tokio::time::sleep_until(border.into()).await;
         let mut tasks = JoinSet::new();
@@ -143,41 +147,39 @@ impl Driver {
         }
     }
 
-    fn prepare(&self, round: Round) -> Vec<Prepared> {
-        let nets = self.region.nets.iter();
+    fn prepare(&mut self, round: Round) -> Vec<Prepared> {
+        let region = Arc::clone(&self.region);
+        self.shelf.clear();
+        let nets = region.nets.iter();
         nets.map(|net| self.net(net, round)).collect()
     }
 
     /// Masks the frames of a net on both cores.
-    fn net(&self, net: &Net, round: Round) -> Prepared {
-        let members: Vec<usize> = (0..self.region.members()).collect();
-        let missing: Vec<usize> = members
-            .iter()
-            .copied()
-            .filter(|index| net.is_missing(*index, round, self.missing))
-            .collect();
+    fn net(&mut self, net: &Net, round: Round) -> Prepared {
+        let region = &self.region;
+        let (missing, present): (Vec<usize>, Vec<usize>) =
+            (0..region.members()).partition(|index| net.is_missing(*index, round, self.missing));
         let mask = |index: &usize| {
-            let is_there = !missing.contains(index);
-            is_there.then(|| self.region.frame(net, *index, round))
+            let (frame, reading) = region.frame(net, *index, round);
+            (frame.encode(), reading)
         };
-        let (left, right) = members.split_at(members.len() / 2);
+        let (left, right) = present.split_at(present.len() / 2);
         let masked = std::thread::scope(|scope| {
             let right = scope.spawn(|| right.iter().map(mask).collect::<Vec<_>>());
             let left: Vec<_> = left.iter().map(mask).collect();
             [left, right.join().unwrap()].concat()
         });
+        let (frames, readings): (Vec<_>, Vec<_>) = masked.into_iter().unzip();
         let mut sum = [0_u64; SLOTS];
-        for (_, reading) in masked.iter().flatten() {
+        for reading in readings {
             for (sum, value) in sum.iter_mut().zip(reading) {
-                *sum = sum.wrapping_add(*value);
+                *sum = sum.wrapping_add(value);
             }
         }
-        let frames = masked
-            .iter()
-            .map(|one| one.as_ref().map(|(frame, _)| frame.encode()));
         Prepared {
-            frames: frames.collect(),
+            frames: self.shelf.put(&frames),
             missing,
+            present,
             sum,
         }
     }
@@ -194,15 +196,11 @@ async fn pass(
     let net = &region.nets[number];
     let Prepared {
         missing,
+        present,
         frames,
         sum,
     } = prepared;
-    let present: Vec<usize> = (0..frames.len()).filter(|i| frames[*i].is_some()).collect();
-    let frames = present
-        .iter()
-        .copied()
-        .zip(frames.into_iter().flatten())
-        .collect();
+    let frames = present.iter().copied().zip(frames.take());
     let latencies = link.post(net, round, frames, turns).await;
     let submitted = Instant::now();
     match region.mode {
@@ -250,16 +248,19 @@ impl Link {
         &mut self,
         net: &Net,
         round: Round,
-        frames: Vec<(usize, Vec<u8>)>,
+        frames: impl Iterator<Item = (usize, Vec<u8>)>,
         turns: &Semaphore,
     ) -> Vec<u32> {
-        let mut latencies = Vec::with_capacity(frames.len());
-        let mut frames = frames.into_iter().peekable();
-        while frames.peek().is_some() {
-            let batch = frames.by_ref().take(self.batch);
-            let batch: Vec<Request> = batch
-                .map(|(index, body)| request(net, index, Kind::Frame, round.number(), body))
-                .collect();
+        let mut latencies = Vec::new();
+        let mut requests = frames
+            .map(|(index, body)| request(net, index, Kind::Frame, round.number(), body))
+            .fuse();
+        loop {
+            // Made when it is their turn, not all at once.
+            let batch: Vec<Request> = requests.by_ref().take(self.batch).collect();
+            if batch.is_empty() {
+                return latencies;
+            }
             let _turn = turns.acquire().await.unwrap();
             for (response, asked) in self.ask(&batch).await.into_iter().zip(&batch) {
                 let receipt = response.body.unwrap_or_else(|text| {
@@ -276,7 +277,6 @@ impl Link {
                 latencies.push(u32::try_from(response.took.as_micros()).unwrap());
             }
         }
-        latencies
     }
 
     /// Asks for each roster and answers it, until the last.
@@ -314,7 +314,6 @@ impl Link {
             let answers = present
                 .iter()
                 .map(|index| (*index, region.answer(net, *index, round, roster)));
-            let answers: Vec<(usize, Vec<u8>)> = answers.collect();
             self.post(net, round, answers, turns).await;
             if roster.reveal() {
                 return;
@@ -356,7 +355,6 @@ impl Link {
                 let frame = region.resend(net, *index, round, missing);
                 (*index, frame.encode())
             });
-            let again: Vec<(usize, Vec<u8>)> = again.collect();
             self.post(net, round, again, turns).await;
         }
     }

@@ -29,6 +29,7 @@ mod epochs;
 mod provider;
 mod report;
 mod settings;
+mod shelf;
 #[path = "../stores/mod.rs"]
 mod stores;
 mod tls;
