@@ -8,7 +8,7 @@ use bytes::Bytes;
 use dcnet_protocol::message::{Receipt, SignedReceipt};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::round::Round;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -21,6 +21,10 @@ use crate::store::{Batch, StoreError, Writer};
 
 /// Jobs in one transaction at most.
 const GROUP: usize = 4096;
+
+/// Epochs that wait to be written at most. When many nets begin one at the same border, each comes with
+/// its key graph and a manifest for every member: megabytes for a net of a thousand.
+const EPOCHS: usize = 8;
 
 /// So long after a round became final its frames leave the write-ahead log, too: rounds of many
 /// nets end at the same time and share a sweep.
@@ -77,11 +81,52 @@ impl Publish {
 
 /// A way to the task that commits; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Committer(mpsc::UnboundedSender<Job>);
+pub(super) struct Committer {
+    jobs: mpsc::UnboundedSender<Job>,
+    rooms: Arc<Semaphore>,
+}
 
-struct Job {
+/// Leave to queue an epoch, until it is durable.
+pub(super) struct Room {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What is to be written, and what follows.
+pub(super) struct Work {
     batch: Batch,
     publish: Option<Publish>,
+    /// Kept for an epoch, which is large.
+    _room: Option<Room>,
+}
+
+impl Work {
+    pub(super) fn new(batch: Batch, publish: Option<Publish>, room: Room) -> Self {
+        let is_large = !batch.epochs.is_empty();
+        Self {
+            batch,
+            publish,
+            _room: is_large.then_some(room),
+        }
+    }
+
+    pub(super) fn batch_mut(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+}
+
+impl From<Batch> for Work {
+    /// Without an epoch.
+    fn from(batch: Batch) -> Self {
+        Self {
+            batch,
+            publish: None,
+            _room: None,
+        }
+    }
+}
+
+struct Job {
+    work: Work,
     /// Whose failure fails this job, and the other way round.
     incarnation: Option<Arc<Incarnation>>,
     done: Done,
@@ -124,48 +169,53 @@ impl Job {
 }
 
 impl Committer {
-    /// Queues a batch behind everything queued before; the answer comes when it is durable. The
-    /// batch is written whether or not anybody waits for the answer.
+    fn new(jobs: mpsc::UnboundedSender<Job>) -> Self {
+        let rooms = Arc::new(Semaphore::new(EPOCHS));
+        Self { jobs, rooms }
+    }
+
+    /// Returns when an epoch may be made and queued. Whoever waits may hold its net: those who are
+    /// waited for are in the queue, and need nothing of any net.
+    pub(super) async fn room(&self) -> Room {
+        // It is never closed.
+        let permit = Arc::clone(&self.rooms).acquire_owned().await.ok();
+        Room { _permit: permit }
+    }
+
+    /// Queues work behind everything queued before; the answer comes when it is durable. It is
+    /// written whether or not anybody waits for the answer.
     ///
-    /// The queue has no limit of its own: the number of requests that wait is limited per net.
+    /// The queue has no limit of its own: the number of requests that wait is limited per net, and
+    /// that of epochs by [`Committer::room`].
     pub(super) fn queue(
         &self,
-        batch: Batch,
-        publish: Option<Publish>,
+        work: impl Into<Work>,
         incarnation: Option<&Arc<Incarnation>>,
     ) -> Answer<()> {
         let (done, answer) = oneshot::channel();
-        self.send(batch, publish, incarnation, Done::Asker(done));
+        self.send(work.into(), incarnation, Done::Asker(done));
         Answer(answer)
     }
 
-    /// As [`Committer::queue`]; the answer is `receipt`, which `signer` signs when the batch is
+    /// As [`Committer::queue`]; the answer is `receipt`, which `signer` signs when the work is
     /// durable.
     pub(super) fn queue_receipt(
         &self,
-        batch: Batch,
-        publish: Option<Publish>,
+        work: Work,
         incarnation: Option<&Arc<Incarnation>>,
         signer: &Signer,
         receipt: Receipt,
     ) -> Answer<SignedReceipt> {
         let (done, answer) = oneshot::channel();
         let done = Done::Receipt(signer.clone(), Pending { receipt, done });
-        self.send(batch, publish, incarnation, done);
+        self.send(work, incarnation, done);
         Answer(answer)
     }
 
-    fn send(
-        &self,
-        batch: Batch,
-        publish: Option<Publish>,
-        incarnation: Option<&Arc<Incarnation>>,
-        done: Done,
-    ) {
+    fn send(&self, work: Work, incarnation: Option<&Arc<Incarnation>>, done: Done) {
         // If the task is gone, the job is dropped here, and its answer is that of a server that stops.
-        let _ = self.0.send(Job {
-            batch,
-            publish,
+        let _ = self.jobs.send(Job {
+            work,
             incarnation: incarnation.cloned(),
             done,
         });
@@ -176,7 +226,7 @@ impl Committer {
 pub(super) fn start(writer: Writer, commits: Commits) -> (Committer, JoinHandle<()>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     (
-        Committer(sender),
+        Committer::new(sender),
         tokio::spawn(run(writer, receiver, commits)),
     )
 }
@@ -188,16 +238,16 @@ pub(super) fn start_lying(mut writer: Writer, mut lies: u32) -> Committer {
     let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
     tokio::spawn(async move {
         while let Some(job) = jobs.recv().await {
-            if lies > 0 && !job.is_orphan() && !job.batch.is_empty() {
+            if lies > 0 && !job.is_orphan() && !job.work.batch.is_empty() {
                 lies -= 1;
-                writer.commit(&[&job.batch]).await.unwrap();
+                writer.commit(&[&job.work.batch]).await.unwrap();
                 answer(job, Err(&StoreError::Range(0)), &mut Given::default());
             } else {
                 commit(&mut writer, &mut vec![job], &Commits::default()).await;
             }
         }
     });
-    Committer(sender)
+    Committer::new(sender)
 }
 
 async fn run(mut writer: Writer, mut jobs: mpsc::UnboundedReceiver<Job>, commits: Commits) {
@@ -213,7 +263,7 @@ async fn run(mut writer: Writer, mut jobs: mpsc::UnboundedReceiver<Job>, commits
         if received == 0 {
             break;
         }
-        if group.iter().any(|job| !job.batch.outcomes.is_empty()) {
+        if group.iter().any(|job| !job.work.batch.outcomes.is_empty()) {
             due = due.or_else(|| Some(Instant::now() + SWEEP_AFTER));
         }
         commit(&mut writer, &mut group, &commits).await;
@@ -229,8 +279,8 @@ async fn run(mut writer: Writer, mut jobs: mpsc::UnboundedReceiver<Job>, commits
 async fn commit(writer: &mut Writer, group: &mut Vec<Job>, commits: &Commits) {
     let batches: Vec<&Batch> = group
         .iter()
-        .filter(|job| !job.is_orphan() && !job.batch.is_empty())
-        .map(|job| &job.batch)
+        .filter(|job| !job.is_orphan() && !job.work.batch.is_empty())
+        .map(|job| &job.work.batch)
         .collect();
     let together = if batches.is_empty() {
         Ok(())
@@ -245,14 +295,14 @@ async fn commit(writer: &mut Writer, group: &mut Vec<Job>, commits: &Commits) {
         if job.is_orphan() {
             let refused = Err(ServiceError::StoreUnavailable);
             job.done.tell(refused, &mut given);
-        } else if job.batch.is_empty() {
+        } else if job.work.batch.is_empty() {
             answer(job, Ok(()), &mut given);
         } else {
             match &together {
                 Ok(()) => answer(job, Ok(()), &mut given),
                 Err(error) if single => answer(job, Err(error), &mut given),
                 Err(_) => {
-                    let alone = commits.measure(1, writer.commit(&[&job.batch])).await;
+                    let alone = commits.measure(1, writer.commit(&[&job.work.batch])).await;
                     answer(job, alone.as_ref().copied(), &mut given);
                 }
             }
@@ -264,7 +314,7 @@ async fn commit(writer: &mut Writer, group: &mut Vec<Job>, commits: &Commits) {
 fn answer(job: Job, result: Result<(), &StoreError>, given: &mut Given) {
     match result {
         Ok(()) => {
-            if let Some(publish) = job.publish {
+            if let Some(publish) = job.work.publish {
                 publish.carry_out();
             }
         }
@@ -286,4 +336,60 @@ async fn sweep(writer: &mut Writer) -> Option<Instant> {
         false
     });
     (!swept).then(|| Instant::now() + SWEEP_AFTER)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::store::{EpochRow, NetRow, Store};
+
+    async fn is_full(committer: &Committer) -> bool {
+        let mut room = pin!(committer.room());
+        poll_fn(|context| Poll::Ready(room.as_mut().poll(context).is_pending())).await
+    }
+
+    #[tokio::test]
+    async fn epochs_wait_for_room_until_others_are_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = folder.path().join("store").into();
+        let store = Store::create_or_open(&location).await.unwrap();
+        let mut writer = store.writer().await.unwrap();
+        let net = "elbe-4".parse().unwrap();
+        let row = NetRow {
+            net,
+            descriptor: Vec::new(),
+            authority: Vec::new(),
+            created: 0,
+        };
+        writer.insert_net(&row, None).await.unwrap();
+        let (committer, _) = start(writer, Commits::default());
+        let mut rooms = Vec::new();
+        for _ in 0..EPOCHS {
+            rooms.push(committer.room().await);
+        }
+        assert!(is_full(&committer).await);
+
+        // Anything else gives its room back before it is written.
+        let small = Work::new(Batch::default(), None, rooms.pop().unwrap());
+        assert!(!is_full(&committer).await);
+        committer.queue(small, None).wait().await.unwrap();
+        rooms.push(committer.room().await);
+
+        let mut batch = Batch::default();
+        batch.epochs.push(EpochRow {
+            net,
+            epoch: 1,
+            first_round: 1,
+            record: vec![1],
+        });
+        let epoch = Work::new(batch, None, rooms.pop().unwrap());
+        assert!(is_full(&committer).await);
+        committer.queue(epoch, None).wait().await.unwrap();
+        let room = tokio::time::timeout(Duration::from_secs(30), committer.room());
+        assert!(room.await.is_ok());
+    }
 }

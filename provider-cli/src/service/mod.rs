@@ -320,7 +320,7 @@ impl Service {
             plain: vec![row],
             ..Batch::default()
         };
-        self.committer.queue(batch, None, None).wait().await
+        self.committer.queue(batch, None).wait().await
     }
 
     /// Makes the table for [`Service::plain_reading`].
@@ -335,11 +335,7 @@ impl Service {
     /// that commits gets on.
     pub(crate) async fn gets_on(&self) {
         // A store that refuses is told to whoever asks; the task has not hung.
-        let _ = self
-            .committer
-            .queue(Batch::default(), None, None)
-            .wait()
-            .await;
+        let _ = self.committer.queue(Batch::default(), None).wait().await;
     }
 
     /// Ends long polls, so that a graceful shutdown need not wait for them.

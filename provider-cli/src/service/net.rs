@@ -23,7 +23,7 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::committer::{Answer, Committer, Incarnation, Publish};
+use super::committer::{Answer, Committer, Incarnation, Publish, Room, Work};
 use super::inbox::{Board, CAPACITY};
 use super::rosters::Rosters;
 use super::signer::{self, Signer};
@@ -219,15 +219,13 @@ impl Net {
         let Some(machine) = machine.as_mut() else {
             return Duration::ZERO;
         };
+        let room = self.committer.room().await;
         let now = now();
         let Handled { records, .. } = machine.provider.handle(now, Input::Tick);
         if !records.is_empty() {
-            let (batch, publish) = self.keep(machine, records);
+            let work = self.keep(machine, room, records);
             // Nobody waits for it; a failure shows in the incarnation.
-            drop(
-                self.committer
-                    .queue(batch, publish, Some(&machine.incarnation)),
-            );
+            drop(self.committer.queue(work, Some(&machine.incarnation)));
         }
         let deadline = machine.provider.next_deadline(now);
         Duration::from_millis(deadline.millis_since(now)).min(LONGEST_SLEEP)
@@ -252,18 +250,18 @@ impl Net {
     async fn hand_in(&self, input: Input) -> Result<Queued, ServiceError> {
         let mut machine = self.alive().await?;
         let machine = machine.as_mut().ok_or(ServiceError::StoreUnavailable)?;
+        let room = self.committer.room().await;
         let Handled { records, reply } = machine.provider.handle(now(), input);
-        let (batch, publish) = self.keep(machine, records);
+        let work = self.keep(machine, room, records);
         let incarnation = Some(&machine.incarnation);
         Ok(match reply {
             Some(Ok(Reply::Receipt(receipt))) => Queued::Receipt(self.committer.queue_receipt(
-                batch,
-                publish,
+                work,
                 incarnation,
                 &self.signer,
                 receipt,
             )),
-            reply => Queued::Other(self.committer.queue(batch, publish, incarnation), reply),
+            reply => Queued::Other(self.committer.queue(work, incarnation), reply),
         })
     }
 
@@ -273,11 +271,11 @@ impl Net {
         let durable = {
             let mut machine = self.alive().await?;
             let machine = machine.as_mut().ok_or(ServiceError::StoreUnavailable)?;
+            let room = self.committer.room().await;
             let (records, answer) = orders::hand_in(machine, row);
-            let (mut batch, publish) = self.keep(machine, records);
-            batch.orders.push(answer);
-            self.committer
-                .queue(batch, publish, Some(&machine.incarnation))
+            let mut work = self.keep(machine, room, records);
+            work.batch_mut().orders.push(answer);
+            self.committer.queue(work, Some(&machine.incarnation))
         };
         durable.wait().await
     }
@@ -295,8 +293,7 @@ impl Net {
             let seen = look(machine, &mut batch);
             (
                 seen,
-                self.committer
-                    .queue(batch, None, Some(&machine.incarnation)),
+                self.committer.queue(batch, Some(&machine.incarnation)),
             )
         };
         durable.wait().await?;
@@ -354,7 +351,7 @@ impl Net {
     }
 
     /// Records as rows, and what their deliveries do to inboxes once they are durable.
-    fn keep(&self, machine: &mut Machine, records: Vec<Record>) -> (Batch, Option<Publish>) {
+    fn keep(&self, machine: &mut Machine, room: Room, records: Vec<Record>) -> Work {
         let mut batch = self.batch();
         let mut seen = self.watch.look();
         for record in records {
@@ -386,7 +383,7 @@ impl Net {
                 .collect(),
             seen,
         });
-        (batch, publish)
+        Work::new(batch, publish, room)
     }
 
     /// Builds a machine from the store.
