@@ -224,6 +224,26 @@ pub(crate) struct TrailHead {
     pub(crate) hash: TrailHash,
 }
 
+impl TrailHead {
+    /// Of a trail without entries.
+    pub(super) const EMPTY: Self = Self {
+        size: 0,
+        hash: [0; 32],
+    };
+
+    /// That of the trail whose last entry is `row`, as it stands in the store.
+    pub(super) fn of(row: &TrailRow) -> Result<Self, StoreError> {
+        let number = row.number;
+        let hash = row.hash.as_slice().try_into().map_err(|_| {
+            StoreError::Corrupt(format!(
+                "entry {number} of the audit trail: its hash has {} bytes",
+                row.hash.len()
+            ))
+        })?;
+        Ok(Self { size: number, hash })
+    }
+}
+
 impl fmt::Display for TrailHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.size, hex(&self.hash))
