@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "care/server_life.rs"]
+mod server_life;
 #[path = "care/trail.rs"]
 mod trail;
 

@@ -66,6 +66,15 @@ async fn sound_files_pass_and_nothing_is_changed() {
     });
     let output = command.args(moved).arg("--check").output().unwrap();
     assert!(output.status.success(), "{output:?}");
+    // The trail has the server that started, and no look.
+    let trail = lab.dcnet_published(&["audit-log", "show"]);
+    let actions = trail.as_array().unwrap().iter();
+    let actions = actions.map(|entry| entry["action"].as_str().unwrap());
+    assert_eq!(
+        actions.collect::<Vec<_>>(),
+        ["net-created", "server-started"],
+        "{trail}"
+    );
 }
 
 #[test]

@@ -20,10 +20,11 @@ const MOST_KEPT: u64 = 1024 * 1024;
 pub(super) enum AuditLog {
     /// Show the latest entries.
     ///
-    /// The names of a command line are what the system says of whoever ran it; those over HTTPS are proved
-    /// by a certificate. A server that prunes by its configuration is not an actor: its log tells.
+    /// The names of a command line and of a server are what the system says of whoever runs it; those over
+    /// HTTPS are proved by a certificate. What a server prunes by its configuration is in its log only.
     #[command(after_help = "Examples:\n  dcnet audit-log show --net elbe-4\n  \
         dcnet audit-log show --since 2026-11-01T00:00:00Z\n  \
+        dcnet audit-log show --action server-started\n  \
         dcnet audit-log show --action exported --json | jq -r '.[].actor'")]
     Show(Show),
     /// Check that entries were only appended.

@@ -202,6 +202,7 @@ enum Command {
     ///
     /// Whoever creates a net, gives an order, exports sums, or prunes, backs up or restores the store is
     /// written down, at the command line by the name of the system's user and over HTTPS by the certificate.
+    /// So is who runs a server, when that starts, reads certificates again, and stops.
     #[command(subcommand)]
     AuditLog(audit_log::AuditLog),
     /// Be a witness: cosign the membership logs of others.

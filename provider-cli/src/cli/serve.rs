@@ -25,6 +25,8 @@ When the server is ready it prints on standard output where it listens:
 SIGTERM and SIGINT end it gracefully: requests in progress finish, the store is closed.
 Certificates, TLS key and revocation lists may be replaced while it runs. It reads them again when
 they have changed, or at once on SIGHUP; what cannot be used changes nothing and is told in the log.
+Start, stop and such a reading are written into the audit trail (dcnet audit-log show), with the
+system's user; a server that cannot write that it starts does not start.
 The log goes to standard error; DCNET_LOG sets its detail, such as DCNET_LOG=debug. Lines of one
 request have one request_id; the client is told it in X-Request-Id, and may choose it there.
 

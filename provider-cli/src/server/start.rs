@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use axum::Router;
 use dcnet_protocol::signature::SigningKey;
@@ -161,6 +161,7 @@ pub(super) async fn start_with(
     }
     let (trust, reload) = keep_files(files, trust, stopping.clone());
     tokio::spawn(tell_end(trust.clone(), Arc::clone(&metrics)));
+    tokio::spawn(note_certificates(trust.clone(), Arc::downgrade(&service)));
     let listening = Listening {
         limits,
         trust,
@@ -246,6 +247,19 @@ async fn tell_end(mut trust: watch::Receiver<Arc<Trust>>, metrics: Arc<Metrics>)
         }
         if trust.changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// Writes into the audit trail that certificates were read again. The server does not wait for it: what was
+/// revoked is to be refused at once, also while the store does not answer.
+async fn note_certificates(mut trust: watch::Receiver<Arc<Trust>>, service: Weak<Service>) {
+    while trust.changed().await.is_ok() {
+        let Some(service) = service.upgrade() else {
+            return;
+        };
+        if let Err(error) = service.note_certificates().await {
+            tracing::error!(%error, "the audit trail does not have it that certificates were read again");
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! `docs/adr/0037-an-audit-trail-that-is-only-appended-to.md` says what it protects from.
 
+mod actor;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,66 +17,10 @@ use super::{Admin, AdminError, now};
 use crate::operator::Operator;
 use crate::store::{Store, StoreError, TrailHash, TrailRow, trail_hash};
 
+pub(crate) use actor::Actor;
+
 /// Rows that are read at a time.
 const PAGE: u32 = 1000;
-
-/// Who did something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Actor {
-    /// Somebody with a certificate, over HTTPS.
-    Operator {
-        /// As the certificate names them.
-        name: String,
-        /// `administrator`, `auditor` or `consumer`.
-        role: String,
-    },
-    /// Somebody at a command line with the store at hand. That is what the system says, not proved.
-    Console {
-        /// Name and number of the system's user, and whom `sudo` worked for.
-        user: String,
-        host: String,
-    },
-}
-
-impl From<&Operator> for Actor {
-    fn from(operator: &Operator) -> Self {
-        Self::Operator {
-            name: operator.name().as_str().to_owned(),
-            role: operator.role().word().to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Operator { name, role } => write!(f, "{name} ({role})"),
-            Self::Console { user, host } => write!(f, "{user} at {host}, console"),
-        }
-    }
-}
-
-impl Actor {
-    /// Whoever runs this process.
-    pub(crate) fn console() -> Self {
-        let clean = |text: String| -> String { clean(&text).take(64).collect() };
-        let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let id = rustix::process::getuid().as_raw();
-        let mut user = match variable("LOGNAME").or_else(|| variable("USER")) {
-            Some(name) => format!("{name} (uid {id})"),
-            None => format!("uid {id}"),
-        };
-        if let Some(behind) = variable("SUDO_USER") {
-            user = format!("{behind} as {user}");
-        }
-        let host = rustix::system::uname();
-        Self::Console {
-            user: clean(user),
-            host: clean(host.nodename().to_string_lossy().into_owned()),
-        }
-    }
-}
 
 /// Without what a terminal would obey when the entry is shown.
 fn clean(text: &str) -> impl Iterator<Item = char> {
@@ -101,6 +47,12 @@ pub(crate) enum Action {
     ExporterStarted,
     /// Somebody asked over HTTPS for what their certificate is not for.
     Refused,
+    /// A server began to serve the store. What it takes of nets and ends of rounds is not noted.
+    ServerStarted,
+    /// A server came to its end in an orderly way; one that was killed has no such entry.
+    ServerStopped,
+    /// A server goes on with certificates, keys and revocation lists that it has read again.
+    CertificatesRead,
 }
 
 impl Action {
@@ -115,6 +67,9 @@ impl Action {
             Self::Exported => "exported",
             Self::ExporterStarted => "exporter-started",
             Self::Refused => "refused",
+            Self::ServerStarted => "server-started",
+            Self::ServerStopped => "server-stopped",
+            Self::CertificatesRead => "certificates-read",
         }
     }
 }
@@ -222,6 +177,26 @@ impl TrailFilter {
 pub(crate) struct TrailHead {
     pub(crate) size: u64,
     pub(crate) hash: TrailHash,
+}
+
+impl TrailHead {
+    /// Of a trail without entries.
+    pub(super) const EMPTY: Self = Self {
+        size: 0,
+        hash: [0; 32],
+    };
+
+    /// That of the trail whose last entry is `row`, as it stands in the store.
+    pub(super) fn of(row: &TrailRow) -> Result<Self, StoreError> {
+        let number = row.number;
+        let hash = row.hash.as_slice().try_into().map_err(|_| {
+            StoreError::Corrupt(format!(
+                "entry {number} of the audit trail: its hash has {} bytes",
+                row.hash.len()
+            ))
+        })?;
+        Ok(Self { size: number, hash })
+    }
 }
 
 impl fmt::Display for TrailHead {

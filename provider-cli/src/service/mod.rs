@@ -23,6 +23,7 @@ mod replicas;
 mod rosters;
 mod rounds;
 mod series;
+mod server_life;
 mod serving;
 mod showing;
 mod signer;
@@ -66,6 +67,7 @@ use crate::monitoring::{Metrics, StoreFailure};
 pub(crate) use crate::store::Location;
 use crate::store::{Batch, PlainRow, Store, StoreError};
 use crate::witness::WitnessClient;
+use audit_trail::Actor;
 use committer::Committer;
 use replicas::Share;
 use serving::Served;
@@ -112,6 +114,12 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit trail.
+    #[error(
+        "the server does not start, as it cannot write into the audit trail that it does: {0}; \
+         `dcnet store check` looks through the store"
+    )]
+    Trail(#[source] StoreError),
 }
 
 /// Why a net in the store cannot be served with the keys at hand.
@@ -151,6 +159,8 @@ pub(crate) struct Service {
     committing: JoinHandle<()>,
     /// This server among those that share the store; none if nobody else can.
     share: Option<Arc<Share>>,
+    /// This server as the audit trail names it.
+    actor: Actor,
     metrics: Arc<Metrics>,
     /// Ends long polls.
     stopping: watch::Sender<bool>,
@@ -168,6 +178,7 @@ impl Service {
     pub(crate) async fn start(start: Start<'_>) -> Result<Arc<Self>, StartError> {
         let store = Store::create_or_open(start.store).await?;
         let lock = store.lock()?;
+        let actor = server_life::started(&store, &start.replica).await?;
         let commits = start.metrics.commits.clone();
         let (committer, committing) = committer::start(store.writer().await?, commits);
         let share = store
@@ -182,6 +193,7 @@ impl Service {
             committer,
             committing,
             share,
+            actor,
             metrics: start.metrics,
             stopping: watch::Sender::new(false),
             _lock: lock,
@@ -354,6 +366,7 @@ impl Service {
         if let Err(error) = self.committing.await {
             tracing::error!(%error, "the task that commits ended badly");
         }
+        server_life::stopped(&self.store, self.actor).await;
         self.store.close().await;
     }
 }

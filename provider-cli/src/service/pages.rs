@@ -11,12 +11,12 @@ use serde::Serialize;
 use super::admin::{
     Admin, AdminError, NetView, RoundView, SlotSum, SlotText, decode_descriptor, hex, view_round,
 };
-use super::audit_trail::{TrailEntryView, TrailHeadView};
+use super::audit_trail::{TrailEntryView, TrailHead, TrailHeadView};
 use super::members::MemberLine;
 use super::overview::{Extras, Overview};
 use super::rounds::numbers;
 use super::{Service, convert};
-use crate::store::{StoreError, TrailHash};
+use crate::store::StoreError;
 
 /// The greatest number of a round that a store can hold.
 pub(crate) const LAST_ROUND: u64 = i64::MAX.unsigned_abs();
@@ -248,12 +248,12 @@ impl Admin {
     /// The head of the trail as it stands in the store; whether it fits to the entries, `verify` finds out.
     pub(crate) async fn trail_head(&self) -> Result<TrailHeadView, AdminError> {
         let last = self.store.trail_end(1).await?.pop();
-        let (size, hash) = match last {
-            Some(row) => (row.number, hex(&row.hash)),
-            None => (0, hex(&TrailHash::default())),
-        };
-        let head = format!("{size}:{hash}");
-        Ok(TrailHeadView { size, hash, head })
+        let head = last.map_or(Ok(TrailHead::EMPTY), |row| TrailHead::of(&row))?;
+        Ok(TrailHeadView {
+            size: head.size,
+            hash: hex(&head.hash),
+            head: head.to_string(),
+        })
     }
 
     /// How a net is.

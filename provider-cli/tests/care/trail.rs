@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::common::{Lab, Store, on_both};
 use super::{ok, on};
 
-fn verify(lab: &Lab, args: &[&str]) -> (Option<i32>, Value) {
+pub(super) fn verify(lab: &Lab, args: &[&str]) -> (Option<i32>, Value) {
     let args: Vec<&str> = ["audit-log", "verify", "--json"]
         .iter()
         .chain(args)
@@ -20,7 +20,7 @@ fn verify(lab: &Lab, args: &[&str]) -> (Option<i32>, Value) {
     )
 }
 
-fn actions(lab: &Lab, args: &[&str]) -> Vec<String> {
+pub(super) fn actions(lab: &Lab, args: &[&str]) -> Vec<String> {
     let args: Vec<&str> = ["audit-log", "show"].iter().chain(args).copied().collect();
     let shown = lab.dcnet_published(&args);
     let entries = shown.as_array().unwrap().iter();

@@ -15,6 +15,7 @@
     reason = "shared by several test binaries, each of which uses a part"
 )]
 
+pub mod descriptor;
 mod gateway;
 pub mod machine;
 mod net;

@@ -10,6 +10,8 @@
     reason = "helpers of tests fail the test"
 )]
 
+#[path = "../common/descriptor.rs"]
+mod descriptor;
 mod documents;
 mod formats;
 mod killed;

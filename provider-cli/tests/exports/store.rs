@@ -4,13 +4,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
-use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
+use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor};
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::provider::RoundStatus;
-use dcnet_protocol::signature::SigningKey;
 use dcnet_provider::bench::{self, Ending};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::descriptor::descriptor;
 
 /// Seconds of a round.
 const INTERVAL: u64 = 900;
@@ -24,7 +25,8 @@ impl Lab {
     /// A store with these nets, of which nothing is final.
     pub async fn new(nets: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let nets: Vec<_> = nets.iter().map(|net| descriptor(net)).collect();
+        let descriptor = |net: &&str| descriptor(net, CorrectionMode::Resend);
+        let nets: Vec<_> = nets.iter().map(descriptor).collect();
         for net in &nets {
             bench::create(&folder.path().join("store.sqlite3").into(), net)
                 .await
@@ -123,33 +125,6 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn descriptor(net: &str) -> NetDescriptor {
-    let key = SigningKey::from_scalar(&[7; 32]).unwrap();
-    let slot = |code: u8, unit, scale| SlotSpec {
-        obis: [1, 0, code, 8 - (code / 16), 0, 255],
-        unit,
-        scale,
-    };
-    NetDescriptor::new(NetParameters {
-        version: 1,
-        net: net.parse().unwrap(),
-        region: b"Neustadt, \"S\xc3\xbcd\" = 1".to_vec(),
-        interval_s: 900,
-        submit_window_s: 60,
-        correction_window_s: 60,
-        slots: vec![slot(1, 30, -1), slot(16, 27, 2)],
-        min_size: 4,
-        out_degree: 3,
-        threshold: 2,
-        max_loss_permille: 50,
-        correction_mode: CorrectionMode::Resend,
-        epoch_length: 1,
-        provider_key: key.verifying_key().to_sec1(),
-        ca_fingerprint: [0; 32],
-    })
-    .unwrap()
 }
 
 /// How a round ends: some are corrected, some fail, some have no outcome at all.

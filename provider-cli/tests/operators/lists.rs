@@ -179,6 +179,8 @@ async fn exports_and_refusals_are_in_the_audit_trail(lab: Lab) {
             .as_array()
             .unwrap()[..]
     );
+    assert_eq!(noted[0]["action"], "server-started");
+    let noted = &noted[1..];
     let operator = serde_json::json!({"kind": "operator", "name": "grid", "role": "consumer"});
     assert!(
         noted.iter().all(|entry| entry["actor"] == operator),

@@ -13,6 +13,7 @@
 mod common;
 mod contract;
 mod lists;
+mod orders;
 mod roles;
 mod world;
 

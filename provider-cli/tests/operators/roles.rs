@@ -188,9 +188,12 @@ async fn orders_are_given_by_administrators_and_written_down(lab: Lab) {
         format!("{} {}", name.as_str().unwrap(), action.as_str().unwrap())
     };
     let entries: Vec<String> = entries.iter().map(by).collect();
-    assert_eq!(entries, ["otto refused", "grid refused", "anna ordered"]);
     assert_eq!(
-        trail["items"][2]["detail"], "suspend gw-1: meter exchanged",
+        entries[1..],
+        ["otto refused", "grid refused", "anna ordered"]
+    );
+    assert_eq!(
+        trail["items"][3]["detail"], "suspend gw-1: meter exchanged",
         "{trail}"
     );
 }

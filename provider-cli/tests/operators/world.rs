@@ -1,6 +1,6 @@
 //! Stores with nets whose rounds have ended, and members with names that can be looked for.
 
-use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
+use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor};
 use dcnet_protocol::key_agreement::{Agreement, KeyPackage, SignedKeyPackage};
 use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::membership::edge::EdgeEnd;
@@ -13,6 +13,7 @@ use dcnet_provider::bench::{Seed, seed};
 use dcnet_provider::operator::Role;
 use reqwest::Client;
 
+use crate::common::descriptor::{descriptor, key};
 use crate::common::operators::{certify, http, operators, serve};
 use crate::common::{Lab, Server};
 
@@ -55,30 +56,8 @@ fn name(number: u64) -> ClientId {
 
 /// A net of five. It has no authority that certifies gateways: no server can serve it, and all can read it.
 fn net(net: &str, rounds: u64) -> Seed {
-    let key = SigningKey::from_scalar(&[7; 32]).unwrap();
-    let slot = |code: u8, unit, scale| SlotSpec {
-        obis: [1, 0, code, 8 - (code / 16), 0, 255],
-        unit,
-        scale,
-    };
-    let descriptor = NetDescriptor::new(NetParameters {
-        version: 1,
-        net: net.parse().unwrap(),
-        region: b"Neustadt, \"S\xc3\xbcd\" = 1".to_vec(),
-        interval_s: 900,
-        submit_window_s: 60,
-        correction_window_s: 60,
-        slots: vec![slot(1, 30, -1), slot(16, 27, 2)],
-        min_size: 4,
-        out_degree: 3,
-        threshold: 2,
-        max_loss_permille: 50,
-        correction_mode: CorrectionMode::DoubleMask,
-        epoch_length: 1,
-        provider_key: key.verifying_key().to_sec1(),
-        ca_fingerprint: [0; 32],
-    })
-    .unwrap();
+    let key = key();
+    let descriptor = descriptor(net, CorrectionMode::DoubleMask);
     let members: Vec<_> = (0..5)
         .map(|it| member(&descriptor, name(it), &key))
         .collect();
