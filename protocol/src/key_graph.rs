@@ -37,6 +37,14 @@ impl Adjacency {
         }
     }
 
+    /// The edges that each of `members`, ascending, has with the others: by index, ascending, at both ends.
+    pub(crate) fn of_indices(members: Vec<ClientId>, neighbours: Vec<Vec<usize>>) -> Self {
+        Self {
+            members,
+            neighbours,
+        }
+    }
+
     /// The members, ascending.
     pub fn members(&self) -> &[ClientId] {
         &self.members

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tls_codec::{Deserialize, Error, Serialize, Size, TlsDeserialize, TlsSerialize, TlsSize};
 
-use crate::codec::{Wire, bytes32, list32, malformed};
+use crate::codec::{Wire as _, bytes32, malformed};
 use crate::key_agreement::Agreement;
 use crate::names::{ClientId, ClientSet};
 
@@ -99,7 +99,10 @@ impl EdgeSet {
     }
 
     fn ascending(ends: &[EdgeEnd]) -> Self {
-        let bytes: Vec<u8> = ends.iter().flat_map(Wire::encode).collect();
+        let mut bytes = Vec::new();
+        for end in ends {
+            bytes.extend(end.encode());
+        }
         Self {
             ends: bytes.into(),
             len: ends.len(),
@@ -159,12 +162,18 @@ impl Serialize for EdgeSet {
 
 impl Deserialize for EdgeSet {
     fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
-        let list: Vec<EdgeEnd> = list32::tls_deserialize(reader)?;
-        if list.is_sorted_by(|left, right| left.client < right.client) {
-            Ok(Self::ascending(&list))
-        } else {
-            Err(malformed("a list of edges is not strictly ascending"))
+        let bytes = bytes32::tls_deserialize(reader)?;
+        let (mut rest, mut len, mut last) = (bytes.as_slice(), 0, None);
+        while !rest.is_empty() {
+            let client = Some(EdgeEnd::tls_deserialize(&mut rest)?.client);
+            if client <= last {
+                return Err(malformed("a list of edges is not strictly ascending"));
+            }
+            (last, len) = (client, len + 1);
         }
+        // An end has one encoding only: what was parsed is what would be written.
+        let ends = bytes.into();
+        Ok(Self { ends, len })
     }
 }
 
@@ -192,6 +201,32 @@ mod tests {
         assert_eq!(EdgeSet::decode(&edges.encode()).unwrap(), edges);
         assert!(EdgeSet::default().is_empty());
         assert_eq!(EdgeSet::default().encode(), [0; 4]);
+    }
+
+    #[test]
+    fn a_set_has_one_encoding() {
+        let bytes = |names: &[&str]| {
+            let ends: Vec<u8> = names
+                .iter()
+                .flat_map(|n| set(&[n]).encode().split_off(4))
+                .collect();
+            [
+                u32::try_from(ends.len()).unwrap().to_be_bytes().to_vec(),
+                ends,
+            ]
+            .concat()
+        };
+        assert_eq!(
+            EdgeSet::decode(&bytes(&["a", "b"])).unwrap(),
+            set(&["b", "a"])
+        );
+        assert!(EdgeSet::decode(&bytes(&["b", "a"])).is_err());
+        assert!(EdgeSet::decode(&bytes(&["a", "a"])).is_err());
+        let mut short = bytes(&["a"]);
+        short.pop();
+        assert!(EdgeSet::decode(&short).is_err());
+        short[3] -= 1;
+        assert!(EdgeSet::decode(&short).is_err());
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::in_force::InForce;
 use super::{EpochMember, EpochRecord, MemberRecord, Provider, Record};
 use crate::descriptor::CorrectionMode;
+use crate::key_agreement::Agreement;
 use crate::key_graph::Adjacency;
 use crate::membership::MemberStatus;
-use crate::membership::edge::EdgeEnd;
 use crate::message::{Manifest, ManifestEdge, Message, Role};
 use crate::names::{ClientId, ClientSet};
 use crate::round::{Epoch, Round, UnixTime};
@@ -128,8 +128,10 @@ impl Provider {
                 .iter()
                 .filter_map(|(client, neighbours)| {
                     let member = self.members.get(&client)?;
-                    let active = |client: &ClientId| neighbours.contains(client);
                     let (edges, drawn) = (member.edges(), member.holders());
+                    // Its active neighbours are some of those that it named, or all of them.
+                    let all = edges.is_some_and(|edges| edges.len() == neighbours.len());
+                    let active = |client: &ClientId| all || neighbours.contains(client);
                     Some(EpochMember {
                         client,
                         package: member.package_hash(),
@@ -171,25 +173,35 @@ impl Provider {
     /// The edges among `members` whose ends name each other with the same agreement, both in statements
     /// of the key packages in force.
     pub(super) fn edges_among<'a>(members: impl Iterator<Item = &'a MemberRecord>) -> Adjacency {
-        // Once for each member: whether its edges are of the key package in force takes a hash, and
-        // all that is looked up in a set is looked up in a list.
-        let edges: BTreeMap<ClientId, Vec<EdgeEnd>> = members
+        let mut members: Vec<&MemberRecord> = members.collect();
+        members.sort_unstable_by_key(|member| member.client);
+        let clients: Vec<ClientId> = members.iter().map(|member| member.client).collect();
+        // Each name is looked up once. Both ascend, so the indices do.
+        let ends: Vec<Vec<(usize, Agreement)>> = members
+            .iter()
             .map(|member| {
-                let ends = member.edges().into_iter().flatten();
-                (member.client, ends.collect())
+                let named = member.edges().into_iter().flatten();
+                let found = named.filter_map(|end| {
+                    let index = clients.binary_search(&end.client).ok()?;
+                    Some((index, end.agreement))
+                });
+                found.collect()
             })
             .collect();
-        let agree = |client: &ClientId, end: &EdgeEnd| {
-            let other = edges.get(&end.client).map_or(&[][..], Vec::as_slice);
-            let back = other.binary_search_by_key(client, |back| back.client);
-            let back = back.ok().and_then(|index| other.get(index));
-            back.is_some_and(|back| back.agreement == end.agreement)
+        let agree = |own: usize, peer: usize, agreement: &Agreement| {
+            let back = ends.get(peer).map_or(&[][..], Vec::as_slice);
+            let found = back.binary_search_by_key(&own, |(index, _)| *index);
+            let back = found.ok().and_then(|position| back.get(position));
+            back.is_some_and(|(_, other)| other == agreement)
         };
-        let named = edges.iter().map(|(client, own)| {
-            let agreed = own.iter().filter(|end| agree(client, end));
-            (*client, agreed.map(|end| end.client).collect())
+        let mutual = ends.iter().enumerate().map(|(own, named)| {
+            let agreed = named
+                .iter()
+                .filter(|(peer, agreement)| *peer != own && agree(own, *peer, agreement));
+            agreed.map(|(peer, _)| *peer).collect()
         });
-        Adjacency::mutual(&named.collect())
+        let mutual = mutual.collect();
+        Adjacency::of_indices(clients, mutual)
     }
 
     fn set_active(&mut self, record: &EpochRecord) -> Vec<Record> {
@@ -292,7 +304,8 @@ fn to_u32(index: usize) -> u32 {
 mod tests {
     use super::*;
     use crate::codec::Wire as _;
-    use crate::key_agreement::{Agreement, KeyPackageHash};
+    use crate::key_agreement::KeyPackageHash;
+    use crate::membership::edge::EdgeEnd;
 
     fn epoch(number: u64, neighbours: &[&str]) -> EpochRecord {
         let end = |name: &&str| EdgeEnd {
