@@ -195,36 +195,19 @@ impl DealtMask {
         keys: &[ShareKey],
         rng: &mut impl CryptoRng,
     ) -> Result<Self, DealError> {
-        let holders = keys.len();
-        if threshold < MIN_THRESHOLD || threshold > holders || holders > MAX_HOLDERS {
-            return Err(DealError { threshold, holders });
-        }
-        let seed = Seed::generate(rng);
-        let shares = Gf256::split_bytes(threshold, holders, seed.0.as_slice(), rng)
-            .map_err(|_| DealError { threshold, holders })?;
-        let checks = Checks::new(place);
-        let shares = shares.into_iter().map(Zeroizing::new).zip(keys).zip(1..);
-        let sealed = shares
-            .map(|((share, key), position)| {
-                // The first byte is the holder's position, which counts from 1.
-                let share = share.get(1..).unwrap_or_default();
-                let mut ciphertext = key.0;
-                xor(&mut ciphertext, share);
-                let check = checks.of(position, share);
-                SealedShare { ciphertext, check }
-            })
-            .collect();
-        Ok(Self {
-            words: seed.words(place, slots),
-            epoch: place.epoch,
-            round: place.round,
-            wire: SelfMask {
-                commitment: seed.commitment(place),
-                // At most the number of holders, which is at most 255.
-                threshold: u8::try_from(threshold).unwrap_or(u8::MAX),
-                shares: sealed,
-            },
-        })
+        Ok(SharedSeed::draw(threshold, keys.len(), rng)?.seal(place, slots, keys))
+    }
+
+    /// As [`DealtMask::deal`] with a seed that was shared before. Masks of one seed are only good for
+    /// benchmarks, whose driver does the work of many thousand gateways.
+    #[cfg(feature = "exposed")]
+    pub fn of_for_benchmarks(
+        seed: &SharedSeed,
+        place: &Place,
+        slots: usize,
+        keys: &[ShareKey],
+    ) -> Self {
+        seed.seal(place, slots, keys)
     }
 
     pub(crate) fn words(&self) -> &[Word] {
@@ -257,6 +240,74 @@ impl Drop for DealtMask {
 impl fmt::Debug for DealtMask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DealtMask(round {}, redacted)", self.round)
+    }
+}
+
+/// A seed and its shares, in the open.
+pub struct SharedSeed {
+    seed: Seed,
+    threshold: usize,
+    shares: Vec<Zeroizing<Vec<u8>>>,
+}
+
+impl SharedSeed {
+    fn draw(threshold: usize, holders: usize, rng: &mut impl CryptoRng) -> Result<Self, DealError> {
+        if threshold < MIN_THRESHOLD || threshold > holders || holders > MAX_HOLDERS {
+            return Err(DealError { threshold, holders });
+        }
+        let seed = Seed::generate(rng);
+        let shares = Gf256::split_bytes(threshold, holders, seed.0.as_slice(), rng)
+            .map_err(|_| DealError { threshold, holders })?;
+        Ok(Self {
+            seed,
+            threshold,
+            shares: shares.into_iter().map(Zeroizing::new).collect(),
+        })
+    }
+
+    /// A seed for benchmarks.
+    ///
+    /// # Errors
+    /// As [`DealtMask::deal`].
+    #[cfg(feature = "exposed")]
+    pub fn for_benchmarks(
+        threshold: usize,
+        holders: usize,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, DealError> {
+        Self::draw(threshold, holders, rng)
+    }
+
+    fn seal(&self, place: &Place, slots: usize, keys: &[ShareKey]) -> DealtMask {
+        let checks = Checks::new(place);
+        let shares = self.shares.iter().zip(keys).zip(1..);
+        let sealed = shares
+            .map(|((share, key), position)| {
+                // The first byte is the holder's position, which counts from 1.
+                let share = share.get(1..).unwrap_or_default();
+                let mut ciphertext = key.0;
+                xor(&mut ciphertext, share);
+                let check = checks.of(position, share);
+                SealedShare { ciphertext, check }
+            })
+            .collect();
+        DealtMask {
+            words: self.seed.words(place, slots),
+            epoch: place.epoch,
+            round: place.round,
+            wire: SelfMask {
+                commitment: self.seed.commitment(place),
+                // At most the number of holders, which is at most 255.
+                threshold: u8::try_from(self.threshold).unwrap_or(u8::MAX),
+                shares: sealed,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for SharedSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedSeed({} shares, redacted)", self.shares.len())
     }
 }
 

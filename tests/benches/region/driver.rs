@@ -43,6 +43,8 @@ struct Link {
 /// What one round of all nets took.
 pub(crate) struct RoundTimes {
     pub(crate) frames: usize,
+    /// What the driver took to mask them, before the border.
+    pub(crate) masking: Duration,
     /// From the border to the last receipt.
     pub(crate) intake: Duration,
     /// From the last frame, or the submission deadline if somebody was missing, to the last sum.
@@ -97,7 +99,9 @@ impl Driver {
 
     /// One round from its border to the sums of all nets, which must be those of the readings.
     pub(crate) async fn round(&mut self, round: Round) -> RoundTimes {
+        let begin = Instant::now();
         let prepared = self.prepare(round);
+        let masking = begin.elapsed();
         let schedule = self.region.nets[0].descriptor.schedule();
         let border = instant(schedule.border(round));
         assert!(
@@ -140,6 +144,7 @@ impl Driver {
         }
         RoundTimes {
             frames,
+            masking,
             intake: submitted.saturating_duration_since(border),
             close: closed.saturating_duration_since(due),
             latencies,

@@ -8,7 +8,7 @@
 //!
 //! Real: the provider, its store, the protocol, frames, pads, self-masks, shares, rosters, receipts,
 //! signatures of the provider. Not real: keys of edges and shares, which come from a cheap function of
-//! both ends; what gateways signed when they came, of which one signature stands for all (it was
+//! both ends; seeds of self-masks with their shares, which come out of a pool; what gateways signed when they came, of which one signature stands for all (it was
 //! checked then, and is not read again); time between two rounds, which is as short as the size allows.
 //!
 //! `cargo bench -p dcnet-tests --bench region`; CONTRIBUTING.md lists the variables that choose.
@@ -79,12 +79,18 @@ fn main() {
     for run in &settings.runs {
         let measured = carry(&runtime, &settings, *run, &keys, folder.path());
         report.add(measured);
+        // The next size may take an hour, or more than this machine has.
+        write(&settings, &report);
     }
     if settings.tls > 0 {
         let https = tls::measure(&runtime, &settings, &keys, &authority, folder.path());
         report.https = Some(https);
     }
     report.print();
+    write(&settings, &report);
+}
+
+fn write(settings: &Settings, report: &Report) {
     if let Some(path) = &settings.json {
         std::fs::write(path, report.json()).unwrap();
     }

@@ -30,6 +30,8 @@ pub(crate) struct Measured {
     pub(crate) p99: u64,
     pub(crate) close: Duration,
     pub(crate) slowest_close: Duration,
+    /// The driver's, most of all rounds: windows that are to be kept leave time for it.
+    masking: Duration,
     /// For each gateway and round, in nanoseconds.
     pub(crate) cpu: u64,
     resident: u64,
@@ -50,6 +52,7 @@ impl Measured {
         closes.sort_unstable();
         let mut rates: Vec<u64> = rounds.iter().map(rate).collect();
         rates.sort_unstable();
+        let masking = rounds.iter().map(|round| round.masking).max();
         let corrected = rounds.iter().map(|round| round.corrected).sum();
         let mut latencies: Vec<u32> = rounds
             .into_iter()
@@ -67,6 +70,7 @@ impl Measured {
             p99: share(99),
             close: closes[closes.len() / 2],
             slowest_close: closes[closes.len() - 1],
+            masking: masking.unwrap_or_default(),
             cpu: 0,
             resident: 0,
             peak: 0,
@@ -147,6 +151,7 @@ impl Measured {
             "close_median_us": micros(self.close),
             "close_most_us": micros(self.slowest_close),
             "cpu_ns_per_gateway_and_round": self.cpu,
+            "driver_masking_us": micros(self.masking),
             "restore_us": micros(self.restored),
             "resident_restored_bytes": self.resident,
             "resident_most_bytes": self.peak,

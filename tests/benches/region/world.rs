@@ -1,9 +1,10 @@
 //! The gateways of a region, simulated: names, key graph, seeded state, and frames masked for real.
 //!
 //! Every net has the same graph over its own members. Keys of edges and of shares come from a cheap
-//! function of both ends instead of a million key agreements; everything that is made of them is
-//! made by the protocol's own code. The provider cannot tell: it never sees a key of an edge, and a
-//! key of a share is 16 bytes to it.
+//! function of both ends instead of a million key agreements, and seeds of self-masks with their shares
+//! out of a pool; everything that is made of them is made by the protocol's own code. The provider cannot
+//! tell: it never sees a key of an edge, a key of a share is 16 bytes to it, and it recovers each seed
+//! by itself.
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
@@ -17,7 +18,7 @@ use dcnet_protocol::parameters::{Levels, Net as Members, choose};
 use dcnet_protocol::provider::{EpochMember, EpochRecord, MemberRecord};
 use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::{Epoch, Round};
-use dcnet_protocol::self_mask::{DealtMask, Place, ShareKey};
+use dcnet_protocol::self_mask::{DealtMask, Place, ShareKey, SharedSeed};
 use dcnet_protocol::signature::{Signed, SigningKey};
 use dcnet_protocol::superposition::Reading;
 use dcnet_provider::bench::Seed;
@@ -33,7 +34,8 @@ pub(crate) const EPOCH: Epoch = Epoch::new(1);
 
 /// What `dcnet net create` takes in resend mode.
 const RESEND_DEGREE: u16 = 52;
-/// Of a member's neighbours this many drew it, on average, and as many were drawn by it.
+/// To share one takes most of what it takes to mask a frame.
+const SEEDS: usize = 251;
 const CORRUPT_PERMILLE: u16 = 50;
 const LOSS_PERMILLE: u16 = 50;
 
@@ -53,7 +55,8 @@ struct Graph {
     neighbours: Vec<Vec<usize>>,
     /// Those of them that each member drew, ascending.
     drawn: Vec<Vec<usize>>,
-    threshold: usize,
+    /// Shared among as many as each member drew.
+    seeds: Vec<SharedSeed>,
 }
 
 /// All nets of a region.
@@ -227,8 +230,10 @@ impl Region {
         let keys: Vec<ShareKey> = holders
             .map(|holder| share_key(net.number, index, *holder, round))
             .collect();
-        let mut rng = ChaCha20Rng::from_seed(wide(net.number, index, 0, round.number()));
-        DealtMask::deal(&place, SLOTS, self.graph.threshold, &keys, &mut rng).unwrap()
+        // In each round another one.
+        let number = index + usize::try_from(round.number() % SEEDS as u64).unwrap();
+        let seed = &self.graph.seeds[number % SEEDS];
+        DealtMask::of_for_benchmarks(seed, &place, SLOTS, &keys)
     }
 
     fn edges(&self, net: &Net, index: usize, with: impl Fn(usize) -> bool) -> Vec<EdgeKey> {
@@ -305,6 +310,10 @@ impl Graph {
             mine.sort_unstable();
             drawn.push(mine);
         }
+        let holders = drawn.first().map_or(0, Vec::len);
+        let seeds = (0..SEEDS)
+            .map(|_| SharedSeed::for_benchmarks(threshold, holders, &mut rng).unwrap())
+            .collect();
         let mut neighbours = drawn.clone();
         for (own, mine) in drawn.iter().enumerate() {
             for peer in mine {
@@ -318,7 +327,7 @@ impl Graph {
         Self {
             neighbours,
             drawn,
-            threshold,
+            seeds,
         }
     }
 }
