@@ -2,9 +2,7 @@
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-
-use crate::report::Measured;
-use crate::settings::Engine;
+use serde_json::Value;
 
 const SIZE: (u32, u32) = (760, 340);
 const LEFT: u32 = 64;
@@ -33,10 +31,39 @@ struct Line {
 
 type DrawResult = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// A picture for people: a summary of it stands beside it where it is shown.
-pub(crate) fn svg(runs: &[Measured]) -> String {
+/// What a region took, out of the JSON of a report.
+struct Taken {
+    gateways: f64,
+    /// Way of correction, and store.
+    kind: [String; 2],
+    /// Seconds of the cores in a round.
+    cpu: f64,
+    close: f64,
+}
+
+impl Taken {
+    fn read(run: &Value) -> Self {
+        let number = |key: &str| run[key].as_f64().expect(key);
+        let text = |key: &str| run[key].as_str().expect(key).to_owned();
+        let gateways = number("gateways");
+        Self {
+            gateways,
+            kind: [text("correction"), text("store")],
+            cpu: number("cpu_ns_per_gateway_and_round") * gateways / 1e9,
+            close: number("close_median_us") / 1e6,
+        }
+    }
+}
+
+/// The runs of all `reports` in one picture for people: a summary of it stands beside it where it is
+/// shown.
+pub(crate) fn svg(reports: &[Value]) -> String {
+    let runs = reports
+        .iter()
+        .flat_map(|report| report["service"].as_array().expect("a report of a region"));
+    let runs: Vec<Taken> = runs.map(Taken::read).collect();
     let mut drawing = String::new();
-    draw(&lines(runs), &mut drawing).expect("a string takes everything");
+    draw(&lines(&runs), &mut drawing).expect("a string takes everything");
     // On dark pages, too, the words are to be read.
     let end = drawing.find('>').expect("an svg element") + 1;
     drawing.insert_str(
@@ -47,38 +74,26 @@ pub(crate) fn svg(runs: &[Measured]) -> String {
 }
 
 /// Two for each way of correction and store: seconds of the cores, and what closing takes.
-fn lines(runs: &[Measured]) -> Vec<Line> {
-    let mut kinds = Vec::new();
-    for measured in runs {
-        let kind = (measured.run.mode, measured.run.engine);
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
+fn lines(runs: &[Taken]) -> Vec<Line> {
+    let mut kinds: Vec<&[String; 2]> = Vec::new();
+    for run in runs {
+        if !kinds.contains(&&run.kind) {
+            kinds.push(&run.kind);
         }
     }
     let mut lines = Vec::new();
-    for (mode, engine) in kinds {
-        let of_kind = || {
-            let runs = runs.iter();
-            runs.filter(move |run| (run.run.mode, run.run.engine) == (mode, engine))
-        };
-        let store = match engine {
-            Engine::Sqlite => "",
-            Engine::Postgres => ", PostgreSQL",
-        };
-        let line = |what: &str, value: fn(&Measured) -> f64| {
-            let mut points: Vec<(f64, f64)> = of_kind()
-                .map(|run| (run.run.size as f64, value(run)))
-                .collect();
+    for kind in kinds {
+        let line = |what: &str, value: fn(&Taken) -> f64| {
+            let runs = runs.iter().filter(|run| run.kind == *kind);
+            let mut points: Vec<(f64, f64)> = runs.map(|run| (run.gateways, value(run))).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
             Line {
-                name: format!("{what}, {}{store}", mode.as_str()),
+                name: format!("{what}, {}", kind.join(", ")),
                 points,
             }
         };
-        lines.push(line("CPU", |run| {
-            run.cpu as f64 * run.run.size as f64 / 1e9
-        }));
-        lines.push(line("close", |run| run.close.as_secs_f64()));
+        lines.push(line("CPU", |run| run.cpu));
+        lines.push(line("close", |run| run.close));
     }
     lines
 }

@@ -91,11 +91,17 @@ fn main() {
 }
 
 fn write(settings: &Settings, report: &Report) {
+    let json = report.json();
     if let Some(path) = &settings.json {
-        std::fs::write(path, report.json()).unwrap();
+        std::fs::write(path, format!("{json:#}\n")).unwrap();
     }
     if let Some(path) = &settings.svg {
-        std::fs::write(path, chart::svg(&report.runs)).unwrap();
+        let earlier = settings.beside.iter().map(|path| {
+            let text = std::fs::read_to_string(path).expect("DCNET_REGION_BESIDE");
+            serde_json::from_str(&text).expect("DCNET_REGION_BESIDE")
+        });
+        let reports: Vec<serde_json::Value> = earlier.chain([json]).collect();
+        std::fs::write(path, chart::svg(&reports)).unwrap();
     }
 }
 

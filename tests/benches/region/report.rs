@@ -314,7 +314,7 @@ impl Report {
         carried
     }
 
-    pub(crate) fn json(&self) -> String {
+    pub(crate) fn json(&self) -> Value {
         let epochs = self.epochs.as_ref().map(|epochs| {
             json!({
                 "members": epochs.members,
@@ -350,13 +350,12 @@ impl Report {
                 "gateways_in_default_windows": carried.over(WINDOWS_SECONDS),
             })
         };
-        let all = json!({
+        json!({
             "service": self.runs.iter().map(Measured::json).collect::<Vec<_>>(),
             "epoch_border": epochs,
             "https": https,
             "carried": self.carried().iter().map(carried).collect::<Vec<_>>(),
-        });
-        format!("{all:#}\n")
+        })
     }
 }
 

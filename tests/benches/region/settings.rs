@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) folder: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) svg: Option<PathBuf>,
+    /// Reports of earlier runs, which the chart shows as well.
+    pub(crate) beside: Vec<PathBuf>,
 }
 
 impl Settings {
@@ -126,6 +128,10 @@ impl Settings {
             folder: std::env::var_os("DCNET_REGION_DIR").map(PathBuf::from),
             json: std::env::var_os("DCNET_REGION_JSON").map(PathBuf::from),
             svg: std::env::var_os("DCNET_REGION_SVG").map(PathBuf::from),
+            beside: std::env::var_os("DCNET_REGION_BESIDE")
+                .iter()
+                .flat_map(std::env::split_paths)
+                .collect(),
         }
     }
 
@@ -186,6 +192,7 @@ fn list(name: &str, default: &[usize]) -> Vec<usize> {
         return default.to_vec();
     };
     text.split(',')
+        .filter(|size| !size.is_empty())
         .map(|size| size.trim().parse().expect(name))
         .collect()
 }
