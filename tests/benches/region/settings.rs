@@ -81,7 +81,7 @@ impl Settings {
         let sizes = list("DCNET_REGION_SIZES", &[1_000, 10_000, 100_000, 1_000_000]);
         let rounds = std::env::var("DCNET_REGION_ROUNDS").ok();
         let rounds: Option<u64> = rounds.map(|text| text.parse().expect("DCNET_REGION_ROUNDS"));
-        let most = number("DCNET_REGION_DOUBLE_MASK_MOST", 100_000);
+        let most = number("DCNET_REGION_DOUBLE_MASK_MOST", 1_000_000);
         let postgres_most = number("DCNET_REGION_POSTGRES_MOST", 10_000);
         let has_postgres = std::env::var_os("DCNET_POSTGRES").is_some();
         let smallest = sizes.iter().min().copied().unwrap_or_default();
