@@ -13,6 +13,9 @@ use dcnet_protocol::self_mask::{SelfMask, ShareKey};
 
 use super::{Answer, Gateway, Server};
 
+/// How long the gateways of a test may take to enter its net, in milliseconds.
+const ENTERING: u64 = 2_000;
+
 /// A net as a gateway fetched it.
 pub struct Net {
     pub id: NetId,
@@ -123,6 +126,7 @@ impl Net {
                 .await
                 .ok();
         }
+        self.wait_to_enter().await;
         for (place, gateway) in gateways.iter().enumerate() {
             let near = gateways.iter().enumerate().filter(|(other, _)| {
                 let apart = place.abs_diff(*other);
@@ -131,6 +135,21 @@ impl Net {
             let frame =
                 gateway.entered_frame(self, 1, near.map(|(_, other)| other.end()).collect());
             gateway.frame(server, self, &frame).await.ok();
+        }
+    }
+
+    /// Waits if members are fixed soon: with some of those that enter the net would have an epoch that
+    /// ends with its first round, and the others would wait for them in vain.
+    async fn wait_to_enter(&self) {
+        let schedule = self.descriptor.schedule();
+        let now = now();
+        let metered = schedule.round_at(now);
+        let fixed = [metered.previous(), metered]
+            .map(|round| schedule.correction_deadline(round).millis_since(now))
+            .into_iter()
+            .find(|millis| *millis > 0);
+        if let Some(millis) = fixed.filter(|millis| *millis < ENTERING) {
+            tokio::time::sleep(Duration::from_millis(millis + 200)).await;
         }
     }
 
