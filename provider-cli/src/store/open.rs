@@ -265,9 +265,16 @@ async fn newest_of_database(
     Ok(newest)
 }
 
+/// Bytes of a page of a new file; one that there is keeps its own. A frame or an answer with shares for
+/// a hundred holders, some 2 kB, fits into a page beside others. On pages of 4 KiB, SQLite's default,
+/// each has a page more to itself, and all pages are written four times in a round: into the log and
+/// the file, and again when they are erased.
+const PAGE: u32 = 16_384;
+
 fn file_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
+        .page_size(PAGE)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
         // FULL: the log is synced at every commit, so that a receipt outlives a loss of power.
@@ -303,4 +310,39 @@ fn database_options(
             ("lock_timeout", "3s"),
         ])
         .disable_statement_logging())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::testing::{net, with_net};
+    use crate::store::{Batch, FrameRow};
+
+    #[tokio::test]
+    async fn frames_with_shares_for_many_holders_have_pages_in_common() {
+        const FRAMES: u64 = 200;
+        let folder = tempfile::tempdir().unwrap();
+        let store = with_net(&folder.path().join("store").into()).await;
+        let frame = |number: u64| FrameRow {
+            net: net(),
+            round: 1,
+            client: format!("gw-{number:03}").parse().unwrap(),
+            epoch: 1,
+            transmission: true,
+            words: vec![0; 3],
+            // As many holders as nets of a thousand have that correct by double masks.
+            mask: Some(vec![0; 2_000]),
+            hash: [0; 32],
+        };
+        let batch = Batch {
+            frames: (0..FRAMES).map(frame).collect(),
+            ..Batch::default()
+        };
+        let before = store.size().await.unwrap();
+        let mut writer = store.writer().await.unwrap();
+        writer.commit(&[&batch]).await.unwrap();
+        let of_each = (store.size().await.unwrap() - before) / FRAMES;
+        assert!((2_000..3_000).contains(&of_each), "{of_each} bytes");
+        writer.close().await;
+        store.close().await;
+    }
 }
