@@ -24,6 +24,7 @@
 )]
 
 mod chart;
+mod course;
 mod driver;
 mod epochs;
 mod provider;
@@ -48,6 +49,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio::runtime::Runtime;
 
+use course::Course;
 use driver::{Driver, RoundTimes, now};
 use provider::Provider;
 use report::{Measured, Report};
@@ -148,9 +150,13 @@ fn carry(runtime: &Runtime, settings: &Settings, run: Run, keys: &Keys, folder: 
     let journal = runtime.block_on(store.journal());
     let cpu = provider.cpu();
     let mut times: Vec<RoundTimes> = Vec::new();
+    let mut course = Course::default();
     let mut round = first;
     for _ in 0..run.rounds {
-        times.push(runtime.block_on(driver.round(round)));
+        let passed = runtime.block_on(driver.round(round));
+        let used = runtime.block_on(store.used());
+        course.add(run.rounds, &passed, provider.memory().0, used);
+        times.push(passed);
         round = Round::new(round.number() + 1);
     }
     let cpu = provider.cpu() - cpu;
@@ -164,6 +170,7 @@ fn carry(runtime: &Runtime, settings: &Settings, run: Run, keys: &Keys, folder: 
     Measured::new(run, &region, times)
         .with_costs(cpu, (resident, peak), restored)
         .with_disk(seeded, after, journal)
+        .with_course(course)
 }
 
 /// Writes the state of all nets, some nets at a time.

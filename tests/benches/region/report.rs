@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::course::Course;
 use crate::driver::RoundTimes;
 use crate::epochs::Epochs;
 use crate::settings::{Engine, Mode, Run};
@@ -40,6 +41,7 @@ pub(crate) struct Measured {
     seeded: u64,
     after: u64,
     journal: u64,
+    course: Course,
 }
 
 impl Measured {
@@ -78,6 +80,7 @@ impl Measured {
             seeded: 0,
             after: 0,
             journal: 0,
+            course: Course::default(),
         }
     }
 
@@ -104,6 +107,10 @@ impl Measured {
             journal,
             ..self
         }
+    }
+
+    pub(crate) fn with_course(self, course: Course) -> Self {
+        Self { course, ..self }
     }
 
     fn per_gateway(&self, bytes: u64) -> u64 {
@@ -158,6 +165,7 @@ impl Measured {
             "disk_seeded_bytes": self.seeded,
             "disk_after_bytes": self.after,
             "journal_bytes": self.journal,
+            "each_round": self.course.json(),
         })
     }
 }

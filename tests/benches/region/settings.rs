@@ -68,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) tls_rounds: u64,
     /// Stretches the windows, for a slow or busy machine, in percent.
     pace: u64,
+    /// Seconds to submit, to correct and to mask before the next border, instead of what follows from it.
+    windows: Option<[u32; 3]>,
     epoch: u32,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,
@@ -124,6 +126,7 @@ impl Settings {
             ),
             tls_rounds: number("DCNET_REGION_TLS_ROUNDS", 3) as u64,
             pace: number("DCNET_REGION_PACE", 100) as u64,
+            windows: windows(),
             epoch: u32::try_from(number("DCNET_REGION_EPOCH_ROUNDS", 96)).unwrap(),
             folder: std::env::var_os("DCNET_REGION_DIR").map(PathBuf::from),
             json: std::env::var_os("DCNET_REGION_JSON").map(PathBuf::from),
@@ -147,9 +150,11 @@ impl Settings {
             let micros = micros * run.size as u64 * slower * self.pace / 100;
             u32::try_from(micros.div_ceil(1_000_000).max(1)).unwrap()
         };
-        let (submit, correction) = (seconds(submit), seconds(answers));
+        let [submit, correction, mask] = self
+            .windows
+            .unwrap_or_else(|| [submit, answers, mask].map(seconds));
         Pace {
-            interval: submit + correction + seconds(mask),
+            interval: submit + correction + mask,
             submit,
             correction,
             epoch: self.epoch,
@@ -179,6 +184,17 @@ impl Settings {
             usize::try_from(default).unwrap(),
         ) as u64
     }
+}
+
+fn windows() -> Option<[u32; 3]> {
+    let name = "DCNET_REGION_WINDOWS";
+    std::env::var_os(name)?;
+    let seconds = list(name, &[]);
+    let seconds = seconds
+        .into_iter()
+        .map(|seconds| u32::try_from(seconds).expect(name));
+    let seconds: Vec<u32> = seconds.collect();
+    Some(seconds.try_into().expect(name))
 }
 
 fn number(name: &str, default: usize) -> usize {
