@@ -12,15 +12,8 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Lab, Net, four, holds, now, on_both, receipt};
+use common::{Lab, Net, Store, four, holds, now, on_both, receipt};
 use dcnet_protocol::round::Round;
-use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-
-async fn database(lab: &Lab) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(lab.store());
-    SqliteConnection::connect_with(&options).await.unwrap()
-}
 
 /// Words that do not occur by chance.
 fn words(gateway: u64) -> [u64; 2] {
@@ -307,27 +300,23 @@ async fn two_servers_do_not_share_a_store() {
     lab.serve();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn migrations_run_once_and_a_newer_store_is_not_touched() {
-    let lab = Lab::new();
+on_both!(migrations_run_once_and_a_newer_store_is_not_touched);
+async fn migrations_run_once_and_a_newer_store_is_not_touched(lab: Lab) {
     lab.create_net("elbe-4");
     for _ in 0..2 {
         assert!(lab.dcnet(&["net", "list"]).status.success());
     }
-    let mut connection = database(&lab).await;
-    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(count, 7);
-    sqlx::query(
+    let count = "SELECT COUNT(*) FROM _sqlx_migrations";
+    assert_eq!(lab.store.number(count).await, 7);
+    let checksum = match &lab.store {
+        Store::Sqlite(_) => "x'00'",
+        Store::Postgres(_) => "'\\x00'",
+    };
+    let tomorrow = format!(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-         VALUES (9999, 'of tomorrow', TRUE, x'00', 0)",
-    )
-    .execute(&mut connection)
-    .await
-    .unwrap();
-    connection.close().await.unwrap();
+         VALUES (9999, 'of tomorrow', TRUE, {checksum}, 0)"
+    );
+    lab.store.execute(&tomorrow).await;
     let output = lab.dcnet(&["net", "list"]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr);

@@ -62,8 +62,12 @@ fn migrator(scripts: &[Script]) -> Migrator {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use sha2::{Digest as _, Sha384};
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
     use super::*;
+    use crate::store::testing::{database, net, on_postgres};
+    use crate::store::{Location, Store};
 
     #[test]
     fn every_script_is_listed_under_its_number() {
@@ -97,5 +101,97 @@ mod tests {
             let digest = Sha384::digest(migration.sql.as_str());
             assert_eq!(*migration.checksum, *digest, "{}", migration.description);
         }
+    }
+
+    /// Fills a store of an earlier version: what was there from the first one on.
+    macro_rules! fill {
+        ($connection:expr) => {
+            for statement in [
+                "INSERT INTO nets (net, descriptor, authority, created) VALUES ('elbe-4', $1, $1, 3)",
+                "INSERT INTO rounds (net, round, outcome) VALUES ('elbe-4', 7, $1)",
+                "INSERT INTO frames (net, round, client, epoch, transmission, words, hash) \
+                 VALUES ('elbe-4', 8, 'gw-1', 1, TRUE, $1, $1)",
+            ] {
+                let query = sqlx::query(statement).bind(&[9_u8; 32][..]);
+                query.execute(&mut $connection).await.unwrap();
+            }
+            $connection.close().await.unwrap();
+        };
+    }
+
+    async fn has_all_of_it(location: &Location) {
+        let store = Store::open(location).await.unwrap();
+        let row = store.net(net()).await.unwrap().unwrap();
+        assert_eq!((row.descriptor, row.created), (vec![9; 32], 3));
+        let outcomes = store.outcomes(net(), None, None, None).await.unwrap();
+        assert_eq!(outcomes, [(7, vec![9; 32])]);
+        let count = "SELECT COUNT(*) AS held FROM frames WHERE net = 'elbe-4' AND mask IS NULL";
+        let row = store.readers.first("count frames", count, &[]).await;
+        assert_eq!(row.unwrap().unwrap().number("held").unwrap(), 1);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn stores_of_all_earlier_versions_are_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        for steps in 1..OF_SQLITE.len() {
+            let path = folder.path().join(steps.to_string());
+            let options = SqliteConnectOptions::new()
+                .filename(&path)
+                .create_if_missing(true);
+            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+            migrator(&OF_SQLITE[..steps])
+                .run(&mut connection)
+                .await
+                .unwrap();
+            fill!(connection);
+            has_all_of_it(&path.into()).await;
+        }
+        for steps in 1..OF_POSTGRES.len() {
+            let Some(address) = database(&format!("steps_{steps}")).await else {
+                return;
+            };
+            let mut connection = PgConnection::connect(&address).await.unwrap();
+            migrator(&OF_POSTGRES[..steps])
+                .run(&mut connection)
+                .await
+                .unwrap();
+            fill!(connection);
+            has_all_of_it(&address.parse().unwrap()).await;
+        }
+    }
+
+    /// A distributed database spreads rows by the first column of a key.
+    #[tokio::test]
+    async fn every_key_begins_with_the_net() {
+        // Of no net: servers that are alive, and who did what.
+        const OF_NO_NET: [&str; 3] = ["_sqlx_migrations", "audit_trail", "replicas"];
+        let Some(store) = on_postgres("keys").await else {
+            return;
+        };
+        let statement = "SELECT CAST(tables.relname AS TEXT) AS \"table\", CAST(columns.attname AS TEXT) AS \"first\" \
+             FROM pg_index AS keys JOIN pg_class AS tables ON tables.oid = keys.indrelid \
+             JOIN pg_namespace AS spaces ON spaces.oid = tables.relnamespace \
+             JOIN pg_attribute AS columns ON columns.attrelid = tables.oid AND columns.attnum = keys.indkey[0] \
+             WHERE spaces.nspname = 'public' AND keys.indisunique ORDER BY 1";
+        let rows = store.readers.all("look at the keys", statement, &[]).await;
+        let keys: Vec<(String, String)> = rows
+            .unwrap()
+            .iter()
+            .map(|row| (row.get("table").unwrap(), row.get("first").unwrap()))
+            .filter(|(table, _): &(String, String)| !OF_NO_NET.contains(&table.as_str()))
+            .collect();
+        assert!(keys.len() > 10, "{keys:?}");
+        let documents = include_str!("../../../docs/operations.md");
+        let spread = documents.split_once("create_distributed_table").unwrap().1;
+        let (spread, _) = spread.split_once("```").unwrap();
+        for (table, first) in keys {
+            assert_eq!(first, "net", "{table}");
+            assert!(
+                spread.contains(&table),
+                "{table} is not among those that are spread"
+            );
+        }
+        store.close().await;
     }
 }

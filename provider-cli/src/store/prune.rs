@@ -122,3 +122,6 @@ impl Writer {
         Ok(gone)
     }
 }
+
+#[cfg(test)]
+mod tests;

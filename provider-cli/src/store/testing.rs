@@ -25,9 +25,14 @@ pub(super) async fn with_net(location: &Location) -> Store {
     store
 }
 
-/// In a new database of the PostgreSQL server of which `DCNET_POSTGRES` gives the address; none where
-/// there is no server.
+/// In a new database; none where there is no server.
 pub(super) async fn on_postgres(name: &str) -> Option<Store> {
+    Some(with_net(&database(name).await?.parse().unwrap()).await)
+}
+
+/// The address of a new and empty database of the PostgreSQL server that `DCNET_POSTGRES` names; none where
+/// there is no server.
+pub(super) async fn database(name: &str) -> Option<String> {
     let Ok(server) = std::env::var("DCNET_POSTGRES") else {
         eprintln!("skipped: DCNET_POSTGRES names no PostgreSQL server");
         return None;
@@ -38,5 +43,5 @@ pub(super) async fn on_postgres(name: &str) -> Option<Store> {
     sqlx::query(create).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let (address, _) = server.rsplit_once('/').unwrap();
-    Some(with_net(&format!("{address}/{name}").parse().unwrap()).await)
+    Some(format!("{address}/{name}"))
 }
