@@ -175,13 +175,6 @@ impl ClientSet {
         }
     }
 
-    /// Lets go of its memory if `other` is the same set.
-    pub(crate) fn share(&mut self, other: &Self) {
-        if self == other {
-            self.clone_from(other);
-        }
-    }
-
     /// Whether nobody is in the set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

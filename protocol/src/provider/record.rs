@@ -210,8 +210,8 @@ impl EpochRecord {
     ) {
         for member in &mut self.members {
             if let Some((neighbours, holders)) = known(&member.client) {
-                member.neighbours.share(neighbours);
-                member.holders.share(holders);
+                share(&mut member.neighbours, neighbours);
+                share(&mut member.holders, holders);
             }
         }
     }
@@ -219,6 +219,13 @@ impl EpochRecord {
     /// All active members.
     pub fn clients(&self) -> ClientSet {
         self.members.iter().map(|member| member.client).collect()
+    }
+}
+
+/// Lets go of the memory of `own` if `other` is the same.
+fn share<T: Clone + PartialEq>(own: &mut T, other: &T) {
+    if own == other {
+        own.clone_from(other);
     }
 }
 
