@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "care/load.rs"]
+mod load;
 #[path = "care/server_life.rs"]
 mod server_life;
 #[path = "care/trail.rs"]
@@ -117,7 +119,7 @@ async fn a_backup_under_load_is_restored_and_the_net_goes_on(mut lab: Lab) {
     }
     let backup = tokio::task::spawn_blocking(|| backup.wait_with_output().unwrap());
     ok(&backup.await.unwrap());
-    let stats = lab.dcnet_json(&["store", "stats", "--json"]);
+    let stats = lab.dcnet_published(&["store", "stats"]);
     assert!(
         stats["nets"][0]["frames_held"].as_u64() > Some(0),
         "{stats}"
@@ -210,9 +212,9 @@ async fn a_check_finds_what_must_not_be_there(lab: Lab) {
     ok(&lab.dcnet(&["store", "check"]));
     let found = async |spoil: &str| -> Vec<(String, String)> {
         lab.store.execute(spoil).await;
-        let output = lab.dcnet(&["store", "check", "--json"]);
+        let output = lab.dcnet(&["store", "check"]);
         assert_eq!(output.status.code(), Some(3), "{output:?}");
-        let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let checked = lab.dcnet_published(&["store", "check"]);
         let problems = checked["problems"].as_array().unwrap().iter();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         problems
@@ -267,7 +269,7 @@ async fn what_is_too_old_goes_and_the_rest_stays(lab: Lab) {
     old(51_840).await;
     old(518_400).await;
     assert_eq!(count().await, 3);
-    let prune = |more: &[&str]| lab.dcnet_json(&[&["store", "prune", "--json"], more].concat());
+    let prune = |more: &[&str]| lab.dcnet_published(&[&["store", "prune"], more].concat());
     assert_eq!(prune(&[]), serde_json::json!([]));
     let dry = prune(&["--keep-rounds", "10", "--dry-run"]);
     assert_eq!(dry[0]["rows"], 1, "{dry}");
@@ -316,6 +318,10 @@ async fn what_is_too_old_goes_and_the_rest_stays(lab: Lab) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     server.end("-TERM");
+    let entries = noted();
+    let last = entries.as_array().unwrap().last().unwrap();
+    assert_eq!(last["actor"]["kind"], "server", "{last}");
+    assert_eq!(last["detail"], "1 rows; rounds 1 days");
 
     // However old it is, the last outcome stays: the net goes on from it.
     lab.store

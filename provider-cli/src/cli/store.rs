@@ -222,7 +222,11 @@ impl Prune {
             keep_left_inboxes_days: self.keep_left_inboxes,
         };
         let admin = Admin::open(&self.store.store).await?;
-        let pruned = admin.prune(&retention, self.dry_run).await;
+        let pruned = admin
+            .prune(&retention, self.dry_run, |net| {
+                progress(&format!("net {net}"));
+            })
+            .await;
         admin.close().await;
         let pruned = pruned?;
         if self.json.json {

@@ -35,7 +35,7 @@ pub(crate) enum Action {
     NetCreated,
     /// An order was given to a net; what came of it `dcnet net audit` tells.
     Ordered,
-    /// Old rows were deleted by hand; what a server deletes by its configuration is not noted.
+    /// Old rows were deleted, by hand or by a server as its configuration says.
     StorePruned,
     /// A backup was written.
     BackupWritten,

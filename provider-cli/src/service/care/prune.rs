@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::admin::decode_descriptor;
-use crate::service::audit_trail::Action;
+use crate::service::audit_trail::{Action, Noted, note};
 use crate::service::{Admin, AdminError, Service, convert, now};
 use crate::store::{Expired, NetRow, Prunable, Store, StoreError, Writer};
 
@@ -82,21 +82,25 @@ pub(crate) struct Pruned {
 }
 
 impl Admin {
-    /// Deletes what is too old, or only counts it.
+    /// Deletes what is too old, or only counts it; `progress` is told of each net before.
     pub(crate) async fn prune(
         &self,
         retention: &Retention,
         is_dry: bool,
+        progress: impl Fn(NetId),
     ) -> Result<Vec<Pruned>, AdminError> {
         let mut all = Vec::new();
         let nets = self.store.nets().await?;
         let mut writer = if is_dry {
             None
         } else {
-            self.note_pruning(&nets, retention).await?;
+            if let Some(detail) = about(&self.store, &nets, retention).await? {
+                self.note(Action::StorePruned, None, &detail).await?;
+            }
             Some(self.store.writer().await?)
         };
         for row in nets {
+            progress(row.net);
             all.extend(net(&self.store, writer.as_mut(), &row, retention).await?);
         }
         if let Some(writer) = writer {
@@ -104,21 +108,21 @@ impl Admin {
         }
         Ok(all)
     }
+}
 
-    /// Writes down what is about to be deleted. Afterwards would be too late: a pruning that fails or is
-    /// killed on its way has deleted rows as well.
-    async fn note_pruning(&self, nets: &[NetRow], retention: &Retention) -> Result<(), AdminError> {
-        let mut rows = 0;
-        for row in nets {
-            let counted = net(&self.store, None, row, retention).await?;
-            rows += counted.iter().map(|pruned| pruned.rows).sum::<u64>();
-        }
-        if rows > 0 {
-            let detail = format!("{rows} rows; {}", retention.text());
-            self.note(Action::StorePruned, None, &detail).await?;
-        }
-        Ok(())
+/// What the audit trail says of it before anything is deleted, if anything will be. Afterwards would be too
+/// late: a pruning that fails or is killed on its way has deleted rows as well.
+async fn about(
+    store: &Store,
+    nets: &[NetRow],
+    retention: &Retention,
+) -> Result<Option<String>, StoreError> {
+    let mut rows = 0;
+    for row in nets {
+        let counted = net(store, None, row, retention).await?;
+        rows += counted.iter().map(|pruned| pruned.rows).sum::<u64>();
     }
+    Ok((rows > 0).then(|| format!("{rows} rows; {}", retention.text())))
 }
 
 /// Prunes the nets that `service` serves, now and once a day, until it is gone.
@@ -144,12 +148,19 @@ pub(in crate::service) fn start(service: &Arc<Service>, retention: Retention) {
 }
 
 async fn served(service: &Service, retention: &Retention) -> Result<Vec<Pruned>, StoreError> {
+    let mut nets = Vec::new();
+    for (id, _) in service.all_running() {
+        nets.extend(service.store.net(id).await?);
+    }
+    if let Some(detail) = about(&service.store, &nets, retention).await? {
+        let actor = service.actor.clone();
+        let noted = Noted::new(actor, Action::StorePruned, None, &detail);
+        note(&service.store, &noted).await?;
+    }
     let mut writer = service.store.writer().await?;
     let mut all = Vec::new();
-    for (id, _) in service.all_running() {
-        if let Some(row) = service.store.net(id).await? {
-            all.extend(net(&service.store, Some(&mut writer), &row, retention).await?);
-        }
+    for row in &nets {
+        all.extend(net(&service.store, Some(&mut writer), row, retention).await?);
     }
     writer.close().await;
     Ok(all)
