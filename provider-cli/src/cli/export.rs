@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use dcnet_protocol::names::NetId;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::round::RangeArgs;
 use super::{CliError, Outcome, StoreArg};
@@ -59,8 +61,9 @@ pub(super) enum Export {
     Influx(What),
     /// OpenMetrics text with times, for `promtool tsdb create-blocks-from openmetrics`.
     ///
-    /// Gauges `dcnet_round_value`, `dcnet_round_contributors`, `dcnet_round_members` and
-    /// `dcnet_round_failed`, each at the start of its round. Prometheus itself computes with floating-point numbers.
+    /// Gauges `dcnet_round_value`, `dcnet_round_contributors`, `dcnet_round_members`, `dcnet_round_failed`,
+    /// `dcnet_round_corrected` and `dcnet_round_end`, each at the start of its round. Prometheus itself computes with
+    /// floating-point numbers.
     #[command(
         after_help = "Example:\n  dcnet export openmetrics elbe-4 --out elbe-4.om\n  \
                       promtool tsdb create-blocks-from openmetrics elbe-4.om data"
@@ -134,11 +137,27 @@ impl Export {
 /// One file, in whatever pieces it is made.
 async fn whole(what: What, format: FileFormat) -> Result<Outcome, CliError> {
     let mut pieces = Pieces::begin(format, what.open(format.word()).await?)?;
+    let bar = written(what.out.is_some());
     let mut out = Output::begin(what.out)?;
     while let Some(piece) = pieces.next().await? {
         out.write_all(&piece)?;
+        bar.inc(u64::try_from(piece.len()).unwrap_or(0));
     }
+    bar.finish_and_clear();
     out.finish()
+}
+
+/// What is written into a file, on standard error, and only if that is a terminal.
+fn written(is_file: bool) -> ProgressBar {
+    if !is_file {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    if let Ok(style) = ProgressStyle::with_template("{bytes} in {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
 
 impl What {

@@ -80,7 +80,7 @@ fn io_error(error: csv::Error) -> io::Error {
 /// Values in InfluxDB's line protocol, one line each.
 ///
 /// The value is an integer that counts in `10^scale unit`, so that nothing is rounded; a failed round
-/// has the other fields only. The time is the interval's start in nanoseconds.
+/// has the other fields only. The time is the interval's start in nanoseconds, the field `end` its end.
 pub(crate) fn influx_lines(values: &[Value]) -> String {
     let mut text = String::new();
     for value in values {
@@ -99,8 +99,9 @@ pub(crate) fn influx_lines(values: &[Value]) -> String {
         }
         let _ = write!(
             text,
-            " contributors={}i,members={}i,round={}i,quality=\"{}\"",
+            " contributors={}i,end={}i,members={}i,round={}i,quality=\"{}\"",
             value.contributors,
+            value.end.as_nanosecond(),
             value.members,
             value.round,
             value.quality.as_str()
@@ -174,11 +175,11 @@ mod tests {
             lines,
             [
                 format!(
-                    "{head}contributors=3i,members=4i,round=2000000i,quality=\"corrected\",\
+                    "{head}contributors=3i,end=1800000900000000000i,members=4i,round=2000000i,quality=\"corrected\",\
                      value=-9223372036854775808i 1800000000000000000"
                 ),
                 format!(
-                    "{head}contributors=3i,members=4i,round=2000000i,quality=\"failed\",\
+                    "{head}contributors=3i,end=1800000900000000000i,members=4i,round=2000000i,quality=\"failed\",\
                      reason=\"no outcome\" 1800000000000000000"
                 )
             ]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::Value;
+use crate::service::Quality;
 
 /// One family of samples. The format wants all samples of a family in one piece, and those of one set
 /// of labels in order of time: whoever writes reads the rounds once for each of these and each slot.
@@ -19,11 +20,22 @@ pub(crate) enum Family {
     Members,
     /// 1 for a round without a sum, otherwise 0.
     Failed,
+    /// 1 for a round whose sum was corrected for members that were missing, otherwise 0.
+    Corrected,
+    /// End of the interval in seconds since 1970, exclusive.
+    End,
 }
 
 impl Family {
     /// In the order in which they are written.
-    pub(crate) const ALL: [Self; 4] = [Self::Sum, Self::Contributors, Self::Members, Self::Failed];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Sum,
+        Self::Contributors,
+        Self::Members,
+        Self::Failed,
+        Self::Corrected,
+        Self::End,
+    ];
 
     /// Writes what stands above a family.
     pub(crate) fn begin(self, out: &mut dyn Write) -> io::Result<()> {
@@ -45,7 +57,9 @@ impl Family {
             },
             Self::Contributors => value.contributors.to_string(),
             Self::Members => value.members.to_string(),
-            Self::Failed => u8::from(value.sum.is_none()).to_string(),
+            Self::Failed => u8::from(value.quality == Quality::Failed).to_string(),
+            Self::Corrected => u8::from(value.quality == Quality::Corrected).to_string(),
+            Self::End => value.end.as_second().to_string(),
         };
         let mut labels = BTreeMap::from([("net", &value.net), ("region", &value.region)]);
         if self.is_per_slot() {
@@ -73,6 +87,14 @@ impl Family {
             Self::Contributors => ("dcnet_round_contributors", "Readings in the sum."),
             Self::Members => ("dcnet_round_members", "Members of the net."),
             Self::Failed => ("dcnet_round_failed", "1 for a round without a sum."),
+            Self::Corrected => (
+                "dcnet_round_corrected",
+                "1 for a round whose sum was corrected for missing members.",
+            ),
+            Self::End => (
+                "dcnet_round_end",
+                "End of the metered interval in seconds since 1970.",
+            ),
         }
     }
 }

@@ -4,7 +4,7 @@ use dcnet_protocol::names::NetId;
 use jiff::Timestamp;
 
 use super::PAGE;
-use crate::service::{Admin, AdminError, FinalRound, Series};
+use crate::service::{Admin, AdminError, FinalRound, Part, Series};
 
 /// Rounds whose metered interval begins in `from..to`; without a bound all of them on that side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,13 +63,14 @@ impl Reading {
         if last == Some(None) {
             return Ok(None);
         }
-        let from = self
-            .next
-            .unwrap_or_else(|| self.range.from.map_or(0, |from| series.first_from(from)));
-        let page = self
-            .admin
-            .final_rounds(series, from, last.flatten(), PAGE)
-            .await?;
+        let part = Part {
+            from: self
+                .next
+                .unwrap_or_else(|| self.range.from.map_or(0, |from| series.first_from(from))),
+            goes_on: self.next.is_some(),
+            to: last.flatten(),
+        };
+        let page = self.admin.final_rounds(series, part, PAGE).await?;
         let Some(newest) = page.last() else {
             return Ok(None);
         };

@@ -11,7 +11,7 @@ use super::config::{Config, ExportConfigError, ExporterConfig};
 use super::cursor::Cursor;
 use super::sink::{Delivery, Sink};
 use super::{ExportError, PAGE, Value, values};
-use crate::service::Admin;
+use crate::service::{Admin, Part};
 
 /// First and longest pause before a target that failed is tried again.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(5)];
@@ -158,12 +158,18 @@ impl Exporter {
     /// Delivers the next rounds of a net; whether there were any.
     async fn page(&mut self, admin: &Admin, net: NetId) -> Result<bool, ExportError> {
         let series = admin.series(net).await?;
-        let from = match (self.sink.reached(net).await?, self.config.from) {
+        let reached = self.sink.reached(net).await?;
+        let from = match (reached, self.config.from) {
             (Some(reached), _) => reached.saturating_add(1),
             (None, Some(from)) => series.first_from(from),
             (None, None) => 0,
         };
-        let rounds = admin.final_rounds(&series, from, None, PAGE).await?;
+        let part = Part {
+            from,
+            goes_on: reached.is_some(),
+            to: None,
+        };
+        let rounds = admin.final_rounds(&series, part, PAGE).await?;
         let (Some(first), Some(last)) = (rounds.first(), rounds.last()) else {
             return Ok(false);
         };

@@ -58,7 +58,7 @@ pub(crate) use members::{FrameView, MemberLine, MemberList, MemberView};
 pub(crate) use orders::{AskError, LONGEST_REASON, OrderState, OrderView, OrderedView};
 pub(crate) use pages::{HealthView, LAST_ROUND, Listing, NetSums, Page, RoundSums};
 pub(crate) use replicas::Replica;
-pub(crate) use series::{FinalRound, Quality, Series};
+pub(crate) use series::{FinalRound, Part, Quality, Series};
 pub(crate) use serving::Place;
 pub(crate) use showing::{MOST_ENTRIES, Question};
 pub(crate) use strength::Strength;

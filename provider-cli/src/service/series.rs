@@ -120,6 +120,18 @@ fn seconds(time: Timestamp) -> u64 {
     u64::try_from(time.as_second()).unwrap_or(0)
 }
 
+/// Rounds that are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    /// The first one.
+    pub(crate) from: u64,
+    /// Whether the asker has the rounds before `from`. What is missing behind them is a gap then, also if
+    /// nothing before it is in the store any more.
+    pub(crate) goes_on: bool,
+    /// The last one; none for all there are.
+    pub(crate) to: Option<u64>,
+}
+
 impl Admin {
     /// A net, to read its rounds one after the other.
     pub(crate) async fn series(&self, net: NetId) -> Result<Series, AdminError> {
@@ -144,23 +156,25 @@ impl Admin {
         Ok(last.map(|(round, _)| round))
     }
 
-    /// The rounds `from..=to`, ascending, the first `most` of them; those between two final rounds
+    /// The rounds of `part`, ascending, the first `most` of them; those between two final rounds
     /// that have no outcome themselves stand among them. Rounds become final in ascending order, so
     /// that whoever goes on behind the last one misses none.
     pub(crate) async fn final_rounds(
         &self,
         series: &Series,
-        from: u64,
-        to: Option<u64>,
+        part: Part,
         most: u32,
     ) -> Result<Vec<FinalRound>, AdminError> {
+        let Part { from, goes_on, to } = part;
         // Beyond `to` as well: a later round says that those before it are over.
         let rows = self.store.outcomes_from(series.net, from, most).await?;
         let Some((first, _)) = rows.first() else {
             return Ok(Vec::new());
         };
         let mut next = *first;
-        if next > from {
+        if next > from && goes_on {
+            next = from;
+        } else if next > from {
             let before = from.checked_sub(1);
             let earlier = match before {
                 None => Vec::new(),

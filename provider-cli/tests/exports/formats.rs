@@ -10,8 +10,13 @@ use crate::store::{Lab, has, lines, python, truth};
 /// More than two pages, with holes at the borders of pages.
 const ROUNDS: std::ops::Range<u64> = 1_983_001..1_983_700;
 
+const NETS: [&str; 2] = ["elbe-4", "elbe-5"];
+
 async fn two_nets() -> Lab {
-    let lab = Lab::new(&["elbe-4", "elbe-5"]).await;
+    filled(Lab::new(&NETS).await).await
+}
+
+async fn filled(lab: Lab) -> Lab {
     lab.finish(0, ROUNDS).await;
     lab.finish(1, ROUNDS.start..ROUNDS.start + 3).await;
     lab
@@ -21,6 +26,49 @@ fn expected() -> Vec<Value> {
     let first = ROUNDS.flat_map(|round| truth("elbe-4", round));
     let second = (ROUNDS.start..ROUNDS.start + 3).flat_map(|round| truth("elbe-5", round));
     first.chain(second).collect()
+}
+
+#[tokio::test]
+async fn a_store_in_a_database_is_exported_like_one_in_a_file() {
+    let Some(lab) = Lab::in_database(&NETS).await else {
+        return;
+    };
+    let (database, file) = (filled(lab).await, two_nets().await);
+    for format in ["csv", "jsonl", "influx", "openmetrics", "parquet"] {
+        let more = if format == "csv" {
+            &["--values"][..]
+        } else {
+            &[]
+        };
+        let args = [&[format][..], more, &NETS].concat();
+        let read = |lab: &Lab| std::fs::read(lab.export_to(format, &args)).unwrap();
+        assert!(read(&database) == read(&file), "{format}");
+    }
+    let jsonl = lines(&database.path("jsonl"));
+    assert_eq!(jsonl, expected());
+}
+
+#[tokio::test]
+async fn standard_output_goes_on_where_it_was() {
+    let lab = Lab::new(&NETS).await;
+    let text = "state: cursors\nexporters:\n  - name: pipe\n    nets: [elbe-4]\n    stdout: {format: jsonl}\n";
+    let config = lab.write("exports.yaml", text);
+    let once = || -> Vec<Value> {
+        let output = lab.export(&["run", "--once", "--config", config.to_str().unwrap()]);
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
+    };
+    let of = |rounds: std::ops::Range<u64>| -> Vec<Value> {
+        rounds.flat_map(|round| truth("elbe-4", round)).collect()
+    };
+    let (first, middle) = (ROUNDS.start, ROUNDS.start + 5);
+    lab.finish(0, first..middle).await;
+    assert_eq!(once(), of(first..middle));
+    assert_eq!(once(), [Value::Null; 0]);
+    lab.finish(0, middle..middle + 5).await;
+    assert_eq!(once(), of(middle..middle + 5));
 }
 
 #[tokio::test]
@@ -40,7 +88,7 @@ types = duckdb.sql(f\"DESCRIBE SELECT value, start, round FROM '{parquet}'\").fe
 print(json.dumps([row[1] for row in types]))
 ";
     let lab = two_nets().await;
-    let nets = ["elbe-4", "elbe-5"];
+    let nets = NETS;
     let csv = lab.export_to("all.csv", &[&["csv", "--values"][..], &nets].concat());
     let jsonl = lab.export_to("all.jsonl", &[&["jsonl"][..], &nets].concat());
     let parquet = lab.export_to("all.parquet", &[&["parquet"][..], &nets].concat());
@@ -159,8 +207,14 @@ async fn prometheus_takes_the_samples() {
         if let Some(sum) = value["value"].as_str() {
             put("dcnet_round_value", text("obis"), sum.parse().unwrap());
         }
-        let failed = if value["value"].is_null() { 1.0 } else { 0.0 };
-        put("dcnet_round_failed", String::new(), failed);
+        for quality in ["failed", "corrected"] {
+            let is_so = value["quality"].as_str() == Some(quality);
+            let number = if is_so { 1.0 } else { 0.0 };
+            put(&format!("dcnet_round_{quality}"), String::new(), number);
+        }
+        let end: jiff::Timestamp = text("end").parse().unwrap();
+        let end = end.as_second().to_string();
+        put("dcnet_round_end", String::new(), end.parse().unwrap());
         for name in ["contributors", "members"] {
             let number = value[name].as_f64().unwrap();
             put(&format!("dcnet_round_{name}"), String::new(), number);

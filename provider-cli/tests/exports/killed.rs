@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::published;
 use crate::servers::{Receiver, Server, influxdb, mosquitto, postgres};
 use crate::store::{Lab, lines, truth};
 
@@ -125,6 +126,9 @@ async fn nothing_is_missing_and_nothing_counts_twice() {
 
     let status = lab.export(&["status", "--json", "--config", config]);
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(published::fault("export-status", &status), None);
+    let line = lines(&lab.path("sums.jsonl")).remove(0);
+    assert_eq!(published::fault("export-jsonl", &line), None);
     for position in status.as_array().unwrap() {
         assert_eq!(position["round"], last, "{position}");
         assert_eq!(position["waiting"], 0, "{position}");
@@ -202,7 +206,7 @@ fn rows(database: &Server) -> Vec<Value> {
 /// Holds what InfluxDB answers against the truth.
 async fn compare(influx: &Server, all: &BTreeMap<String, Value>) {
     let answer = influx
-        .influx("SELECT net, obis, round, value, quality FROM dcnet")
+        .influx("SELECT net, obis, round, value, quality, contributors, \"end\" FROM dcnet")
         .await;
     let rows = answer["results"][0]["series"][0]["values"]
         .as_array()
@@ -213,6 +217,9 @@ async fn compare(influx: &Server, all: &BTreeMap<String, Value>) {
         let start = jiff::Timestamp::from_nanosecond(row[0].as_i64().unwrap().into()).unwrap();
         let key = format!("{} {obis} {start}", text(row, 1));
         assert_eq!(row[5], all[&key]["quality"], "{key}");
+        assert_eq!(row[6], all[&key]["contributors"], "{key}");
+        let end = jiff::Timestamp::from_nanosecond(row[7].as_i64().unwrap().into()).unwrap();
+        assert_eq!(all[&key]["end"], end.to_string(), "{key}");
         // It counts in the unit's power of ten: tenths of Wh, hundreds of W.
         let number = row[4].as_i64().map(|number| {
             if obis.contains(":1.8.0") {

@@ -18,6 +18,18 @@ mod killed;
 mod mscons;
 #[path = "../../../tests/src/port.rs"]
 mod port;
+mod pruned;
+#[path = "../common/published.rs"]
+mod published;
 mod servers;
 mod store;
+#[allow(
+    clippy::expect_used,
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "shared by several test binaries, each of which uses a part"
+)]
+#[path = "../common/store.rs"]
+mod stores;
 mod wrong;

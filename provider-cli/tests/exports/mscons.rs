@@ -46,13 +46,13 @@ fn config(kind: &str) -> String {
     )
 }
 
-fn round_at(time: &str) -> u64 {
+pub fn round_at(time: &str) -> u64 {
     let time: jiff::Timestamp = time.parse().unwrap();
     u64::try_from(time.as_second()).unwrap() / 900
 }
 
 /// One of 0.1 Wh more than whole Wh in each round.
-fn ended(round: u64) -> Ending {
+pub fn ended(round: u64) -> Ending {
     Ending {
         round,
         status: RoundStatus::Complete,

@@ -130,7 +130,15 @@ impl Server {
 
 /// PostgreSQL on a socket in the folder, which is given.
 pub fn postgres() -> Option<(Server, String)> {
-    let programs = Path::new("/usr/lib/postgresql/15/bin");
+    // Debian has the programs of each version in a folder of its own.
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let versions = versions.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let newest = versions.max_by_key(|version| version.parse::<u32>().unwrap_or_default());
+    let programs = Path::new("/usr/lib/postgresql")
+        .join(newest.unwrap_or_default())
+        .join("bin");
     if !has(programs.join("postgres").to_str().unwrap()) {
         return None;
     }

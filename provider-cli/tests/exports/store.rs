@@ -12,27 +12,45 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::descriptor::descriptor;
+use crate::stores;
 
 /// Seconds of a round.
 const INTERVAL: u64 = 900;
 
 pub struct Lab {
     pub folder: TempDir,
+    /// Where the store is, as `--store` takes it.
+    pub store: String,
     nets: Vec<NetDescriptor>,
 }
 
 impl Lab {
-    /// A store with these nets, of which nothing is final.
+    /// A store in a file with these nets, of which nothing is final.
     pub async fn new(nets: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store.sqlite3");
+        let store = store.to_str().unwrap().to_owned();
+        Self::with(folder, store, nets).await
+    }
+
+    /// The same in a database; none where there is no PostgreSQL server.
+    pub async fn in_database(nets: &[&str]) -> Option<Self> {
+        let store = stores::Store::postgres()?.location().to_owned();
+        Some(Self::with(tempfile::tempdir().unwrap(), store, nets).await)
+    }
+
+    async fn with(folder: TempDir, store: String, nets: &[&str]) -> Self {
         let descriptor = |net: &&str| descriptor(net, CorrectionMode::Resend);
         let nets: Vec<_> = nets.iter().map(descriptor).collect();
         for net in &nets {
-            bench::create(&folder.path().join("store.sqlite3").into(), net)
-                .await
-                .unwrap();
+            let Ok(location) = store.parse();
+            bench::create(&location, net).await.unwrap();
         }
-        Self { folder, nets }
+        Self {
+            folder,
+            store,
+            nets,
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -52,8 +70,8 @@ impl Lab {
     }
 
     pub async fn finish_as(&self, net: usize, endings: &[Ending]) {
-        let store = self.path("store.sqlite3");
-        bench::finish(&store.into(), &self.nets[net], endings)
+        let Ok(location) = self.store.parse();
+        bench::finish(&location, &self.nets[net], endings)
             .await
             .unwrap();
     }
@@ -69,7 +87,7 @@ impl Lab {
             .arg("export")
             .args(args)
             .arg("--store")
-            .arg(self.path("store.sqlite3"))
+            .arg(&self.store)
             .env("TEST_SECRET", "s3cret-of-the-test");
         command
     }

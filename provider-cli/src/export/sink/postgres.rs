@@ -14,7 +14,7 @@ use super::SinkError;
 /// Longest name that PostgreSQL keeps.
 const MAX_NAME: usize = 63;
 
-/// A database, without TLS: over a socket of this machine, or in a network that is trusted.
+/// A database: over a socket of this machine, or with TLS if the address ends in `?sslmode=verify-full`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostgresConfig {
