@@ -18,6 +18,40 @@ fn command_line() {
 }
 
 #[test]
+fn every_help_text_is_pinned() {
+    fn collect(command: &clap::Command, path: &str, all: &mut Vec<String>) {
+        all.push(format!("$ {path} --help"));
+        for command in command.get_subcommands() {
+            collect(command, &format!("{path} {}", command.get_name()), all);
+        }
+    }
+    let mut all = Vec::new();
+    collect(&dcnet_provider::cli::command(), "dcnet", &mut all);
+    assert!(all.len() > 50, "{all:?}");
+    let pinned = include_str!("cmd/help.md");
+    // That would stand for any text.
+    assert!(!pinned.lines().any(|line| line == "..."));
+    let pinned: Vec<&str> = pinned.lines().collect();
+    all.retain(|line| !pinned.contains(&line.as_str()));
+    assert_eq!(all, [""; 0]);
+}
+
+#[test]
+fn every_definition_of_the_published_schema_is_explained() {
+    let explained = include_str!("../../docs/json.md");
+    let schema: serde_json::Value = serde_json::from_str(&published::text()).unwrap();
+    let definitions = schema["$defs"].as_object().unwrap();
+    // Those of commands are in lower case, those of parts in CamelCase.
+    let commands = definitions
+        .keys()
+        .filter(|name| name.starts_with(|c: char| c.is_lowercase()));
+    let unknown: Vec<&String> = commands
+        .filter(|name| !explained.contains(&format!("`{name}`")))
+        .collect();
+    assert_eq!(unknown, [""; 0]);
+}
+
+#[test]
 fn the_published_schema_is_that_of_what_is_printed() {
     assert!(
         published::text() == dcnet_provider::cli::json_schema().unwrap(),

@@ -33,7 +33,8 @@ use crate::service::{AdminError, AskError, Location};
 enum Outcome {
     /// 0.
     Done,
-    /// 3: `net audit` or `store check` found problems, `pki list` something that expires soon.
+    /// 3: `net audit`, `store check` or `audit-log verify` found problems, `pki list` something that
+    /// expires soon.
     Problems,
     /// 1: `verify-evidence` found no proof.
     ProvesNothing,
@@ -149,7 +150,8 @@ Exit codes:
   0  done
   1  failed; the reason is on standard error
   2  the command line is wrong
-  3  `net audit` or `store check` found problems, `pki list` something that expires soon
+  3  `net audit`, `store check` or `audit-log verify` found problems,
+     `pki list` something that expires soon
   4  there is no such net, member, round or correction
   5  an order waits: no server has taken it in time
   78 `serve --check` or `export run --check` found something wrong
