@@ -288,6 +288,9 @@ async fn numbers(browser: &Browser<'_>, region: &Region, net: &str, first: &Publ
     let curve = curve.as_str().unwrap();
     assert!(curve.contains(&sum), "{sum}: {curve}");
     assert!(curve.contains("▲ 1 corrected"), "{curve}");
+    if profile().is_some() {
+        assert!(curve.contains("; by load profile "), "{curve}");
+    }
     // The region adds both nets up.
     browser
         .goto(&format!(

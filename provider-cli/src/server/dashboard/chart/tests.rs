@@ -19,6 +19,10 @@ fn point(number: i64, state: State) -> Point {
 }
 
 fn figure(points: Vec<Point>) -> String {
+    figure_with(points, None)
+}
+
+fn figure_with(points: Vec<Point>, kwh_per_year: Option<u32>) -> String {
     let slot = SlotSpec {
         obis: [1, 0, 1, 8, 0, 255],
         unit: 30,
@@ -40,7 +44,7 @@ fn figure(points: Vec<Point>) -> String {
         quantity: &quantity,
         zone: &TimeZone::UTC,
         least: 3600,
-        kwh_per_year: None,
+        kwh_per_year,
     };
     chart.figure().into_string()
 }
@@ -76,6 +80,40 @@ fn gaps_corrected_and_failed_rounds_are_said_and_drawn() {
     assert!(!html.contains("style="), "no inline style: {html}");
     // What is not final yet is no row of the numbers.
     assert_eq!(count("<th scope=\"row\">"), 4);
+}
+
+#[test]
+fn what_is_compared_with_is_drawn_and_said() {
+    let compared = |number| Point {
+        last_week: Some(2_000_000),
+        reference: Some(3_000_000),
+        ..point(number, State::Value(number))
+    };
+    let points = || (0..3).map(compared).collect::<Vec<_>>();
+    let html = figure_with(points(), Some(3500));
+    for told in [
+        "; the day before 1.000\u{a0}kW; the week before 2.000\u{a0}kW; by load profile 3.000\u{a0}kW",
+        "the day before</li>",
+        "the week before</li>",
+        "as many households by load profile H0, 3500 kWh a year each</li>",
+    ] {
+        assert!(html.contains(told), "{told}: {html}");
+    }
+    // One line each, once for each form.
+    for colour in ["#010101", "#020202", "#060606", "#070707"] {
+        let lines = html.matches(&format!("stroke=\"{colour}\"")).count();
+        assert_eq!(lines, 2, "{colour}: {html}");
+    }
+    // Nobody is told of a line that is not there.
+    let html = figure(vec![point(0, State::Value(1))]);
+    assert!(
+        !html.contains("the week before") && !html.contains("by load profile"),
+        "{html}"
+    );
+    assert!(
+        !html.contains("#060606") && !html.contains("#070707"),
+        "{html}"
+    );
 }
 
 #[test]
