@@ -55,7 +55,7 @@ async fn a_backup_is_of_one_moment(lab: Lab) {
     let target = target.location();
     ok(&on(target, &["store", "restore", file]));
     ok(&on(target, &["store", "check"]));
-    let list = |args: &[&str], key: &str| -> Vec<String> {
+    let names = |args: &[&str], key: &str| -> Vec<String> {
         let shown = ok(&on(target, &[args, &["--json"]].concat()));
         let shown: Vec<serde_json::Value> = serde_json::from_str(&shown).unwrap();
         let names = shown
@@ -65,13 +65,13 @@ async fn a_backup_is_of_one_moment(lab: Lab) {
         names.sort();
         names
     };
-    let nets = list(&["net", "list"], "net");
+    let nets = names(&["net", "list"], "net");
     assert_eq!(
         nets,
-        list(&["audit-log", "show", "--action", "net-created"], "net")
+        names(&["audit-log", "show", "--action", "net-created"], "net")
     );
     // Otherwise nothing was written while it was made. One more is the large one.
     assert!(nets.len() <= created, "{} of {created}", nets.len());
     let rounds = ["round", "list", "weser-1", "--limit", "50000"];
-    assert_eq!(list(&rounds, "start").len() as u64, ROUNDS);
+    assert_eq!(names(&rounds, "start").len() as u64, ROUNDS);
 }
