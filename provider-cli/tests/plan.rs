@@ -1,6 +1,14 @@
 //! `dcnet plan` as a program: the same bytes on any number of threads, and a report that stands for itself.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::float_arithmetic,
+    reason = "helpers of tests fail the test; statistics are numbers with a fraction"
+)]
+
+#[path = "plan/document.rs"]
+mod document;
 
 use std::path::Path;
 use std::process::Command;

@@ -147,37 +147,3 @@ fn ladders_go_as_far_as_the_data() {
     assert_eq!(ladder(400), [2, 5, 10, 20, 50, 100, 200]);
     assert_eq!(ladder(u32::MAX).last(), Some(&2_000_000_000));
 }
-
-/// Real households: more is told over a week than over a day, less in larger nets, and regression recovers
-/// about one part in N.
-#[test]
-fn households_of_the_shared_data_set() {
-    let Some(shared) = std::env::var_os("DCNET_SHARED") else {
-        eprintln!("skipped: set DCNET_SHARED to the folder with datasets/");
-        return;
-    };
-    let path = Path::new(&shared).join("datasets/swiss-households-15min.csv.gz");
-    let plan = plan(
-        &path,
-        Questions {
-            repetitions: 150,
-            ..questions(2, 1)
-        },
-    );
-    assert_eq!((plan.data.households, plan.data.weeks), (400, 7));
-    let best = |size: usize, span: usize| {
-        let membership = &plan.sizes[size].membership[span];
-        membership.best().unwrap().advantage.value
-    };
-    let sizes: Vec<u32> = plan.sizes.iter().map(|size| size.size).collect();
-    assert_eq!(sizes, [2, 5, 10, 20, 50, 100, 200]);
-    let (two, hundred) = (0, 5);
-    for span in [0, 1] {
-        assert!(best(two, span) > 0.7, "{}", best(two, span));
-        assert!(best(hundred, span) < best(two, span));
-    }
-    assert!(best(hundred, 1) > best(hundred, 0));
-    let explained = plan.sizes[two].recovery.explained.unwrap();
-    assert!((0.3..0.7).contains(&explained.value), "{explained:?}");
-    assert!(plan.sizes[hundred].recovery.explained.unwrap().high < 0.1);
-}
