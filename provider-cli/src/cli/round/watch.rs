@@ -154,7 +154,11 @@ fn redraw(nets: &[NetId], rounds: &[RoundView]) -> Result<(), CliError> {
     let mut screen = String::from("\x1b[H");
     for line in picture(nets, rounds, Timestamp::now(), size).lines() {
         screen.push_str(line);
-        screen.push_str("\x1b[K\n");
+        // Behind a line that is full the cursor stands on its last character, which would be erased.
+        if line.chars().count() < size.columns.into() {
+            screen.push_str("\x1b[K");
+        }
+        screen.push('\n');
     }
     screen.push_str("\x1b[J");
     let mut out = io::stdout().lock();
