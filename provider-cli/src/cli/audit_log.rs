@@ -1,12 +1,13 @@
 //! `dcnet audit-log`.
 
-use std::io::{self, IsTerminal as _, stderr};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use dcnet_protocol::names::NetId;
 use jiff::Timestamp;
 
+use super::progress::Progress;
 use super::{CliError, JsonArg, Outcome, StoreArg, output};
 use crate::files::{self, Access};
 use crate::service::Admin;
@@ -151,10 +152,13 @@ impl Verify {
             seen.extend(heads(path, &kept)?);
         }
         let admin = Admin::open(&self.store.store).await?;
-        let verified = admin.verify_trail(&seen, progress).await;
+        let progress = Progress::rows("audit trail");
+        let verified = admin
+            .verify_trail(&seen, |entries| progress.done(entries))
+            .await;
         admin.close().await;
-        end_progress();
         let verified = verified?;
+        progress.end();
         let is_well = verified.problems.is_empty();
         if let Some(path) = &self.keep
             && is_well
@@ -221,18 +225,4 @@ fn print(verified: &TrailVerified) -> Result<(), CliError> {
         output::text(problem)?;
     }
     Ok(())
-}
-
-/// For whoever waits at a terminal.
-fn progress(entries: u64) {
-    if stderr().is_terminal() {
-        eprint!("\r{entries} entries");
-    }
-}
-
-/// So that what follows has a line of its own.
-fn end_progress() {
-    if stderr().is_terminal() {
-        eprintln!();
-    }
 }

@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use dcnet_protocol::names::NetId;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::progress::Progress;
 use super::round::RangeArgs;
 use super::{CliError, Outcome, StoreArg};
 use crate::export::{FileFormat, Format, Pieces, Range, Reading, values};
@@ -137,27 +136,11 @@ impl Export {
 /// One file, in whatever pieces it is made.
 async fn whole(what: What, format: FileFormat) -> Result<Outcome, CliError> {
     let mut pieces = Pieces::begin(format, what.open(format.word()).await?)?;
-    let bar = written(what.out.is_some());
     let mut out = Output::begin(what.out)?;
     while let Some(piece) = pieces.next().await? {
         out.write_all(&piece)?;
-        bar.inc(u64::try_from(piece.len()).unwrap_or(0));
     }
-    bar.finish_and_clear();
     out.finish()
-}
-
-/// What is written into a file, on standard error, and only if that is a terminal.
-fn written(is_file: bool) -> ProgressBar {
-    if !is_file {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::no_length();
-    if let Ok(style) = ProgressStyle::with_template("{bytes} in {elapsed}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 impl What {
@@ -180,22 +163,26 @@ impl What {
 /// Standard output, or a file that is there when all of it is.
 enum Output {
     Stdout(io::BufWriter<io::Stdout>),
-    File(io::BufWriter<Pending>),
+    File(io::BufWriter<Pending>, Progress),
 }
 
 impl Output {
     fn begin(path: Option<PathBuf>) -> Result<Self, CliError> {
         Ok(match path {
             None => Self::Stdout(io::BufWriter::new(io::stdout())),
-            Some(path) => Self::File(io::BufWriter::new(Pending::begin(&path)?)),
+            Some(path) => {
+                let file = io::BufWriter::new(Pending::begin(&path)?);
+                Self::File(file, Progress::bytes())
+            }
         })
     }
 
     fn finish(mut self) -> Result<Outcome, CliError> {
         self.flush()?;
-        if let Self::File(file) = self {
+        if let Self::File(file, progress) = self {
             let pending = file.into_inner().map_err(io::IntoInnerError::into_error)?;
             pending.finish()?;
+            progress.end();
         }
         Ok(Outcome::Done)
     }
@@ -205,14 +192,18 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stdout(out) => out.write(bytes),
-            Self::File(out) => out.write(bytes),
+            Self::File(out, progress) => {
+                let written = out.write(bytes)?;
+                progress.more(u64::try_from(written).unwrap_or(0));
+                Ok(written)
+            }
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(out) => out.flush(),
-            Self::File(out) => out.flush(),
+            Self::File(out, _) => out.flush(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod order;
 mod output;
 mod pki;
 mod plan;
+mod progress;
 mod round;
 mod schema;
 mod serve;

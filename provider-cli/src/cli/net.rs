@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::member::counted;
 use super::order::Close;
 use super::output::{self, few};
+use super::progress::Progress;
 use super::{CliError, JsonArg, NetArg, Outcome, StoreArg};
 use crate::service::{Admin, Audit, NetView, OrderedView, Strength};
 
@@ -16,6 +17,7 @@ mod log;
 mod sharing;
 
 pub(super) use create::{CreateError, Created};
+pub(super) use descriptor::Written;
 pub(super) use sharing::of_members;
 
 /// Nets of a store.
@@ -137,8 +139,15 @@ impl One {
 
     async fn audit(self) -> Result<Outcome, CliError> {
         let admin = Admin::open(&self.store.store).await?;
-        let audit = admin.audit(self.net.net).await?;
+        let progress = Progress::bar("replaying the membership log");
+        let audit = admin
+            .audit(self.net.net, |done, all| {
+                progress.steps(all);
+                progress.done(done);
+            })
+            .await?;
         admin.close().await;
+        progress.end();
         if self.json.json {
             output::json(&audit)?;
         } else {

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::progress::Progress;
 use super::{CliError, JsonArg, Outcome, net, output};
 use crate::files::{self, Access, CreateFileError};
 use crate::plan::{Adversary, Bounds, Estimate, Failing, Planner, Questions, SizeView, Span, html};
@@ -131,13 +130,13 @@ impl Plan {
                 loss_permille: self.max_loss,
             },
         };
-        let bar = progress();
+        let progress = Progress::bar("reading");
         let planner = Planner::new(&self.data, questions)?;
-        bar.set_length(planner.steps());
-        bar.set_message("playing");
+        progress.steps(planner.steps());
+        progress.at("playing");
         let sharing = |size| net::of_members(size, self.max_loss, CORRUPT_PERMILLE);
-        let plan = planner.run(sharing, &|| bar.inc(1));
-        bar.finish_and_clear();
+        let plan = planner.run(sharing, &|| progress.more(1));
+        progress.end();
         if let Some(path) = &self.report {
             files::create(path, html(&plan).as_bytes(), Access::Everybody)?;
         }
@@ -160,17 +159,6 @@ fn refuse_taken(path: &Path) -> Result<(), CreateFileError> {
 
 fn some<T>(set: BTreeSet<T>) -> Option<BTreeSet<T>> {
     (!set.is_empty()).then_some(set)
-}
-
-/// On standard error, and only if that is a terminal.
-fn progress() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}") {
-        bar.set_style(style);
-    }
-    bar.set_message("reading");
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 fn print(plan: &crate::plan::Plan) -> Result<(), CliError> {

@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{net, pki, witness};
+use super::{net, pki, store, witness};
 use crate::export::{Line, Position};
 use crate::plan::Plan;
 use crate::service::audit_trail::{TrailEntryView, TrailVerified};
@@ -30,6 +30,7 @@ pub fn published() -> Result<String, serde_json::Error> {
         of::<NetView>(&mut generator, "net-show"),
         of::<Audit>(&mut generator, "net-audit"),
         of::<Vec<EntryView>>(&mut generator, "net-log"),
+        of::<net::Written>(&mut generator, "net-descriptor"),
         of::<MemberList>(&mut generator, "member-list"),
         of::<MemberView>(&mut generator, "member-show"),
         of::<Vec<RoundView>>(&mut generator, "round-list"),
@@ -48,9 +49,20 @@ pub fn published() -> Result<String, serde_json::Error> {
         of::<StoreStats>(&mut generator, "store-stats"),
         of::<Checked>(&mut generator, "store-check"),
         of::<Vec<Pruned>>(&mut generator, "store-prune"),
+        of::<store::BackupView>(&mut generator, "store-backup"),
+        of::<store::RestoredView>(&mut generator, "store-restore"),
         of::<Vec<TrailEntryView>>(&mut generator, "audit-log-show"),
         of::<TrailVerified>(&mut generator, "audit-log-verify"),
+        of::<witness::IdentityView>(&mut generator, "witness-init"),
+        of::<witness::NetView>(&mut generator, "witness-add"),
         of::<witness::StatusView>(&mut generator, "witness-status"),
+        of::<pki::AuthorityView>(&mut generator, "pki-init"),
+        of::<pki::CertificatesView>(&mut generator, "pki-issue"),
+        of::<pki::CertificatesView>(&mut generator, "pki-renew"),
+        of::<pki::RevokedView>(&mut generator, "pki-revoke"),
+        of::<pki::RevokedView>(&mut generator, "pki-crl"),
+        of::<pki::RotatedView>(&mut generator, "pki-rotate"),
+        of::<pki::ProviderView>(&mut generator, "pki-provider"),
         of::<pki::CertificateList<'_>>(&mut generator, "pki-list"),
         of::<Plan>(&mut generator, "plan"),
         of::<Finding>(&mut generator, "verify-evidence"),

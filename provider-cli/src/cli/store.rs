@@ -1,13 +1,15 @@
 //! `dcnet store`.
 
-use std::io::{IsTerminal as _, stderr};
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
+use super::progress::Progress;
 use super::{CliError, JsonArg, Outcome, StoreArg, output};
 use crate::service::Admin;
-use crate::service::care::{BackupError, Checked, Retention, StoreStats};
+use crate::service::care::{Checked, Retention, StoreStats};
+
+mod copy;
+
+pub(super) use copy::{BackupView, RestoredView};
 
 /// What is done with a store as a whole.
 #[derive(Debug, Subcommand)]
@@ -31,10 +33,10 @@ pub(super) enum StoreCommand {
     Check(Looking),
     /// Write a backup into a new file.
     #[command(after_help = AFTER_BACKUP)]
-    Backup(Backup),
+    Backup(copy::Backup),
     /// Restore a backup into an empty store.
     #[command(after_help = AFTER_RESTORE)]
-    Restore(Restore),
+    Restore(copy::Restore),
     /// Delete what is older than it is to be kept.
     #[command(after_help = AFTER_PRUNE)]
     Prune(Prune),
@@ -52,8 +54,9 @@ has no keys either: back up the signing key apart from it.
 To move a store: stop the servers, back up, restore. Nothing is lost but the sum of the round in
 progress.
 
-Example:
-  dcnet store backup /backup/dcnet-$(date +%F).dcnet";
+Examples:
+  dcnet store backup /backup/dcnet-$(date +%F).dcnet
+  dcnet store backup /backup/dcnet-$(date +%F).dcnet --json | jq .rows";
 
 const AFTER_RESTORE: &str = "\
 Stop all servers of the old store first and for good. Two that go on from one state contradict
@@ -90,26 +93,6 @@ pub(super) struct Looking {
     store: StoreArg,
     #[command(flatten)]
     json: JsonArg,
-}
-
-/// Arguments of `dcnet store backup`.
-#[derive(Debug, Args)]
-pub(super) struct Backup {
-    /// The new file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    #[command(flatten)]
-    store: StoreArg,
-}
-
-/// Arguments of `dcnet store restore`.
-#[derive(Debug, Args)]
-pub(super) struct Restore {
-    /// The backup.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    #[command(flatten)]
-    store: StoreArg,
 }
 
 /// Arguments of `dcnet store prune`.
@@ -151,9 +134,13 @@ impl StoreCommand {
 impl Looking {
     async fn stats(self) -> Result<Outcome, CliError> {
         let admin = Admin::open(&self.store.store).await?;
-        let stats = admin.stats().await;
+        let progress = Progress::time("measuring");
+        let stats = admin
+            .stats(|table| progress.at(format!("measuring {table}")))
+            .await;
         admin.close().await;
         let stats = stats?;
+        progress.end();
         if self.json.json {
             output::json(&stats)?;
         } else {
@@ -164,9 +151,13 @@ impl Looking {
 
     async fn check(self) -> Result<Outcome, CliError> {
         let admin = Admin::open(&self.store.store).await?;
-        let checked = admin.check(|net| progress(&format!("net {net}"))).await;
+        let progress = Progress::time("checking the database");
+        let checked = admin
+            .check(|net| progress.at(format!("checking net {net}")))
+            .await;
         admin.close().await;
         let checked = checked?;
+        progress.end();
         if self.json.json {
             output::json(&checked)?;
         } else {
@@ -180,39 +171,6 @@ impl Looking {
     }
 }
 
-impl Backup {
-    async fn run(self) -> Result<Outcome, CliError> {
-        let admin = Admin::open(&self.store.store).await?;
-        let copied = admin
-            .backup(&self.file, |copied| progress(copied.table))
-            .await;
-        admin.close().await;
-        let rows: u64 = copied?.iter().map(|copied| copied.rows).sum();
-        output::pairs(&[
-            ("backup", self.file.display().to_string()),
-            ("rows", rows.to_string()),
-        ])?;
-        Ok(Outcome::Done)
-    }
-}
-
-impl Restore {
-    async fn run(self) -> Result<Outcome, CliError> {
-        let admin = Admin::create_or_open(&self.store.store).await?;
-        let copied = admin
-            .restore(&self.file, |copied| progress(copied.table))
-            .await;
-        admin.close().await;
-        let copied = copied.map_err(|error: BackupError| CliError::Backup(error))?;
-        let rows: u64 = copied.iter().map(|copied| copied.rows).sum();
-        output::pairs(&[
-            ("restored", self.store.store.to_string()),
-            ("rows", rows.to_string()),
-        ])?;
-        Ok(Outcome::Done)
-    }
-}
-
 impl Prune {
     async fn run(self) -> Result<Outcome, CliError> {
         let retention = Retention {
@@ -222,13 +180,15 @@ impl Prune {
             keep_left_inboxes_days: self.keep_left_inboxes,
         };
         let admin = Admin::open(&self.store.store).await?;
+        let progress = Progress::time("looking");
         let pruned = admin
             .prune(&retention, self.dry_run, |net| {
-                progress(&format!("net {net}"));
+                progress.at(format!("net {net}"));
             })
             .await;
         admin.close().await;
         let pruned = pruned?;
+        progress.end();
         if self.json.json {
             output::json(&pruned)?;
         } else if retention.keeps_all() {
@@ -251,13 +211,6 @@ impl Prune {
             )?;
         }
         Ok(Outcome::Done)
-    }
-}
-
-/// A line for whoever waits at a terminal.
-fn progress(what: &str) {
-    if stderr().is_terminal() {
-        eprintln!("{what}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::names::WitnessName;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -40,6 +41,8 @@ pub(super) enum Witness {
         /// Name of the witness.
         #[arg(long)]
         name: WitnessName,
+        #[command(flatten)]
+        json: JsonArg,
     },
     /// Follow a net, from the beginning of its log.
     ///
@@ -54,6 +57,8 @@ pub(super) enum Witness {
         /// The net's descriptor, as `dcnet net descriptor` writes it.
         #[arg(value_name = "NET-DESCRIPTOR-FILE")]
         descriptor: PathBuf,
+        #[command(flatten)]
+        json: JsonArg,
     },
     /// Serve providers over HTTPS that want their checkpoints cosigned.
     ///
@@ -94,6 +99,14 @@ pub(super) struct Serve {
     log_format: LogFormat,
 }
 
+/// A witness that was made: whom gateways and providers name.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WitnessIdentity")]
+pub(super) struct IdentityView {
+    name: String,
+    key: String,
+}
+
 /// A witness, for programs and people.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct StatusView {
@@ -121,17 +134,30 @@ pub(super) struct NetView {
 impl Witness {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         match self {
-            Self::Init { folder, name } => {
-                let witness = Folder::create(&folder, name)?;
-                print_identity(&witness)?;
+            Self::Init { folder, name, json } => {
+                let witness = IdentityView::of(&Folder::create(&folder, name)?);
+                if json.json {
+                    output::json(&witness)?;
+                } else {
+                    witness.print()?;
+                }
             }
-            Self::Add { folder, descriptor } => {
-                let net = Folder::open(&folder)?.add(&descriptor)?;
-                output::pairs(&[
-                    ("net", net.net().to_string()),
-                    ("region", net.region().to_owned()),
-                    ("descriptor hash", net.hash().to_string()),
-                ])?;
+            Self::Add {
+                folder,
+                descriptor,
+                json,
+            } => {
+                let descriptor = Folder::open(&folder)?.add(&descriptor)?;
+                let net = NetView::of(&descriptor);
+                if json.json {
+                    output::json(&net)?;
+                } else {
+                    output::pairs(&[
+                        ("net", net.net),
+                        ("region", net.region),
+                        ("descriptor hash", net.descriptor_hash),
+                    ])?;
+                }
             }
             Self::Serve(serve) => return serve.run().await,
             Self::Status { folder, json } => {
@@ -140,7 +166,7 @@ impl Witness {
                 if json.json {
                     output::json(&status)?;
                 } else {
-                    print_identity(&witness)?;
+                    IdentityView::of(&witness).print()?;
                     status.print_nets()?;
                 }
             }
@@ -169,11 +195,32 @@ impl Serve {
     }
 }
 
-fn print_identity(witness: &Folder) -> Result<(), CliError> {
-    output::pairs(&[
-        ("name", witness.name.to_string()),
-        ("key", hex(&witness.key.verifying_key().to_sec1())),
-    ])
+impl IdentityView {
+    fn of(witness: &Folder) -> Self {
+        Self {
+            name: witness.name.to_string(),
+            key: hex(&witness.key.verifying_key().to_sec1()),
+        }
+    }
+
+    fn print(self) -> Result<(), CliError> {
+        output::pairs(&[("name", self.name), ("key", self.key)])
+    }
+}
+
+impl NetView {
+    /// Of a net of which nothing was cosigned yet.
+    fn of(descriptor: &NetDescriptor) -> Self {
+        Self {
+            net: descriptor.net().to_string(),
+            region: descriptor.region().to_owned(),
+            descriptor_hash: descriptor.hash().to_string(),
+            provider_key: hex(&descriptor.parameters().provider_key),
+            size: 0,
+            root: None,
+            evidence: Vec::new(),
+        }
+    }
 }
 
 fn status(witness: &Folder) -> Result<StatusView, CliError> {
@@ -182,22 +229,16 @@ fn status(witness: &Folder) -> Result<StatusView, CliError> {
         let Some(known) = witness.load(hash)? else {
             continue;
         };
-        let (descriptor, checkpoint) = (known.descriptor(), known.follower().checkpoint());
+        let checkpoint = known.follower().checkpoint();
         nets.push(NetView {
-            net: descriptor.net().to_string(),
-            region: descriptor.region().to_owned(),
-            descriptor_hash: hash.to_string(),
-            provider_key: hex(&descriptor.parameters().provider_key),
             size: known.follower().size(),
             root: checkpoint.map(|checkpoint| checkpoint.root.to_string()),
             evidence: witness.evidence(hash)?,
+            ..NetView::of(known.descriptor())
         });
     }
-    Ok(StatusView {
-        name: witness.name.to_string(),
-        key: hex(&witness.key.verifying_key().to_sec1()),
-        nets,
-    })
+    let IdentityView { name, key } = IdentityView::of(witness);
+    Ok(StatusView { name, key, nets })
 }
 
 impl StatusView {

@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 pub(crate) mod audit_trail;
+mod auditing;
 pub mod bench;
 pub(crate) mod care;
 mod committer;

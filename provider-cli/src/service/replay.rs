@@ -51,6 +51,13 @@ struct State<'a> {
     list: Option<DrawList>,
 }
 
+/// How often [`replay`] calls `progress`: for each entry, and for each key package of a list.
+pub(super) fn steps(rows: &[LogRow], lists: &[DrawListRecord]) -> u64 {
+    let leaves = lists.iter().map(|list| list.leaves.len());
+    let steps = leaves.fold(rows.len(), usize::saturating_add);
+    u64::try_from(steps).unwrap_or(u64::MAX)
+}
+
 /// Replays the entries `rows`, with the key packages and the lists that are kept and the latest epoch.
 pub(super) fn replay(
     descriptor: &NetDescriptor,
@@ -58,6 +65,7 @@ pub(super) fn replay(
     rows: &[LogRow],
     lists: &[DrawListRecord],
     epoch: Option<&EpochRecord>,
+    mut progress: impl FnMut(),
 ) -> Replay {
     let mut replay = Replay {
         size: rows.len(),
@@ -73,6 +81,7 @@ pub(super) fn replay(
     };
     let mut entries = BTreeMap::new();
     for (row, index) in rows.iter().zip(0..) {
+        progress();
         if row.index != index {
             let text = format!("entry {index} is missing, {} follows", row.index);
             replay.faults.push(text);
@@ -104,6 +113,7 @@ pub(super) fn replay(
             ));
         }
         for leaf in &list.leaves {
+            progress();
             let verified = packages.verify(descriptor, &leaf.client, &leaf.package, list.round);
             if let Err(text) = verified {
                 replay.faults.push(format!("entry {}: {text}", list.index));

@@ -36,7 +36,7 @@ static NETS: Insert<4> = Insert::new(
     ],
 );
 
-/// What a table gave to a backup.
+/// What a table gave to a backup, or has given so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Copied {
     pub(crate) table: &'static str,
@@ -135,23 +135,19 @@ async fn copy_all(
     progress: &mut impl FnMut(Copied),
 ) -> Result<Vec<Copied>, StoreError> {
     let mut all = Vec::new();
-    let mut done = |copied| {
-        progress(copied);
-        all.push(copied);
-    };
     // The number is that of the columns that make the primary key.
-    done(copy(&NETS, 1, from, to).await?);
-    done(copy(&MEMBERS, 2, from, to).await?);
-    done(copy(&PACKAGES, 3, from, to).await?);
-    done(copy(&ENTRIES, 2, from, to).await?);
-    done(copy(&LISTS, 2, from, to).await?);
-    done(copy(&EPOCHS, 2, from, to).await?);
-    done(copy(&ROUNDS, 2, from, to).await?);
-    done(copy(&ROSTERS, 3, from, to).await?);
-    done(copy(&INBOX, 3, from, to).await?);
-    done(copy(&HEADS, 2, from, to).await?);
-    done(copy(&TRAIL, 1, from, to).await?);
-    done(copy(&ORDERS, 2, from, to).await?);
+    all.push(copy(&NETS, 1, from, to, progress).await?);
+    all.push(copy(&MEMBERS, 2, from, to, progress).await?);
+    all.push(copy(&PACKAGES, 3, from, to, progress).await?);
+    all.push(copy(&ENTRIES, 2, from, to, progress).await?);
+    all.push(copy(&LISTS, 2, from, to, progress).await?);
+    all.push(copy(&EPOCHS, 2, from, to, progress).await?);
+    all.push(copy(&ROUNDS, 2, from, to, progress).await?);
+    all.push(copy(&ROSTERS, 3, from, to, progress).await?);
+    all.push(copy(&INBOX, 3, from, to, progress).await?);
+    all.push(copy(&HEADS, 2, from, to, progress).await?);
+    all.push(copy(&TRAIL, 1, from, to, progress).await?);
+    all.push(copy(&ORDERS, 2, from, to, progress).await?);
     Ok(all)
 }
 
@@ -160,6 +156,7 @@ async fn copy<const N: usize>(
     key: usize,
     from: &mut Reading<'_>,
     to: &mut Writing<'_>,
+    progress: &mut impl FnMut(Copied),
 ) -> Result<Copied, StoreError> {
     let (first, next) = (page(table, key, false), page(table, key, true));
     let mut last: Option<[Cell; N]> = None;
@@ -180,8 +177,9 @@ async fn copy<const N: usize>(
             .collect();
         table.run(to, &values).await?;
         rows += u64::try_from(cells.len()).unwrap_or(u64::MAX);
+        let table = table.table;
+        progress(Copied { table, rows });
         if cells.len() < PAGE {
-            let table = table.table;
             return Ok(Copied { table, rows });
         }
         last = cells.into_iter().next_back();

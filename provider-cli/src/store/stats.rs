@@ -91,10 +91,15 @@ pub(crate) struct TableBytes {
 }
 
 impl Store {
-    /// Rows and bytes of every net in every table in which it has some.
-    pub(crate) async fn table_rows(&self) -> Result<Vec<TableRows>, StoreError> {
+    /// Rows and bytes of every net in every table in which it has some; `progress` is told the table that
+    /// comes next.
+    pub(crate) async fn table_rows(
+        &self,
+        mut progress: impl FnMut(&'static str),
+    ) -> Result<Vec<TableRows>, StoreError> {
         let mut all = Vec::new();
         for (table, statement) in ROWS.into_iter().chain([TRAIL]) {
+            progress(table);
             for row in self.readers.all("measure a table", statement, &[]).await? {
                 all.push(TableRows {
                     net: row.get("net")?,
@@ -107,8 +112,11 @@ impl Store {
         Ok(all)
     }
 
-    /// What every table takes in the file or database.
-    pub(crate) async fn table_bytes(&self) -> Result<Vec<TableBytes>, StoreError> {
+    /// What every table takes in the file or database; `progress` is told the table that comes next.
+    pub(crate) async fn table_bytes(
+        &self,
+        mut progress: impl FnMut(&'static str),
+    ) -> Result<Vec<TableBytes>, StoreError> {
         let statement = match self.readers {
             Pool::Sqlite(_) => {
                 "SELECT CAST(COALESCE(SUM(pgsize), 0) AS BIGINT) AS bytes FROM dbstat WHERE aggregate = TRUE \
@@ -118,6 +126,7 @@ impl Store {
         };
         let mut all = Vec::new();
         for table in TABLES.into_iter().chain([TRAIL.0]) {
+            progress(table);
             let row = self
                 .readers
                 .first("measure a table", statement, &[table.into()])

@@ -1,7 +1,10 @@
 //! `dcnet pki`.
 
 mod list;
+mod made;
+
 pub(super) use list::CertificateList;
+pub(super) use made::{AuthorityView, CertificatesView, ProviderView, RevokedView, RotatedView};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,12 +12,11 @@ use std::time::Duration;
 use clap::Subcommand;
 use dcnet_protocol::names::{ClientId, NetId};
 
-use super::{CliError, JsonArg, Outcome, output};
+use super::{CliError, JsonArg, Outcome};
 use crate::operator::{Operator, Role};
 use crate::pki::{
-    Authority, AuthorityKind, Chosen, DEFAULT_DAYS, GatewayFiles, LIST_DAYS, OperatorFiles,
-    PkiError, ProviderFiles, Reason, Renewed, Root, create_provider, is_provider, new_root,
-    renew_provider,
+    Authority, AuthorityKind, Chosen, DEFAULT_DAYS, LIST_DAYS, PkiError, Reason, Renewed, Root,
+    create_provider, is_provider, new_root, renew_provider,
 };
 
 const ISSUE_HELP: &str = "\
@@ -66,6 +68,8 @@ pub(super) enum Pki {
         /// Whom it certifies: gateways, or people and programs that use the provider's own interface.
         #[arg(long = "for", value_enum, value_name = "WHOM", default_value_t = AuthorityKind::Gateways)]
         kind: AuthorityKind,
+        #[command(flatten)]
+        json: JsonArg,
     },
     /// Certify a gateway, or somebody with a role.
     ///
@@ -92,6 +96,8 @@ pub(super) enum Pki {
         /// Days for which the certificates are valid.
         #[arg(long, default_value_t = DEFAULT_DAYS)]
         days: u32,
+        #[command(flatten)]
+        json: JsonArg,
     },
     /// List what an authority has issued.
     ///
@@ -133,6 +139,8 @@ pub(super) enum Pki {
         /// Revoke what they have, as superseded.
         #[arg(long)]
         revoke: bool,
+        #[command(flatten)]
+        json: JsonArg,
     },
     /// Revoke certificates.
     ///
@@ -159,6 +167,8 @@ pub(super) enum Pki {
         /// Days after which the next list is due.
         #[arg(long, default_value_t = LIST_DAYS)]
         days: u32,
+        #[command(flatten)]
+        json: JsonArg,
     },
     /// Make the revocation lists anew.
     ///
@@ -172,6 +182,8 @@ pub(super) enum Pki {
         /// Days after which the next list is due.
         #[arg(long, default_value_t = LIST_DAYS)]
         days: u32,
+        #[command(flatten)]
+        json: JsonArg,
     },
     /// Make a new authority, or a new root of the provider, beside the old one.
     ///
@@ -184,6 +196,8 @@ pub(super) enum Pki {
         /// Leave all but the newest authority out of the bundle, once nothing good is left of the others.
         #[arg(long)]
         finish: bool,
+        #[command(flatten)]
+        json: JsonArg,
     },
     /// Make the provider's own keys: TLS server certificate and signing key.
     ///
@@ -214,16 +228,17 @@ pub(super) enum Pki {
         /// Renew it under the newest root, which `dcnet pki rotate` made: gateways have to trust it.
         #[arg(long, requires = "renew")]
         newest_root: bool,
+        #[command(flatten)]
+        json: JsonArg,
     },
 }
 
 impl Pki {
     pub(super) fn run(&self) -> Result<Outcome, CliError> {
         match self {
-            Self::Init { folder, kind } => {
+            Self::Init { folder, kind, json } => {
                 let authority = Authority::create_for(folder, *kind)?;
-                let path = authority.certificate_path();
-                output::text(&format!("authority     {}", path.display()))?;
+                AuthorityView::of(&authority, *kind).show(*json)?;
             }
             Self::Issue {
                 folder,
@@ -232,13 +247,14 @@ impl Pki {
                 nets,
                 out,
                 days,
+                json,
             } => {
                 let authority = Authority::open(folder)?;
                 let out = match out {
                     Some(out) => out.clone(),
                     None => authority.folder_of(name.as_str())?,
                 };
-                issue(&authority, *name, *role, nets, &out, *days)?;
+                issue(&authority, *name, *role, nets, &out, *days)?.show(*json)?;
             }
             Self::List {
                 folder,
@@ -251,12 +267,11 @@ impl Pki {
                 out,
                 days,
                 revoke,
+                json,
             } => {
                 let authority = Authority::open(folder)?;
-                match authority.renew(name.as_str(), out.as_deref(), *days, *revoke)? {
-                    Renewed::Gateway(files) => gateway_files(&files)?,
-                    Renewed::Operator(files) => operator_files(&files)?,
-                }
+                let renewed = authority.renew(name.as_str(), out.as_deref(), *days, *revoke)?;
+                CertificatesView::of(*name, &renewed).show(*json)?;
             }
             Self::Revoke {
                 folder,
@@ -264,6 +279,7 @@ impl Pki {
                 serial,
                 reason,
                 days,
+                json,
             } => {
                 let authority = Authority::open(folder)?;
                 // The command line has exactly one of them.
@@ -271,29 +287,33 @@ impl Pki {
                     (Some(name), _) => Chosen::Name(name.to_string()),
                     (None, serial) => Chosen::Serial(serial.clone().unwrap_or_default()),
                 };
-                for serial in authority.revoke(&chosen, *reason, whole_days(*days))? {
-                    output::text(&format!("revoked          {serial}"))?;
-                }
-                let path = authority.list_path();
-                output::text(&format!("revocation list  {}", path.display()))?;
+                let serials = authority.revoke(&chosen, *reason, whole_days(*days))?;
+                RevokedView::of(&authority, serials)?.show(*json)?;
             }
-            Self::Crl { folder, days } => {
-                let path = Authority::open(folder)?.publish_list(whole_days(*days))?;
-                output::text(&format!("revocation list  {}", path.display()))?;
+            Self::Crl { folder, days, json } => {
+                let authority = Authority::open(folder)?;
+                authority.publish_list(whole_days(*days))?;
+                RevokedView::of(&authority, Vec::new())?.show(*json)?;
             }
-            Self::Rotate { folder, finish } => rotate(folder, *finish)?,
+            Self::Rotate {
+                folder,
+                finish,
+                json,
+            } => rotate(folder, *finish)?.show(*json)?,
             Self::Provider {
                 folder,
                 names,
                 days,
                 renew: false,
+                json,
                 ..
-            } => provider_files(&create_provider(folder, names, *days)?)?,
+            } => ProviderView::of(&create_provider(folder, names, *days)?).show(*json)?,
             Self::Provider {
                 folder,
                 names,
                 days,
                 newest_root,
+                json,
                 ..
             } => {
                 let root = if *newest_root {
@@ -302,15 +322,7 @@ impl Pki {
                     Root::Same
                 };
                 let renewed = renew_provider(folder, names, *days, root)?;
-                output::pairs(&[
-                    (
-                        "tls certificate",
-                        renewed.files.tls_certificate.display().to_string(),
-                    ),
-                    ("tls key", renewed.files.tls_key.display().to_string()),
-                    ("under the root", renewed.root.display().to_string()),
-                    ("kept", renewed.kept.display().to_string()),
-                ])?;
+                ProviderView::renewed(&renewed).show(*json)?;
             }
         }
         Ok(Outcome::Done)
@@ -324,74 +336,34 @@ fn issue(
     nets: &[NetId],
     out: &Path,
     days: u32,
-) -> Result<(), CliError> {
-    match role {
-        None => gateway_files(&authority.issue(&name, out, days)?),
+) -> Result<CertificatesView, CliError> {
+    let issued = match role {
+        None => Renewed::Gateway(authority.issue(&name, out, days)?),
         Some(role) => {
             let operator = Operator::new(name.into(), role, nets.iter().copied());
             let operator = operator.map_err(PkiError::from)?;
-            operator_files(&authority.issue_operator(&operator, out, days)?)
+            Renewed::Operator(authority.issue_operator(&operator, out, days)?)
         }
-    }
+    };
+    Ok(CertificatesView::of(name, &issued))
 }
 
-fn rotate(folder: &Path, finish: bool) -> Result<(), CliError> {
+fn rotate(folder: &Path, finish: bool) -> Result<RotatedView, CliError> {
     if is_provider(folder) && !finish {
         let (root, bundle) = new_root(folder)?;
-        return output::pairs(&[
-            ("new root", root.display().to_string()),
-            ("bundle for gateways", bundle.display().to_string()),
-        ]);
+        return Ok(RotatedView::root(&root, &bundle));
     }
     let authority = Authority::open(folder)?;
-    if finish {
+    let new = if finish {
         authority.finish_rotation()?;
+        None
     } else {
-        let path = authority.rotate()?;
-        output::text(&format!("authority     {}", path.display()))?;
-    }
-    let bundle = authority.bundle_path();
-    output::text(&format!("bundle        {}", bundle.display()))
-}
-
-fn gateway_files(files: &GatewayFiles) -> Result<(), CliError> {
-    output::pairs(&[
-        (
-            "tls certificate",
-            files.tls_certificate.display().to_string(),
-        ),
-        ("tls key", files.tls_key.display().to_string()),
-        (
-            "sig certificate",
-            files.sig_certificate.display().to_string(),
-        ),
-        ("sig key", files.sig_key.display().to_string()),
-    ])
-}
-
-fn operator_files(files: &OperatorFiles) -> Result<(), CliError> {
-    output::pairs(&[
-        (
-            "tls certificate",
-            files.tls_certificate.display().to_string(),
-        ),
-        ("tls key", files.tls_key.display().to_string()),
-    ])
-}
-
-fn provider_files(files: &ProviderFiles) -> Result<(), CliError> {
-    output::pairs(&[
-        (
-            "root for gateways",
-            files.root_certificate.display().to_string(),
-        ),
-        (
-            "tls certificate",
-            files.tls_certificate.display().to_string(),
-        ),
-        ("tls key", files.tls_key.display().to_string()),
-        ("signing key", files.signing_key.display().to_string()),
-    ])
+        Some(authority.rotate()?)
+    };
+    Ok(RotatedView::authority(
+        new.as_deref(),
+        &authority.bundle_path(),
+    ))
 }
 
 fn whole_days(days: u32) -> Duration {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
-use dcnet_protocol::names::ClientSet;
+use dcnet_protocol::names::{ClientSet, NetId};
 use dcnet_protocol::provider::{EpochRecord, RoundOutcome, RoundStatus};
 use dcnet_protocol::round::Round;
 
@@ -34,6 +34,15 @@ pub(crate) enum BackupError {
     Unsound(PathBuf),
     #[error("the restored store is not sound; `dcnet store check` says what is wrong")]
     RestoredUnsound,
+}
+
+/// What is done to restore a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A net is checked: in the backup, and at last in the restored store.
+    Checks(NetId),
+    /// A table is copied.
+    Copies(Copied),
 }
 
 impl Admin {
@@ -65,7 +74,7 @@ impl Admin {
     pub(crate) async fn restore(
         &self,
         path: &Path,
-        progress: impl FnMut(Copied),
+        progress: impl FnMut(Step),
     ) -> Result<Vec<Copied>, BackupError> {
         let backup = Self::open(&Location::from(path)).await?;
         let result = self.restore_from(&backup, path, progress).await;
@@ -77,9 +86,10 @@ impl Admin {
         &self,
         backup: &Self,
         path: &Path,
-        progress: impl FnMut(Copied),
+        mut progress: impl FnMut(Step),
     ) -> Result<Vec<Copied>, BackupError> {
-        if !backup.check(|_| {}).await?.problems.is_empty() {
+        let checked = backup.check(|net| progress(Step::Checks(net))).await?;
+        if !checked.problems.is_empty() {
             return Err(BackupError::Unsound(path.to_owned()));
         }
         let mut closed = Vec::new();
@@ -88,9 +98,12 @@ impl Admin {
         }
         let copied = backup
             .store
-            .restore_into(&self.store, &closed, progress)
+            .restore_into(&self.store, &closed, |copied| {
+                progress(Step::Copies(copied));
+            })
             .await?;
-        if self.check(|_| {}).await?.problems.is_empty() {
+        let checked = self.check(|net| progress(Step::Checks(net))).await?;
+        if checked.problems.is_empty() {
             let file = path.display().to_string();
             self.note(Action::StoreRestored, None, &file).await?;
             Ok(copied)

@@ -255,7 +255,7 @@ impl Admin {
     }
 
     async fn check_log(&self, net: NetId, checked: &mut Checked) -> Result<(), AdminError> {
-        let audit = match self.audit(net).await {
+        let audit = match self.audit(net, |_, _| {}).await {
             Ok(audit) => audit,
             Err(AdminError::Store(error @ StoreError::Corrupt(_))) => {
                 checked.problem(net, "unreadable", error);

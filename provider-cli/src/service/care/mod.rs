@@ -5,9 +5,11 @@ mod check;
 mod prune;
 mod stats;
 
-pub(crate) use backup::BackupError;
+pub(crate) use backup::{BackupError, Step};
 pub(crate) use check::Checked;
 pub(crate) use prune::Pruned;
 pub use prune::Retention;
 pub(super) use prune::start as start_pruning;
 pub(crate) use stats::StoreStats;
+
+pub(crate) use crate::store::Copied;

@@ -51,9 +51,13 @@ pub(crate) struct NetTable {
 }
 
 impl Admin {
-    /// Measures the store.
-    pub(crate) async fn stats(&self) -> Result<StoreStats, AdminError> {
-        let rows = self.store.table_rows().await?;
+    /// Measures the store; `progress` is told the table that comes next, of each first its rows, then its
+    /// pages.
+    pub(crate) async fn stats(
+        &self,
+        mut progress: impl FnMut(&'static str),
+    ) -> Result<StoreStats, AdminError> {
+        let rows = self.store.table_rows(&mut progress).await?;
         let mut nets = Vec::new();
         for row in self.store.nets().await? {
             let name = row.net.to_string();
@@ -74,7 +78,7 @@ impl Admin {
                 net: name,
             });
         }
-        let on_disk = self.store.table_bytes().await?;
+        let on_disk = self.store.table_bytes(&mut progress).await?;
         let tables = on_disk.iter().map(|on_disk| {
             let ours = rows.iter().filter(|rows| rows.table == on_disk.table);
             TableStats {
