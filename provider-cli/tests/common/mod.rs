@@ -24,6 +24,7 @@ pub mod operators;
 pub mod port;
 pub mod prometheus;
 pub mod published;
+pub mod statements;
 mod store;
 
 use std::io::{BufRead as _, BufReader, Read as _};
