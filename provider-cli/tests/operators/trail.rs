@@ -1,5 +1,7 @@
 //! What the audit trail has of exports and refusals, and that it is true.
 
+use std::io::Read as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
@@ -172,6 +174,25 @@ async fn an_export_that_nobody_takes_is_not_told_as_taken(lab: Lab) {
         told.starts_with("entry 2, jsonl over HTTPS: the client took no more of it"),
         "{told}"
     );
+    // Nor at the command line, where whoever reads has had enough: no failure, and not the whole.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dcnet"));
+    let command = command.args(["export", "jsonl", "elbe-4", "--store"]);
+    let mut export = command
+        .arg(world.lab.store.location())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = export.stdout.take().unwrap();
+    out.read_exact(&mut [0; 100]).unwrap();
+    drop(out);
+    assert!(export.wait().unwrap().success());
+    let noted = all(&world, &world.otto, "/audit-log", 50).await;
+    assert_eq!(noted.len(), 5, "{noted:?}");
+    assert_eq!(noted[4]["action"], "export-broken-off");
+    assert_eq!(noted[4]["actor"]["kind"], "console");
+    let told = noted[4]["detail"].as_str().unwrap();
+    let begins = "entry 4, jsonl to standard output: cannot write: ";
+    assert!(told.starts_with(begins), "{told}");
 }
 on_both!(an_export_that_nobody_takes_is_not_told_as_taken);
 
