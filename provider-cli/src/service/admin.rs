@@ -4,25 +4,23 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use dcnet_obis::{ObisCode, ScaledInteger, Unit};
-use dcnet_protocol::certificate::TrustAnchor;
 use dcnet_protocol::descriptor::{CorrectionMode, DescriptorError, NetDescriptor, NetParameters};
 use dcnet_protocol::membership::MemberStatus;
 use dcnet_protocol::names::{ClientId, ClientSet, NetId};
-use dcnet_protocol::provider::{DrawListRecord, EpochRecord, MemberRecord, RoundOutcome};
+use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome};
 use dcnet_protocol::round::{Round, UnixTime};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::audit::Audit;
 use super::audit_trail::{Action, Actor, Noted};
 use super::log_view::EntryView;
 use super::orders::{OrderedView, Standing};
-use super::replay::{KeyPackages, replay};
 use super::{convert, now};
 use crate::store::{Location, NetRow, Store, StoreError};
 
 /// A handle for administration.
+#[derive(Clone)]
 pub(crate) struct Admin {
     pub(super) store: Store,
 }
@@ -192,7 +190,7 @@ impl Admin {
             created: now().millis(),
         };
         let mut writer = self.store.writer().await?;
-        let noted = Noted::new(Actor::console(), Action::NetCreated, Some(row.net), "");
+        let noted = Noted::new(Actor::console(), Action::NetCreated, &[row.net], "");
         let result = writer.insert_net(&row, Some(&noted.text())).await;
         writer.close().await;
         result?;
@@ -217,35 +215,6 @@ impl Admin {
     /// A net's parameters.
     pub(crate) async fn descriptor(&self, net: NetId) -> Result<NetDescriptor, AdminError> {
         Ok(decode_descriptor(&self.row(net).await?)?)
-    }
-
-    /// Looks at a net's members and its key graph.
-    pub(crate) async fn audit(&self, net: NetId) -> Result<Audit, AdminError> {
-        let row = self.row(net).await?;
-        let descriptor = decode_descriptor(&row)?;
-        let members = self.members(net).await?;
-        // A server may run beside us: the log is read last, so that it has what the rest names.
-        let epoch = self.epoch(net).await?;
-        let lists = self.store.draw_lists(net).await?;
-        let lists = lists
-            .iter()
-            .map(|list| convert::decode::<DrawListRecord>(list))
-            .collect::<Result<Vec<_>, _>>()?;
-        let log = self.store.log_entries(net, 0, None).await?;
-        let packages = self.store.key_packages(net).await?;
-        let packages = packages
-            .iter()
-            .map(|package| convert::decode(package))
-            .collect::<Result<Vec<_>, _>>()?;
-        let anchor = TrustAnchor::from_der(&row.authority)
-            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let packages = KeyPackages::new(anchor, packages);
-        let replay = replay(&descriptor, &packages, &log, &lists, epoch.as_ref());
-        let orders = self.orders(net).await?;
-        let standing = self.standing(net).await?;
-        let (members, epoch) = (members.as_slice(), epoch.as_ref());
-        let audit = Audit::of(&descriptor, members, epoch, &replay, &standing);
-        Ok(Audit { orders, ..audit })
     }
 
     /// The membership log.

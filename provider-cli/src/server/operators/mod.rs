@@ -6,6 +6,7 @@
 mod ask;
 pub(super) mod describe;
 mod export;
+mod judge;
 mod order;
 mod refusals;
 mod show;
@@ -45,6 +46,8 @@ const EXPORTS: usize = 4;
 pub(super) struct Turns {
     answers: Semaphore,
     exports: Arc<Semaphore>,
+    /// What computes for long: one at a time, so that there is a processor left for gateways.
+    judging: Arc<Semaphore>,
     refusals: Refusals,
 }
 
@@ -53,6 +56,7 @@ impl Default for Turns {
         Self {
             answers: Semaphore::new(ANSWERS),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            judging: Arc::new(Semaphore::new(1)),
             refusals: Refusals::default(),
         }
     }
