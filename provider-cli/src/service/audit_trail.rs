@@ -138,7 +138,10 @@ pub(crate) struct TrailEntryView {
     /// If it is about more than one net, all of them; otherwise empty.
     pub(crate) nets: Vec<String>,
     pub(crate) detail: Option<String>,
-    /// Of the trail up to here, in hexadecimal digits.
+    /// The entry as it is stored and hashed.
+    pub(crate) text: String,
+    /// Of the trail up to here, in hexadecimal digits: SHA-256 over "dcnet audit trail v1", the number (8
+    /// bytes, big endian), the hash before it (32 bytes, zeros before the first) and `text`.
     pub(crate) hash: String,
 }
 
@@ -155,6 +158,7 @@ impl TrailEntryView {
             net: noted.net,
             nets: noted.nets,
             detail: noted.detail,
+            text: row.entry.clone(),
             hash: hex(&row.hash),
         })
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::common::operators::get;
 use crate::lists::all;
@@ -118,6 +119,7 @@ async fn exports_and_refusals_are_in_the_audit_trail(lab: Lab) {
             .as_array()
             .unwrap()[..]
     );
+    let chained = chain(&noted);
     assert_eq!(noted[0]["action"], "server-started");
     let noted = &noted[1..];
     let operator = serde_json::json!({"kind": "operator", "name": "grid", "role": "consumer"});
@@ -148,8 +150,26 @@ async fn exports_and_refusals_are_in_the_audit_trail(lab: Lab) {
     let head: Value = serde_json::from_slice(&head).unwrap();
     let verified = world.lab.dcnet_published(&["audit-log", "verify"]);
     assert_eq!(head["head"], verified["head"]);
+    assert_eq!(head["head"], chained);
 }
 on_both!(exports_and_refusals_are_in_the_audit_trail);
+
+/// The head as an auditor computes it from the pages alone.
+#[track_caller]
+fn chain(entries: &[Value]) -> String {
+    let mut hash = [0; 32];
+    for entry in entries {
+        hash = Sha256::new()
+            .chain_update("dcnet audit trail v1")
+            .chain_update(entry["number"].as_u64().unwrap().to_be_bytes())
+            .chain_update(hash)
+            .chain_update(entry["text"].as_str().unwrap())
+            .finalize()
+            .into();
+    }
+    let digits = hash.map(|byte| format!("{byte:02x}")).concat();
+    format!("{}:{digits}", entries.len())
+}
 
 async fn an_export_that_nobody_takes_is_not_told_as_taken(lab: Lab) {
     let world = World::new(lab).await;
