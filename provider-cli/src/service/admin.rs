@@ -50,6 +50,13 @@ pub(crate) enum AdminError {
     Descriptor(#[from] DescriptorError),
 }
 
+impl AdminError {
+    /// Whether what is stored cannot be read, so that asking again does not help.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Corrupt(_)))
+    }
+}
+
 /// A net to be created.
 pub(crate) struct NewNet {
     pub(crate) parameters: NetParameters,

@@ -173,6 +173,7 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     for (status, names) in operation.problems {
         responses.insert(status.to_string(), problems(names));
     }
+    responses.insert("500".to_owned(), problems(&["internal", "store-damaged"]));
     let mut unavailable = problems(&[
         "store-unavailable",
         "timeout",
