@@ -12,6 +12,8 @@ mod common;
 mod load;
 #[path = "care/server_life.rs"]
 mod server_life;
+#[path = "care/spread.rs"]
+mod spread;
 #[path = "care/trail.rs"]
 mod trail;
 
@@ -223,7 +225,8 @@ async fn a_check_finds_what_must_not_be_there(lab: Lab) {
     };
     let frame = format!(
         "INSERT INTO frames (net, round, client, epoch, transmission, words, hash) \
-         SELECT net, {round}, client, 1, TRUE, record, record FROM members WHERE client = 'gw-1'"
+         SELECT net, {round}, client, 1, TRUE, record, record FROM members \
+         WHERE net = 'elbe-5' AND client = 'gw-1'"
     );
     let problems = found(&frame).await;
     assert_eq!(problems[0].0, "not-erased", "{problems:?}");
@@ -261,7 +264,7 @@ async fn what_is_too_old_goes_and_the_rest_stays(lab: Lab) {
     let old = async |ago: u64| {
         let statement = format!(
             "INSERT INTO rounds (net, round, outcome) SELECT net, round - {ago}, outcome FROM rounds \
-             WHERE round = {round}"
+             WHERE net = 'elbe-5' AND round = {round}"
         );
         lab.store.execute(&statement).await;
     };

@@ -136,7 +136,11 @@ fn row(entry: &TrailEntryView) -> [String; 6] {
         entry.at.clone(),
         entry.actor.to_string(),
         entry.action.as_str().to_owned(),
-        or_dash(&entry.net),
+        if entry.nets.is_empty() {
+            or_dash(&entry.net)
+        } else {
+            entry.nets.join(", ")
+        },
         or_dash(&entry.detail),
     ]
 }

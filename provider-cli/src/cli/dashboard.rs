@@ -43,9 +43,6 @@ pub(super) struct DashboardArgs {
         requires = "reference_profile"
     )]
     household_kwh_per_year: u32,
-    /// Folder with evidence (*.bin) that owners of gateways sent in: verified, and shown.
-    #[arg(long, value_name = "DIR", requires = "dashboard_listen")]
-    evidence_dir: Option<PathBuf>,
 }
 
 impl DashboardArgs {
@@ -57,7 +54,6 @@ impl DashboardArgs {
             time_zone: self.time_zone,
             reference_profile: self.reference_profile,
             household_kwh_per_year: self.household_kwh_per_year,
-            evidence_dir: self.evidence_dir,
         })
     }
 }

@@ -11,7 +11,7 @@ use super::round::RangeArgs;
 use super::{CliError, Outcome, StoreArg};
 use crate::export::{FileFormat, Format, Pieces, Range, Reading, values};
 use crate::files::Pending;
-use crate::service::audit_trail::Action;
+use crate::service::audit_trail::Actor;
 use crate::service::{Admin, AdminError, RoundView};
 
 mod mscons;
@@ -135,28 +135,55 @@ impl Export {
 
 /// One file, in whatever pieces it is made.
 async fn whole(what: What, format: FileFormat) -> Result<Outcome, CliError> {
-    let mut pieces = Pieces::begin(format, what.open(format.word()).await?)?;
-    let mut out = Output::begin(what.out)?;
-    while let Some(piece) = pieces.next().await? {
-        out.write_all(&piece)?;
-    }
-    out.finish()
+    let reading = what.open().await?;
+    let admin = reading.admin().clone();
+    let mut pieces = Pieces::begin(format, reading)?;
+    let mut out = what.begin()?;
+    let writing = async {
+        while let Some(piece) = pieces.next().await? {
+            out.write_all(&piece)?;
+        }
+        out.finish()
+    };
+    what.noted(&admin, format.word(), writing).await
 }
 
 impl What {
-    /// All nets are there before anything is written; `format` is how the audit trail names it.
-    async fn open(&self, format: &str) -> Result<Reading, CliError> {
+    /// All nets are there before anything is written.
+    async fn open(&self) -> Result<Reading, CliError> {
         let admin = Admin::open(&self.store.store).await?;
         let RangeArgs { from, to } = self.range;
-        let reading = Reading::open(admin, &self.nets, Range { from, to }).await?;
+        Ok(Reading::open(admin, &self.nets, Range { from, to }).await?)
+    }
+
+    /// Where it goes. What is in the way there is found before anything is said of sums that leave.
+    fn begin(&self) -> Result<Output, CliError> {
+        Output::begin(self.out.clone())
+    }
+
+    /// Has it written by `writing`, when the audit trail has that it is about to leave; if it breaks off,
+    /// the trail has that, too. `format` is how the trail names it.
+    async fn noted(
+        &self,
+        admin: &Admin,
+        format: &str,
+        writing: impl Future<Output = Result<Outcome, CliError>>,
+    ) -> Result<Outcome, CliError> {
         let to = self.out.as_ref().map(|path| path.display().to_string());
         let to = to.unwrap_or_else(|| "standard output".to_owned());
-        for net in &self.nets {
-            let detail = format!("{format} to {to}");
-            let noted = reading.admin().note(Action::Exported, Some(*net), &detail);
-            noted.await.map_err(AdminError::from)?;
+        let detail = format!("{format} to {to}");
+        let leaving = admin.note_leaving(Actor::console(), &self.nets, detail);
+        let leaving = leaving.await.map_err(AdminError::from)?;
+        let written = writing.await;
+        if let Err(error) = &written
+            && let Err(unnoted) = leaving.broke_off(&error.to_string()).await
+        {
+            // What matters more is why it broke off.
+            eprintln!(
+                "dcnet: the audit trail does not have it that the export broke off: {unnoted}"
+            );
         }
-        Ok(reading)
+        written
     }
 }
 

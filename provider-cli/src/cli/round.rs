@@ -1,5 +1,6 @@
 //! `dcnet round`.
 
+mod rosters;
 mod watch;
 
 use clap::{Args, Subcommand};
@@ -22,6 +23,14 @@ pub(super) enum Round {
     /// each with the member that dealt it and the one that holds it: one of the two is at fault.
     #[command(after_help = "Example:\n  dcnet round show elbe-4 1984023")]
     Show(Show),
+    /// Show the rosters of one round: the provider's signed word on whose frames it has.
+    ///
+    /// In a double-mask net, also of a round that is not final. The first roster names those who
+    /// submitted; each further one names fewer, as some do not answer. With --json also as they
+    /// were signed, so that they can be held against what a gateway was shown.
+    #[command(after_help = "Examples:\n  dcnet round rosters elbe-4 1984023\n  \
+        dcnet round rosters elbe-4 1984023 --json | jq '.[] | {step, absent_names}'")]
+    Rosters(rosters::Rosters),
     /// Watch rounds as they become final.
     ///
     /// On a terminal the latest rounds stand in a table that is kept up to date, until Ctrl-C, which ends
@@ -78,6 +87,7 @@ impl Round {
         match self {
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
+            Self::Rosters(rosters) => rosters.run().await,
             Self::Watch(watch) => watch.run().await,
         }
     }

@@ -11,7 +11,7 @@ use crate::service::audit_trail::{TrailEntryView, TrailVerified};
 use crate::service::care::{Checked, Pruned, StoreStats};
 use crate::service::{
     Audit, CorrectionView, EntryView, Finding, MemberList, MemberView, NetView, OrderView,
-    RoundView,
+    RosterView, RoundView,
 };
 
 /// The schema as it is published (`provider-cli/schema/output.schema.json`): JSON Schema 2020-12, with
@@ -35,6 +35,7 @@ pub fn published() -> Result<String, serde_json::Error> {
         of::<MemberView>(&mut generator, "member-show"),
         of::<Vec<RoundView>>(&mut generator, "round-list"),
         of::<RoundView>(&mut generator, "round-show"),
+        of::<Vec<RosterView>>(&mut generator, "round-rosters"),
         of::<RoundView>(&mut generator, "round-watch"),
         of::<Vec<CorrectionView>>(&mut generator, "correction-list"),
         of::<CorrectionView>(&mut generator, "correction-show"),

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -84,7 +84,10 @@ Examples:
 
 /// Arguments of `dcnet serve`.
 #[derive(Debug, Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(
+    after_help = AFTER_HELP,
+    group = ArgGroup::new("shown_to").args(["dashboard_listen", "operator_ca"]).multiple(true)
+)]
 pub(super) struct Serve {
     #[command(flatten)]
     store: StoreArg,
@@ -141,6 +144,10 @@ pub(super) struct Serve {
     otlp: Option<String>,
     #[command(flatten)]
     dashboard: DashboardArgs,
+    /// Folder with evidence (*.bin) that owners of gateways sent in: verified, and shown on the
+    /// dashboard, and to administrators and auditors over HTTPS.
+    #[arg(long, value_name = "DIR", requires = "shown_to")]
+    evidence_dir: Option<PathBuf>,
     /// Form of the log.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -213,6 +220,7 @@ impl Serve {
             metrics,
             otlp,
             dashboard: self.dashboard.options(),
+            evidence_dir: self.evidence_dir,
             limits,
         })
     }

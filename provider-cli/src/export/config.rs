@@ -244,6 +244,23 @@ impl SinkConfig {
         }
     }
 
+    /// What kind it is and where it goes, for people: no user, no secret, and of an address over HTTP no
+    /// more than the server, since some have secrets in their paths.
+    pub(crate) fn target(&self) -> String {
+        let kind = self.kind();
+        match self {
+            Self::File(file) => {
+                let path = std::path::absolute(&file.path);
+                let path = path.as_ref().unwrap_or(&file.path);
+                format!("{kind} {}", path.display())
+            }
+            Self::Stdout(_) => "standard output".to_owned(),
+            Self::Mqtt(mqtt) => format!("{kind} {}:{}, {}/…", mqtt.host, mqtt.port, mqtt.topic),
+            Self::Postgres(postgres) => format!("{kind} {}", postgres.place()),
+            Self::Influx(http) | Self::Http(http) => format!("{kind} {}", http.server()),
+        }
+    }
+
     fn check(&self) -> Result<(), SinkError> {
         match self {
             Self::File(_) | Self::Stdout(_) | Self::Mqtt(_) => Ok(()),

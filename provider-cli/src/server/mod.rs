@@ -78,6 +78,8 @@ pub struct Options {
     pub otlp: Option<String>,
     /// The operator's dashboard, if it is wanted.
     pub dashboard: Option<DashboardOptions>,
+    /// A folder of evidence that was received: shown on the dashboard, and to operators over HTTPS.
+    pub evidence_dir: Option<PathBuf>,
     /// Limits.
     pub limits: Limits,
 }
@@ -136,7 +138,7 @@ pub enum ServeError {
          or a tunnel, or say --metrics-allow-remote if nobody else can reach that address"
     )]
     MetricsRemote(SocketAddr),
-    /// What the dashboard shows besides.
+    /// What is shown besides what the store has.
     #[error(transparent)]
     Dashboard(#[from] ExtrasError),
     /// The dashboard's address.

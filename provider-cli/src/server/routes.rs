@@ -25,7 +25,7 @@ use super::config::{Limits, length};
 use super::problem::Problem;
 use super::replicas::Peers;
 use super::{MEDIA_TYPE, asked, membership_log, operators, plain, replicas};
-use crate::service::{Client, Service, ServiceError};
+use crate::service::{Client, EvidenceFolder, Service, ServiceError};
 
 /// Longest that a look into the inbox or for a roster may wait, in seconds.
 const LONGEST_WAIT: u64 = 25;
@@ -38,6 +38,8 @@ pub(super) struct Api {
     pub(super) peers: Option<Peers>,
     /// How much is done for operators at a time.
     pub(super) turns: operators::Turns,
+    /// Evidence that was received, if there is a folder for it.
+    pub(super) evidence: Option<Arc<EvidenceFolder>>,
 }
 
 type Shared = State<Arc<Api>>;
@@ -50,18 +52,7 @@ pub(super) struct Routers {
 }
 
 /// All routes. Every refusal is a [`Problem`], those of unknown paths and methods, too.
-pub(super) fn routers(
-    service: &Arc<Service>,
-    limits: &Limits,
-    peers: Peers,
-    plain_readings: bool,
-) -> Routers {
-    let api = Arc::new(Api {
-        service: Arc::clone(service),
-        limits: limits.clone(),
-        peers: service.is_shared().then_some(peers),
-        turns: operators::Turns::default(),
-    });
+pub(super) fn routers(api: &Arc<Api>, plain_readings: bool) -> Routers {
     let mut router = Router::new()
         .route("/v1/nets/{net}", get(descriptor))
         .route("/v1/nets/{net}/members", get(members))
@@ -71,18 +62,18 @@ pub(super) fn routers(
         .route("/v1/nets/{net}/inbox", get(inbox))
         .route("/v1/nets/{net}/rounds/{round}/roster", get(roster))
         .merge(membership_log::routes())
-        .layer(from_fn_with_state(Arc::clone(&api), replicas::hand_on))
+        .layer(from_fn_with_state(Arc::clone(api), replicas::hand_on))
         .layer(from_fn(readable_path));
     if plain_readings {
         router = router.route("/bench/nets/{net}/readings", post(plain::reading));
     }
     let router = router
         .route("/healthz", get(health))
-        .merge(operators::routes(&api))
+        .merge(operators::routes(api))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn(asked::name_route))
-        .with_state(api);
+        .with_state(Arc::clone(api));
     Routers {
         for_replicas: router.clone().layer(from_fn(replicas::accept)),
         for_gateways: router,
@@ -259,6 +250,21 @@ pub(super) async fn unknown_method(method: Method) -> Problem {
 }
 
 impl Api {
+    pub(super) fn new(
+        service: &Arc<Service>,
+        limits: &Limits,
+        peers: Peers,
+        evidence: Option<Arc<EvidenceFolder>>,
+    ) -> Self {
+        Self {
+            service: Arc::clone(service),
+            limits: limits.clone(),
+            peers: service.is_shared().then_some(peers),
+            turns: operators::Turns::default(),
+            evidence,
+        }
+    }
+
     /// The answer, if it comes within the limit beyond `wait`.
     pub(super) async fn in_time<T, E>(
         &self,

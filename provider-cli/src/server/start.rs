@@ -12,13 +12,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::config::Limits;
-use super::dashboard::{self, Dashboard, DashboardOptions};
+use super::dashboard::{self, Dashboard};
 use super::listening::Listening;
 use super::reload::{self, Files, Trust};
+use super::routes::Api;
 use super::{Options, Running, ServeError, metrics, replicas, routes};
 use crate::monitoring::{Exporter, Metrics, Traces, collector_url};
-use crate::service::overview::Extras;
-use crate::service::{Replica, Service, Start};
+use crate::service::overview::{Extras, evidence_folder};
+use crate::service::{EvidenceFolder, Replica, Service, Start};
 use crate::witness::WitnessClient;
 
 /// What a server has read of its files.
@@ -28,6 +29,7 @@ pub(super) struct Loaded {
     key: SigningKey,
     witnesses: Vec<WitnessClient>,
     extras: Option<Extras>,
+    evidence: Option<Arc<EvidenceFolder>>,
 }
 
 impl Loaded {
@@ -49,8 +51,12 @@ impl Loaded {
         if let Some(dashboard) = dashboard.filter(|options| !options.listen.ip().is_loopback()) {
             return Err(ServeError::Exposed(dashboard.listen));
         }
+        let evidence = options.evidence_dir.as_deref();
+        let evidence = evidence.map(evidence_folder).transpose()?;
+        let extras = dashboard.map(|options| options.load(evidence.clone()));
         Ok(Self {
-            extras: dashboard.map(DashboardOptions::load).transpose()?,
+            extras: extras.transpose()?,
+            evidence,
             trust: files.read()?,
             key: read_signing_key(options.signing_key.clone())?,
             witnesses: witnesses.collect::<Result<_, _>>()?,
@@ -123,6 +129,7 @@ pub(super) async fn start_with(
         key,
         witnesses,
         extras,
+        evidence,
     } = Loaded::from(&options)?;
     let ports = Ports::bind(&options).await?;
     let (metrics, exporter) = watch_over(&options)?;
@@ -140,7 +147,8 @@ pub(super) async fn start_with(
         service.create_plain_table().await?;
     }
     let limits = options.limits;
-    let routers = routes::routers(&service, &limits, group.client(), plain_readings);
+    let api = Api::new(&service, &limits, group.client(), evidence);
+    let routers = routes::routers(&Arc::new(api), plain_readings);
     let (stop, stopping) = watch::channel(false);
     let beside = match ports.beside {
         None => None,

@@ -20,6 +20,7 @@ use super::{convert, now};
 use crate::store::{Location, NetRow, Store, StoreError};
 
 /// A handle for administration.
+#[derive(Clone)]
 pub(crate) struct Admin {
     pub(super) store: Store,
 }
@@ -47,6 +48,13 @@ pub(crate) enum AdminError {
     UnknownOrder { net: NetId, number: u64 },
     #[error("the net cannot be created: {0}")]
     Descriptor(#[from] DescriptorError),
+}
+
+impl AdminError {
+    /// Whether what is stored cannot be read, so that asking again does not help.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Corrupt(_)))
+    }
 }
 
 /// A net to be created.
@@ -189,7 +197,7 @@ impl Admin {
             created: now().millis(),
         };
         let mut writer = self.store.writer().await?;
-        let noted = Noted::new(Actor::console(), Action::NetCreated, Some(row.net), "");
+        let noted = Noted::new(Actor::console(), Action::NetCreated, &[row.net], "");
         let result = writer.insert_net(&row, Some(&noted.text())).await;
         writer.close().await;
         result?;

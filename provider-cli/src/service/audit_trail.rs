@@ -3,12 +3,13 @@
 //! `docs/adr/0037-an-audit-trail-that-is-only-appended-to.md` says what it protects from.
 
 mod actor;
+mod filter;
+mod leaving;
 
 use std::fmt;
 use std::str::FromStr;
 
 use dcnet_protocol::names::NetId;
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use crate::operator::Operator;
 use crate::store::{Store, StoreError, TrailHash, TrailRow, trail_hash};
 
 pub(crate) use actor::Actor;
+pub(crate) use filter::TrailFilter;
 
 /// Rows that are read at a time.
 const PAGE: u32 = 1000;
@@ -41,8 +43,10 @@ pub(crate) enum Action {
     BackupWritten,
     /// This store was made out of a backup.
     StoreRestored,
-    /// Sums were read to be taken elsewhere.
+    /// Sums were about to be taken elsewhere: written before they leave.
     Exported,
+    /// An export did not come to its end; of one that was killed nobody can say so.
+    ExportBrokenOff,
     /// An exporter that goes on by itself was started.
     ExporterStarted,
     /// Somebody asked over HTTPS for what their certificate is not for.
@@ -65,6 +69,7 @@ impl Action {
             Self::BackupWritten => "backup-written",
             Self::StoreRestored => "store-restored",
             Self::Exported => "exported",
+            Self::ExportBrokenOff => "export-broken-off",
             Self::ExporterStarted => "exporter-started",
             Self::Refused => "refused",
             Self::ServerStarted => "server-started",
@@ -84,18 +89,24 @@ pub(crate) struct Noted {
     action: Action,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     net: Option<String>,
+    /// If it is about more than one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    nets: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     detail: Option<String>,
 }
 
 impl Noted {
-    /// Done now by `actor`.
-    pub(crate) fn new(actor: Actor, action: Action, net: Option<NetId>, detail: &str) -> Self {
+    /// Done now by `actor`, with these nets.
+    pub(crate) fn new(actor: Actor, action: Action, nets: &[NetId], detail: &str) -> Self {
+        let mut nets: Vec<String> = nets.iter().map(NetId::to_string).collect();
+        let net = if nets.len() == 1 { nets.pop() } else { None };
         Self {
             at: rfc3339(now()),
             actor,
             action,
-            net: net.map(|net| net.to_string()),
+            net,
+            nets,
             detail: (!detail.is_empty()).then(|| clean(detail).collect()),
         }
     }
@@ -106,12 +117,12 @@ impl Noted {
     }
 }
 
-/// Writes down what was done.
+/// Writes down what was done; the number of the entry.
 ///
 /// # Errors
 /// [`StoreError`] if it is not in the store: then it must not be done, or is told as failed.
-pub(crate) async fn note(store: &Store, noted: &Noted) -> Result<(), StoreError> {
-    store.append_to_trail(&noted.text()).await.map(drop)
+pub(crate) async fn note(store: &Store, noted: &Noted) -> Result<u64, StoreError> {
+    store.append_to_trail(&noted.text()).await
 }
 
 /// An entry as tables and JSON show it.
@@ -124,8 +135,13 @@ pub(crate) struct TrailEntryView {
     pub(crate) actor: Actor,
     pub(crate) action: Action,
     pub(crate) net: Option<String>,
+    /// If it is about more than one net, all of them; otherwise empty.
+    pub(crate) nets: Vec<String>,
     pub(crate) detail: Option<String>,
-    /// Of the trail up to here, in hexadecimal digits.
+    /// The entry as it is stored and hashed.
+    pub(crate) text: String,
+    /// Of the trail up to here, in hexadecimal digits: SHA-256 over "dcnet audit trail v1", the number (8
+    /// bytes, big endian), the hash before it (32 bytes, zeros before the first) and `text`.
     pub(crate) hash: String,
 }
 
@@ -140,35 +156,11 @@ impl TrailEntryView {
             actor: noted.actor,
             action: noted.action,
             net: noted.net,
+            nets: noted.nets,
             detail: noted.detail,
+            text: row.entry.clone(),
             hash: hex(&row.hash),
         })
-    }
-}
-
-/// Which entries are asked for; by default all.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TrailFilter {
-    pub(crate) net: Option<NetId>,
-    /// As it is written.
-    pub(crate) action: Option<String>,
-    /// Not those before.
-    pub(crate) since: Option<Timestamp>,
-}
-
-impl TrailFilter {
-    const fn is_empty(&self) -> bool {
-        self.net.is_none() && self.action.is_none() && self.since.is_none()
-    }
-
-    fn fits(&self, entry: &TrailEntryView) -> bool {
-        let net = self.net.map(|net| net.to_string());
-        let action = self.action.as_deref();
-        let at = || entry.at.parse::<Timestamp>();
-        (net.is_none() || entry.net == net)
-            && action.is_none_or(|action| entry.action.as_str() == action)
-            // A time that cannot be read is shown rather than hidden.
-            && self.since.is_none_or(|since| at().map_or(true, |at| at >= since))
     }
 }
 
@@ -249,14 +241,14 @@ impl Admin {
     pub(crate) async fn note(
         &self,
         action: Action,
-        net: Option<NetId>,
+        nets: &[NetId],
         detail: &str,
     ) -> Result<(), StoreError> {
         if self.store.is_backup() {
             return Ok(());
         }
-        let noted = Noted::new(Actor::console(), action, net, detail);
-        note(&self.store, &noted).await
+        let noted = Noted::new(Actor::console(), action, nets, detail);
+        note(&self.store, &noted).await.map(drop)
     }
 
     /// Writes down what somebody did over HTTPS.
@@ -267,8 +259,8 @@ impl Admin {
         net: Option<NetId>,
         detail: &str,
     ) -> Result<(), AdminError> {
-        let noted = Noted::new(Actor::from(operator), action, net, detail);
-        Ok(note(&self.store, &noted).await?)
+        let noted = Noted::new(Actor::from(operator), action, net.as_slice(), detail);
+        Ok(note(&self.store, &noted).await.map(drop)?)
     }
 
     /// The last `most` entries that fit, ascending.
@@ -371,3 +363,6 @@ impl Admin {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,15 +5,20 @@ mod direct;
 
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
-use dcnet_protocol::names::{ClientId, ClientSet};
+use dcnet_protocol::membership::log::LogEntry;
+use dcnet_protocol::names::{ClientId, ClientSet, NetId};
 use dcnet_protocol::provider::{EpochRecord, MemberRecord, RoundOutcome, RoundStatus};
+use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::{Epoch, Round};
+use dcnet_protocol::signature::Signed;
 use dcnet_protocol::superposition::Superposition;
 
 pub use direct::{Direct, DirectError};
 
 use super::now;
-use crate::store::{Batch, EpochRow, Location, MemberRow, NetRow, OutcomeRow, Store, StoreError};
+use crate::store::{
+    Batch, EpochRow, Location, LogRow, MemberRow, NetRow, OutcomeRow, RosterRow, Store, StoreError,
+};
 
 /// A net with members and a key graph.
 pub struct Seed {
@@ -77,6 +82,41 @@ pub async fn seed(store: &Location, seeds: &[Seed]) -> Result<(), StoreError> {
     writer.close().await;
     store.close().await;
     Ok(())
+}
+
+/// Writes what a server writes of a net besides: entries of its membership log, the first of which gets the
+/// index `from`, and rosters.
+///
+/// # Errors
+/// [`StoreError`] if the store does not take them.
+pub async fn record(
+    store: &Location,
+    net: NetId,
+    (from, log): (u64, &[LogEntry]),
+    rosters: &[Signed<Roster>],
+) -> Result<(), StoreError> {
+    let store = Store::open(store).await?;
+    let mut writer = store.writer().await?;
+    let entries = (from..).zip(log).map(|(index, entry)| LogRow {
+        net,
+        index,
+        entry: entry.encode(),
+    });
+    let rosters = rosters.iter().map(|roster| RosterRow {
+        net,
+        round: roster.unverified().round().number(),
+        step: roster.unverified().step(),
+        roster: roster.encode(),
+    });
+    let batch = Batch {
+        log: entries.collect(),
+        rosters: rosters.collect(),
+        ..Batch::default()
+    };
+    let committed = writer.commit(&[&batch]).await;
+    writer.close().await;
+    store.close().await;
+    committed
 }
 
 /// How a round ended.

@@ -251,7 +251,7 @@ impl Admin {
 }
 
 impl StepView {
-    fn of(roster: &Roster) -> Self {
+    pub(super) fn of(roster: &Roster) -> Self {
         Self {
             step: roster.step(),
             asks_for: if roster.reveal() {

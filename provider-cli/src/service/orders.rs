@@ -184,7 +184,7 @@ pub(super) async fn ask(
     let because = if reason.is_empty() { "" } else { ": " };
     let detail = format!("{kind}{about}{because}{reason}");
     let asked_by = actor.to_string();
-    let noted = Noted::new(actor, Action::Ordered, Some(net), &detail);
+    let noted = Noted::new(actor, Action::Ordered, &[net], &detail);
     let row = AskedRow {
         net,
         kind,

@@ -12,6 +12,7 @@ use super::admin::{
     Admin, AdminError, NetView, RoundView, SlotSum, SlotText, decode_descriptor, hex, view_round,
 };
 use super::audit_trail::{TrailEntryView, TrailHead, TrailHeadView};
+use super::log_view::EntryView;
 use super::members::MemberLine;
 use super::overview::{Extras, Overview};
 use super::rounds::numbers;
@@ -228,6 +229,28 @@ impl Admin {
             items,
             next: page.next,
         })
+    }
+
+    /// The entries of a net's membership log behind the one with the index `after`, ascending; without it
+    /// from the first on.
+    pub(crate) async fn log_after(
+        &self,
+        net: NetId,
+        after: Option<u64>,
+        limit: u16,
+    ) -> Result<Page<EntryView>, AdminError> {
+        self.row(net).await?;
+        let from = after.map_or(0, |after| after.saturating_add(1));
+        let mut rows = Vec::new();
+        if from <= LAST_ROUND {
+            let most = u32::from(limit).saturating_add(1);
+            rows = self.store.log_entries(net, from, Some(most)).await?;
+        }
+        let entries = rows.iter().map(EntryView::of);
+        let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+        Ok(Page::of(entries, limit.into(), |entry| {
+            entry.index.to_string()
+        }))
     }
 
     /// The entries of the audit trail behind `after`, ascending.

@@ -18,14 +18,14 @@ pub(super) async fn started(store: &Store, replica: &Replica) -> Result<Actor, S
         "" => format!("version {version}"),
         address => format!("version {version}, for other servers at {address}"),
     };
-    let noted = Noted::new(actor.clone(), Action::ServerStarted, None, &detail);
+    let noted = Noted::new(actor.clone(), Action::ServerStarted, &[], &detail);
     note(store, &noted).await.map_err(StartError::Trail)?;
     Ok(actor)
 }
 
 /// Writes down that a server has stopped. It stops, whether that is in the trail or not.
 pub(super) async fn stopped(store: &Store, actor: Actor) {
-    let noted = Noted::new(actor, Action::ServerStopped, None, "");
+    let noted = Noted::new(actor, Action::ServerStopped, &[], "");
     if let Err(error) = note(store, &noted).await {
         tracing::error!(%error, "the audit trail does not have it that this server has stopped");
     }
@@ -37,7 +37,7 @@ impl Service {
     /// # Errors
     /// [`StoreError`] if that is not in the trail; they are used all the same.
     pub(crate) async fn note_certificates(&self) -> Result<(), StoreError> {
-        let noted = Noted::new(self.actor.clone(), Action::CertificatesRead, None, "");
-        note(&self.store, &noted).await
+        let noted = Noted::new(self.actor.clone(), Action::CertificatesRead, &[], "");
+        note(&self.store, &noted).await.map(drop)
     }
 }

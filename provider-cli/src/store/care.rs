@@ -70,7 +70,7 @@ impl Store {
     /// Number of messages beyond the last number of their inbox.
     pub(crate) async fn beyond_heads(&self, net: NetId) -> Result<u64, StoreError> {
         let statement = "SELECT COUNT(*) AS held FROM inbox WHERE net = $1 AND NOT EXISTS \
-             (SELECT 1 FROM inbox_heads WHERE inbox_heads.net = inbox.net \
+             (SELECT 1 FROM inbox_heads WHERE inbox_heads.net = $1 \
              AND inbox_heads.client = inbox.client AND inbox_heads.last >= inbox.sequence)";
         let row = self
             .readers

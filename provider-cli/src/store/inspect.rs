@@ -3,7 +3,7 @@
 use dcnet_protocol::names::{ClientId, NetId};
 
 use super::read::{client, step};
-use super::rows::RosterRow;
+use super::rows::{EpochRow, RosterRow};
 use super::{Store, StoreError, integer};
 
 impl Store {
@@ -23,6 +23,31 @@ impl Store {
         rows.iter()
             .map(|row| Ok((client(row, "client")?, row.number("latest")?)))
             .collect()
+    }
+
+    /// The epoch of this number.
+    pub(crate) async fn epoch(
+        &self,
+        net: NetId,
+        epoch: u64,
+    ) -> Result<Option<EpochRow>, StoreError> {
+        let row = self
+            .readers
+            .first(
+                "look up an epoch",
+                "SELECT epoch, first_round, record FROM epochs WHERE net = $1 AND epoch = $2",
+                &[net.as_str().into(), integer(epoch)?.into()],
+            )
+            .await?;
+        row.map(|row| {
+            Ok(EpochRow {
+                net,
+                epoch: row.number("epoch")?,
+                first_round: row.number("first_round")?,
+                record: row.get("record")?,
+            })
+        })
+        .transpose()
     }
 
     /// The rosters of the rounds `from..=to`, ascending; all behind `from` without a `to`.

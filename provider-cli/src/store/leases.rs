@@ -6,13 +6,17 @@
 //! term: whoever lost a net, and does not know it yet, cannot write to it any more. So what is decided
 //! about a round is decided once, however many servers think that they are the one.
 //!
+//! A database that spreads nets over machines keeps `leases` and `replicas` in one place, where rows are
+//! locked and the clock is one: no statement reads or writes one of them together with a table that is
+//! spread ([decision 41](../../../docs/adr/0041-leases-stay-in-one-place.md)).
+//!
 //! On SQLite a file lock keeps other servers away, and none of this is used.
 
 use std::collections::BTreeMap;
 
 use dcnet_protocol::names::NetId;
 
-use super::database::{Pool, Writing};
+use super::database::{AnyRow, Pool, Writing};
 use super::rows::Batch;
 use super::{Store, StoreError, integer};
 
@@ -53,8 +57,8 @@ macro_rules! now {
 macro_rules! leases {
     ($where:literal) => {
         concat!(
-            "SELECT nets.net AS net, COALESCE(leases.term, 0) AS term, replicas.replica AS replica, ",
-            "replicas.address AS address FROM nets LEFT JOIN leases ON leases.net = nets.net ",
+            "SELECT leases.net AS net, leases.term AS term, replicas.replica AS replica, ",
+            "replicas.address AS address FROM leases ",
             "LEFT JOIN replicas ON replicas.replica = leases.replica AND replicas.until > ",
             now!(),
             $where
@@ -111,16 +115,34 @@ impl Store {
         row.map_or(Ok(0), |row| row.number("alive"))
     }
 
-    /// All nets, and who serves them.
+    /// All nets by name, and who serves them.
     pub(crate) async fn leases(&self) -> Result<Vec<LeaseRow>, StoreError> {
-        self.lease_rows(leases!(" ORDER BY nets.net"), &[]).await
+        let statement = "SELECT net FROM nets ORDER BY net";
+        let nets = self.readers.all("list the nets", statement, &[]).await?;
+        let rows = self.lease_rows(leases!(""), &[]).await?;
+        let mut rows: BTreeMap<NetId, LeaseRow> =
+            rows.into_iter().map(|row| (row.net, row)).collect();
+        nets.iter()
+            .map(|net| {
+                let net = net_of(net)?;
+                Ok(rows.remove(&net).unwrap_or(LeaseRow::never(net)))
+            })
+            .collect()
     }
 
     /// Who serves one net; `None` if there is no such net.
     pub(crate) async fn lease(&self, net: NetId) -> Result<Option<LeaseRow>, StoreError> {
-        let statement = leases!(" WHERE nets.net = $1");
-        let rows = self.lease_rows(statement, &[net.as_str().into()]).await?;
-        Ok(rows.into_iter().next())
+        let values = [net.as_str().into()];
+        let statement = leases!(" WHERE leases.net = $1");
+        if let Some(row) = self.lease_rows(statement, &values).await?.pop() {
+            return Ok(Some(row));
+        }
+        let statement = "SELECT net FROM nets WHERE net = $1";
+        let row = self
+            .readers
+            .first("look for a net", statement, &values)
+            .await?;
+        Ok(row.map(|_| LeaseRow::never(net)))
     }
 
     async fn lease_rows(
@@ -134,13 +156,10 @@ impl Store {
             .await?;
         rows.iter()
             .map(|row| {
-                let net: String = row.get("net")?;
                 let replica: Option<String> = row.get("replica")?;
                 let address: Option<String> = row.get("address")?;
                 Ok(LeaseRow {
-                    net: net
-                        .parse()
-                        .map_err(|error| StoreError::Corrupt(format!("net {net:?}: {error}")))?,
+                    net: net_of(row)?,
                     term: row.number("term")?,
                     holder: replica
                         .zip(address)
@@ -184,6 +203,23 @@ impl Store {
             .await
             .map(drop)
     }
+}
+
+impl LeaseRow {
+    /// Of a net that nobody has ever served.
+    const fn never(net: NetId) -> Self {
+        Self {
+            net,
+            term: 0,
+            holder: None,
+        }
+    }
+}
+
+fn net_of(row: &AnyRow) -> Result<NetId, StoreError> {
+    let net: String = row.get("net")?;
+    net.parse()
+        .map_err(|error| StoreError::Corrupt(format!("net {net:?}: {error}")))
 }
 
 /// Locks the leases under which `batches` are written until the transaction ends.

@@ -29,6 +29,7 @@ const OF_SQLITE: &[Script] = scripts!("sqlite":
     "0005_leases",
     "0006_audit_trail",
     "0007_orders",
+    "0008_leases_in_one_place",
 );
 
 const OF_POSTGRES: &[Script] = scripts!("postgres":
@@ -39,6 +40,7 @@ const OF_POSTGRES: &[Script] = scripts!("postgres":
     "0005_leases",
     "0006_audit_trail",
     "0007_orders",
+    "0008_leases_in_one_place",
 );
 
 pub(super) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| migrator(OF_SQLITE));

@@ -290,9 +290,9 @@ impl Store {
             .all(
                 "read the heads of the inboxes",
                 "SELECT client, last, (SELECT COUNT(*) FROM inbox \
-             WHERE inbox.net = inbox_heads.net AND inbox.client = inbox_heads.client) AS held, \
+             WHERE inbox.net = $1 AND inbox.client = inbox_heads.client) AS held, \
              COALESCE((SELECT MAX(sequence) FROM inbox \
-             WHERE inbox.net = inbox_heads.net AND inbox.client = inbox_heads.client), 0) AS newest \
+             WHERE inbox.net = $1 AND inbox.client = inbox_heads.client), 0) AS newest \
              FROM inbox_heads WHERE net = $1",
                 &[net.as_str().into()],
             )

@@ -24,6 +24,7 @@ pub mod operators;
 pub mod port;
 pub mod prometheus;
 pub mod published;
+pub mod statements;
 mod store;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -36,7 +37,7 @@ use std::time::Duration;
 use dcnet_protocol::names::ClientId;
 use dcnet_protocol::signature::SigningKey;
 use dcnet_provider::pki::{Authority, GatewayFiles, ProviderFiles, create_provider};
-use reqwest::Client;
+use reqwest::{Client, ClientBuilder};
 use tempfile::TempDir;
 
 pub use gateway::{Answer, Gateway};
@@ -255,9 +256,14 @@ impl Lab {
     }
 
     pub fn http(&self, identity: Option<(&Path, &Path)>) -> Client {
+        self.http_of(Client::builder(), identity)
+    }
+
+    /// The same of a client that is peculiar otherwise.
+    pub fn http_of(&self, builder: ClientBuilder, identity: Option<(&Path, &Path)>) -> Client {
         let root = std::fs::read(&self.provider.root_certificate).unwrap();
         let root = reqwest::Certificate::from_pem(&root).unwrap();
-        let mut builder = Client::builder()
+        let mut builder = builder
             .tls_certs_only([root])
             .timeout(Duration::from_secs(40));
         if let Some((certificate, key)) = identity {

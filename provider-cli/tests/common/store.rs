@@ -185,7 +185,9 @@ macro_rules! on_both {
             async fn postgres() {
                 let _place = crate::common::place().await;
                 if let Some(lab) = super::Lab::on_postgres() {
+                    let database = lab.store.location().to_owned();
                     super::$name(lab).await;
+                    crate::common::statements::can_be_spread(&database).await;
                 }
             }
         }

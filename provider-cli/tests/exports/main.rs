@@ -16,6 +16,7 @@ mod documents;
 mod formats;
 mod killed;
 mod mscons;
+mod noted;
 #[path = "../../../tests/src/port.rs"]
 mod port;
 mod pruned;

@@ -8,7 +8,7 @@ use crate::world::{FIRST, ROUNDS, World};
 use crate::{Lab, on_both};
 
 /// All items of a list, page by page.
-async fn all(world: &World, client: &Client, path: &str, limit: usize) -> Vec<Value> {
+pub(crate) async fn all(world: &World, client: &Client, path: &str, limit: usize) -> Vec<Value> {
     let mut items = Vec::new();
     let mut after = String::new();
     loop {
@@ -126,88 +126,3 @@ async fn exports_are_those_of_the_command_line(lab: Lab) {
     }
 }
 on_both!(exports_are_those_of_the_command_line);
-
-async fn what_cannot_be_exported_whole_does_not_look_whole(lab: Lab) {
-    let world = World::new(lab).await;
-    let last = FIRST + ROUNDS - 1;
-    let damage = "UPDATE rounds SET outcome = substr(outcome, 1, 3)";
-    let damage = format!("{damage} WHERE net = 'elbe-4' AND round = {last}");
-    world.lab.store.execute(&damage).await;
-    let path = "/v1/operators/nets/elbe-4/export?format=jsonl";
-    let url = format!("{}{path}", world.server.url);
-    let response = world.otto.get(&url).send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    assert!(response.bytes().await.is_err());
-    // The other ones go on.
-    let path = "/v1/operators/nets/weser/export?format=jsonl";
-    get(&world.otto, &world.server, path).await.ok();
-    let (_, log) = world.server.end("-TERM");
-    assert!(log.contains("an export is broken off"), "{log}");
-}
-on_both!(what_cannot_be_exported_whole_does_not_look_whole);
-
-async fn exports_and_refusals_are_in_the_audit_trail(lab: Lab) {
-    let world = World::new(lab).await;
-    let nets = "/v1/operators/nets";
-    let export = format!("{nets}/elbe-4/export?format=jsonl");
-    get(&world.grid, &world.server, &export).await.ok();
-    // Nothing leaves with a head, and nothing is noted.
-    let url = format!("{}{export}", world.server.url);
-    assert!(
-        world
-            .grid
-            .head(url)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .is_success()
-    );
-    for _ in 0..25 {
-        let refused = get(&world.grid, &world.server, &format!("{nets}/weser/rounds")).await;
-        refused.problem(403, "wrong-role");
-    }
-    get(&world.otto, &world.server, &format!("{nets}/weser/rounds"))
-        .await
-        .ok();
-    let noted = all(&world, &world.otto, "/audit-log", 7).await;
-    assert_eq!(
-        noted,
-        world
-            .lab
-            .dcnet_published(&["audit-log", "show"])
-            .as_array()
-            .unwrap()[..]
-    );
-    assert_eq!(noted[0]["action"], "server-started");
-    let noted = &noted[1..];
-    let operator = serde_json::json!({"kind": "operator", "name": "grid", "role": "consumer"});
-    assert!(
-        noted.iter().all(|entry| entry["actor"] == operator),
-        "{noted:?}"
-    );
-    assert_eq!(noted[0]["action"], "exported");
-    assert_eq!(noted[0]["net"], "elbe-4");
-    assert_eq!(noted[0]["detail"], "jsonl over HTTPS");
-    // A program that tries again and again does not fill the trail.
-    assert_eq!(noted.len(), 21);
-    for entry in &noted[1..] {
-        assert_eq!(
-            (&entry["action"], &entry["net"]),
-            (&"refused".into(), &"weser".into())
-        );
-    }
-    assert!(
-        noted[20]["detail"]
-            .as_str()
-            .unwrap()
-            .contains("further ones")
-    );
-    let head = get(&world.anna, &world.server, "/v1/operators/audit-log/head")
-        .await
-        .ok();
-    let head: Value = serde_json::from_slice(&head).unwrap();
-    let verified = world.lab.dcnet_published(&["audit-log", "verify"]);
-    assert_eq!(head["head"], verified["head"]);
-}
-on_both!(exports_and_refusals_are_in_the_audit_trail);

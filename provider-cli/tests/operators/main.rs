@@ -14,7 +14,9 @@ mod common;
 mod contract;
 mod lists;
 mod orders;
+mod oversight;
 mod roles;
+mod trail;
 mod world;
 
 pub(crate) use common::{Lab, on_both};

@@ -4,18 +4,23 @@ use reqwest::Method;
 
 use crate::common::operators::get;
 use crate::common::{Answer, PROBLEM};
-use crate::world::{FIRST, World};
+use crate::world::{CORRECTED, World};
 use crate::{Lab, on_both};
 
 /// A path, and what it is answered with: to administrators and auditors, to the consumer.
 fn table() -> Vec<(String, &'static str, &'static str)> {
     let nets = "/v1/operators/nets";
-    let corrected = FIRST + (3 + 11 - FIRST % 11) % 11;
     let [ok, role, net] = ["ok", "wrong-role", "unknown-net"];
     let mut table = vec![
         ("/openapi.json".to_owned(), ok, ok),
         ("/v1/whoami".to_owned(), ok, ok),
         (nets.to_owned(), ok, ok),
+        ("/v1/operators/evidence".to_owned(), ok, role),
+        (
+            "/v1/operators/evidence?after=a".to_owned(),
+            "bad-request",
+            role,
+        ),
         ("/v1/operators/audit-log".to_owned(), ok, role),
         ("/v1/operators/audit-log/head".to_owned(), ok, role),
         (
@@ -26,6 +31,14 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
     ];
     for (path, overseers, consumer) in [
         ("", ok, ok),
+        ("/descriptor", ok, ok),
+        ("/audit", ok, role),
+        ("/log", ok, role),
+        ("/log?after=9223372036854775807", ok, role),
+        ("/log?after=9223372036854775808", "bad-request", role),
+        ("/log?limit=1001", "bad-request", role),
+        ("/rounds/1/rosters", ok, role),
+        ("/rounds/x/rosters", "bad-request", role),
         ("/health", ok, role),
         ("/members", ok, role),
         ("/members/gw-1", ok, role),
@@ -42,9 +55,20 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
     ] {
         table.push((format!("{nets}/elbe-4{path}"), overseers, consumer));
     }
-    table.push((format!("{nets}/elbe-4/rounds/{corrected}"), ok, ok));
-    table.push((format!("{nets}/elbe-4/corrections/{corrected}"), ok, role));
-    for path in ["", "/rounds", "/rounds/1", "/export?format=csv"] {
+    for (path, consumer) in [
+        (format!("rounds/{CORRECTED}"), ok),
+        (format!("rounds/{CORRECTED}/rosters"), role),
+        (format!("corrections/{CORRECTED}"), role),
+    ] {
+        table.push((format!("{nets}/elbe-4/{path}"), ok, consumer));
+    }
+    for path in [
+        "",
+        "/descriptor",
+        "/rounds",
+        "/rounds/1",
+        "/export?format=csv",
+    ] {
         // Another net than the consumer's, one of its own that is not there, one that nobody has.
         let there = if path == "/rounds/1" {
             "unknown-round"
@@ -56,6 +80,9 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         table.push((format!("{nets}/nowhere{path}"), net, role));
     }
     for path in [
+        "/audit",
+        "/log",
+        "/rounds/1/rosters",
         "/members",
         "/members/gw-1",
         "/health",

@@ -87,6 +87,7 @@ impl Lab {
             gateway_ca: self.ca.clone(),
             signing_key: self.provider.signing_key.clone(),
             dashboard: None,
+            evidence_dir: None,
             witnesses: Vec::new(),
             metrics: None,
             otlp: None,

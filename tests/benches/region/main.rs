@@ -148,7 +148,7 @@ fn carry(runtime: &Runtime, settings: &Settings, run: Run, keys: &Keys, folder: 
     let driver = Driver::connect(Arc::clone(&region), provider.socket(), settings);
     let mut driver = runtime.block_on(driver);
     let journal = runtime.block_on(store.journal());
-    let cpu = provider.cpu();
+    let (cpu, database) = (provider.cpu(), store.cpu());
     let mut times: Vec<RoundTimes> = Vec::new();
     let mut course = Course::default();
     let mut round = first;
@@ -159,7 +159,7 @@ fn carry(runtime: &Runtime, settings: &Settings, run: Run, keys: &Keys, folder: 
         times.push(passed);
         round = Round::new(round.number() + 1);
     }
-    let cpu = provider.cpu() - cpu;
+    let (cpu, database) = (provider.cpu() - cpu, store.cpu() - database);
     let (_, peak) = provider.memory();
     let journal = runtime.block_on(store.journal()) - journal;
     // What is asked for here are pages that are not free: a file does not shrink.
@@ -168,7 +168,7 @@ fn carry(runtime: &Runtime, settings: &Settings, run: Run, keys: &Keys, folder: 
     drop(provider);
     runtime.block_on(store.remove());
     Measured::new(run, &region, times)
-        .with_costs(cpu, (resident, peak), restored)
+        .with_costs((cpu, database), (resident, peak), restored)
         .with_disk(seeded, after, journal)
         .with_course(course)
 }

@@ -243,6 +243,7 @@ fn options(folder: &Path, store: Location) -> Options {
         operator_crl: None,
         signing_key: files.signing_key,
         dashboard: None,
+        evidence_dir: None,
         witnesses: Vec::new(),
         metrics: None,
         otlp: None,

@@ -143,7 +143,7 @@ impl Settings {
         // Microseconds that are allowed for each gateway.
         let (mask, submit, answers) = match run.mode {
             Mode::DoubleMask => (250, 400, 700),
-            Mode::Resend => (60, 170, 40),
+            Mode::Resend => (60, 300, 200),
         };
         let slower = if run.engine == Engine::Postgres { 3 } else { 1 };
         let seconds = |micros: u64| {

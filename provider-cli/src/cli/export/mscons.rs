@@ -41,26 +41,35 @@ pub(in crate::cli) struct Mscons {
 impl Mscons {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let config = MsconsConfig::from_file(&self.config).map_err(ExportError::from)?;
-        let mut read = self.what.open("mscons").await?;
-        let out = Output::begin(self.what.out)?;
-        let mut interchange = begin(&config, out)?;
+        let read = self.what.open().await?;
+        let admin = read.admin().clone();
+        // Nets that cannot be sent are refused before anything is said of sums that leave.
         for index in 0..read.series.len() {
-            for series in listed(&config, &read, index).map_err(ExportError::from)? {
-                read.rewind();
-                let mut days = Days::new().map_err(ExportError::from)?;
-                while let Some((net, page)) = read.page(index).await? {
-                    for round in page {
-                        let values = values(net, &round);
-                        let value = values.into_iter().find(|value| value.obis == series.slot);
-                        if let Some(day) = value.and_then(|value| days.push(value)) {
-                            interchange.day(series, &day).map_err(ExportError::from)?;
-                        }
+            listed(&config, &read, index).map_err(ExportError::from)?;
+        }
+        let writing = write(&config, read, self.what.begin()?);
+        self.what.noted(&admin, "mscons", writing).await
+    }
+}
+
+async fn write(config: &MsconsConfig, mut read: Reading, out: Output) -> Result<Outcome, CliError> {
+    let mut interchange = begin(config, out)?;
+    for index in 0..read.series.len() {
+        for series in listed(config, &read, index).map_err(ExportError::from)? {
+            read.rewind();
+            let mut days = Days::new().map_err(ExportError::from)?;
+            while let Some((net, page)) = read.page(index).await? {
+                for round in page {
+                    let values = values(net, &round);
+                    let value = values.into_iter().find(|value| value.obis == series.slot);
+                    if let Some(day) = value.and_then(|value| days.push(value)) {
+                        interchange.day(series, &day).map_err(ExportError::from)?;
                     }
                 }
             }
         }
-        interchange.finish().map_err(ExportError::from)?.finish()
     }
+    interchange.finish().map_err(ExportError::from)?.finish()
 }
 
 fn begin(config: &MsconsConfig, out: Output) -> Result<Interchange<'_, Output>, CliError> {

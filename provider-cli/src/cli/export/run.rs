@@ -9,7 +9,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::super::serve::{LogFormat, start_log, tell_manager};
 use super::super::{CliError, JsonArg, Outcome, StoreArg, output};
 use crate::export::{Config, ExportError, Exports, Position, Until, positions};
-use crate::service::audit_trail::Action;
 use crate::service::{Admin, AdminError};
 
 const AFTER_HELP: &str = "\
@@ -86,10 +85,11 @@ impl Run {
         config.check().map_err(ExportError::from)?;
         let admin = Admin::open(&self.store.store).await?;
         let exports = Exports::open(&config)?;
-        let names: Vec<&str> = config.exporters.iter().map(|it| it.name.as_str()).collect();
-        let names = names.join(", ");
-        let noted = admin.note(Action::ExporterStarted, None, &names).await;
-        noted.map_err(AdminError::from)?;
+        for exporter in &config.exporters {
+            let (nets, target) = (exporter.nets.as_deref(), exporter.sink.target());
+            let noted = admin.note_exporter(&exporter.name, nets, &target).await;
+            noted.map_err(AdminError::from)?;
+        }
         let until = if self.once {
             Until::UpToDate
         } else {

@@ -10,7 +10,8 @@ use crate::service::{FinalRound, RoundView, Series, SlotText};
 
 /// One line per round. Slots are columns, so that nets of one file have to have the same ones.
 pub(super) async fn csv(what: What) -> Result<Outcome, CliError> {
-    let mut read = what.open("csv").await?;
+    let mut read = what.open().await?;
+    let admin = read.admin().clone();
     let slots = read
         .series
         .first()
@@ -18,20 +19,23 @@ pub(super) async fn csv(what: What) -> Result<Outcome, CliError> {
     if let Some(other) = read.series.iter().find(|series| series.slots != slots) {
         return Err(CliError::Columns(other.net));
     }
-    let mut writer = csv::Writer::from_writer(Output::begin(what.out)?);
-    writer.write_record(head(&slots))?;
-    for index in 0..read.series.len() {
-        read.rewind();
-        while let Some((series, page)) = read.page(index).await? {
-            for round in page.iter().filter_map(|round| round.view(series)) {
-                writer.write_record(record(&slots, &round))?;
+    let mut writer = csv::Writer::from_writer(what.begin()?);
+    let writing = async {
+        writer.write_record(head(&slots))?;
+        for index in 0..read.series.len() {
+            read.rewind();
+            while let Some((series, page)) = read.page(index).await? {
+                for round in page.iter().filter_map(|round| round.view(series)) {
+                    writer.write_record(record(&slots, &round))?;
+                }
             }
         }
-    }
-    let out = writer
-        .into_inner()
-        .map_err(|error| std::io::Error::other(error.to_string()))?;
-    out.finish()
+        let out = writer
+            .into_inner()
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
+        out.finish()
+    };
+    what.noted(&admin, "csv", writing).await
 }
 
 fn head(slots: &[SlotText]) -> Vec<String> {
@@ -101,19 +105,23 @@ pub(super) async fn array(
     what: What,
     items: impl Fn(&Series, &FinalRound, &mut Items) -> Result<(), CliError>,
 ) -> Result<Outcome, CliError> {
-    let mut read = what.open("json").await?;
+    let mut read = what.open().await?;
+    let admin = read.admin().clone();
     let mut array = Items {
-        out: Output::begin(what.out)?,
+        out: what.begin()?,
         is_empty: true,
     };
-    for index in 0..read.series.len() {
-        read.rewind();
-        while let Some((series, page)) = read.page(index).await? {
-            for round in &page {
-                items(series, round, &mut array)?;
+    let writing = async {
+        for index in 0..read.series.len() {
+            read.rewind();
+            while let Some((series, page)) = read.page(index).await? {
+                for round in &page {
+                    items(series, round, &mut array)?;
+                }
             }
         }
-    }
-    writeln!(array.out, "{}", if array.is_empty { "[]" } else { "\n]" })?;
-    array.out.finish()
+        writeln!(array.out, "{}", if array.is_empty { "[]" } else { "\n]" })?;
+        array.out.finish()
+    };
+    what.noted(&admin, "json", writing).await
 }

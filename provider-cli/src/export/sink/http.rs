@@ -43,6 +43,13 @@ pub(super) struct HttpSink {
 }
 
 impl HttpConfig {
+    /// Scheme, host and port of the address.
+    pub(crate) fn server(&self) -> String {
+        // An address that is none was refused before.
+        Url::parse(&self.url)
+            .map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
+    }
+
     /// The address, and a client for it.
     pub(crate) fn client(&self) -> Result<(Url, Client), SinkError> {
         let wrong = |what: &str| SinkError::Url(what.to_owned());

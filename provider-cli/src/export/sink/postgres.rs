@@ -25,6 +25,23 @@ pub(crate) struct PostgresConfig {
 }
 
 impl PostgresConfig {
+    /// Server, database and table.
+    pub(crate) fn place(&self) -> String {
+        let table = &self.table;
+        // An address that is none was refused before.
+        self.options().map_or_else(
+            |_| String::new(),
+            |options| {
+                let server = match options.get_socket() {
+                    Some(socket) => socket.display().to_string(),
+                    None => format!("{}:{}", options.get_host(), options.get_port()),
+                };
+                let database = options.get_database().unwrap_or_default();
+                format!("{server}/{database}, table {table}")
+            },
+        )
+    }
+
     /// How to connect. The password is not in it.
     pub(crate) fn options(&self) -> Result<PgConnectOptions, SinkError> {
         let wrong = |what: String| SinkError::Url(what);

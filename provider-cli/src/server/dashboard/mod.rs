@@ -29,6 +29,7 @@ use dcnet_protocol::names::NetId;
 
 pub(super) use listen::serve;
 
+use crate::service::EvidenceFolder;
 use crate::service::overview::{Extras, ExtrasError, Overview, Scope};
 
 /// What the dashboard is started with.
@@ -44,16 +45,17 @@ pub struct DashboardOptions {
     pub reference_profile: Option<PathBuf>,
     /// What a household uses in a year, in kWh: for the reference profile.
     pub household_kwh_per_year: u32,
-    /// A folder of evidence that was received.
-    pub evidence_dir: Option<PathBuf>,
 }
 
 impl DashboardOptions {
-    /// Reads the files that are named.
-    pub(super) fn load(&self) -> Result<Extras, ExtrasError> {
+    /// Reads the files that are named; `evidence` is shown besides.
+    pub(super) fn load(
+        &self,
+        evidence: Option<Arc<EvidenceFolder>>,
+    ) -> Result<Extras, ExtrasError> {
         let kwh = self.household_kwh_per_year;
         let reference = self.reference_profile.as_deref().map(|path| (path, kwh));
-        Extras::load(&self.time_zone, reference, self.evidence_dir.as_deref())
+        Extras::load(&self.time_zone, reference, evidence)
     }
 
     /// What may be seen.

@@ -7,6 +7,7 @@ use http_body_util::BodyExt as _;
 use tower::Service as _;
 
 use super::*;
+use crate::service::overview::evidence_folder;
 use crate::service::overview::world::{INTERVAL, World, berlin, days, outcome};
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::evidence::{Evidence, EvidenceFile};
@@ -240,7 +241,8 @@ async fn evidence_is_verified_and_counted_for_the_very_net() {
     keep("namesake.bin", &two_rosters(&namesake, [1, 2]));
     keep("broken.bin", b"no evidence");
     keep("letter.txt", b"not looked at");
-    let extras = Extras::load("UTC", None, Some(&folder)).unwrap();
+    let evidence = evidence_folder(&folder).unwrap();
+    let extras = Extras::load("UTC", None, Some(evidence)).unwrap();
     let overview = world.overview(&[net], extras).await;
     let pages = Pages {
         router: router(Dashboard::new(overview)),

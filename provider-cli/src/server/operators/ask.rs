@@ -74,6 +74,19 @@ pub(super) struct TrailQuery {
     limit: u16,
 }
 
+/// A part of a membership log.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    /// Only entries behind the one of this index: `next` of the page before, or the last one that is known.
+    #[schemars(range(max = LAST_ROUND))]
+    after: Option<u64>,
+    /// So many at most.
+    #[serde(default = "fifty")]
+    #[schemars(range(min = 1, max = MOST_ITEMS))]
+    limit: u16,
+}
+
 /// An export.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -187,7 +200,26 @@ impl<S: Sync> FromRequestParts<S> for Trail {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let TrailQuery { after, limit } = query(parts)?;
         if after > LAST_ROUND {
-            return Err(Problem::bad_request("after is a number below 2^63"));
+            return Err(no_number());
+        }
+        let limit = bounded(limit)?;
+        Ok(Self { after, limit })
+    }
+}
+
+/// A page of a membership log, whose entries count from 0.
+pub(super) struct Entries {
+    pub(super) after: Option<u64>,
+    pub(super) limit: u16,
+}
+
+impl<S: Sync> FromRequestParts<S> for Entries {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let LogQuery { after, limit } = query(parts)?;
+        if after.is_some_and(|after| after > LAST_ROUND) {
+            return Err(no_number());
         }
         let limit = bounded(limit)?;
         Ok(Self { after, limit })
@@ -341,6 +373,10 @@ fn time(which: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
         })
     };
     text.map(read).transpose()
+}
+
+fn no_number() -> Problem {
+    Problem::bad_request("after is a number below 2^63")
 }
 
 fn no_round() -> Problem {

@@ -8,6 +8,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::super::MEDIA_TYPE;
 use super::super::problem::{self, ProblemBody};
 use super::ask::{NAME_PATTERN, Nothing};
 use super::not_written;
@@ -15,7 +16,7 @@ use super::table::{Answer, Method, OPERATIONS, Operation, media_types, schema};
 use crate::service::LAST_ROUND;
 
 const INTRODUCTION: &str = "\
-Sums, members and corrections of the nets of a provider, for administrators, auditors and consumers, who prove \
+Sums, members, corrections, membership logs and audits of the nets of a provider, for administrators, auditors and consumers, who prove \
 themselves with a TLS client certificate of the operators' authority (`dcnet pki issue --role`). It has no reading \
 and no frame of a member: the provider has none. `HEAD` is offered where `GET` is. Lists come in pages: `next` of \
 one is `after` of the following. Every refusal is a problem (RFC 9457), whose `type` programs go by. \
@@ -143,6 +144,7 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let content = match &operation.answer {
         Answer::Json(schema) => json!({ "application/json": { "schema": schema(generator) } }),
         Answer::Object => json!({ "application/json": { "schema": { "type": "object" } } }),
+        Answer::Message => json!({ MEDIA_TYPE: {} }),
         Answer::File => media_types()
             .map(|media_type| (media_type.to_owned(), json!({})))
             .collect::<Map<_, _>>()
@@ -171,6 +173,7 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     for (status, names) in operation.problems {
         responses.insert(status.to_string(), problems(names));
     }
+    responses.insert("500".to_owned(), problems(&["internal", "store-damaged"]));
     let mut unavailable = problems(&[
         "store-unavailable",
         "timeout",

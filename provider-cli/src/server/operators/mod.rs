@@ -6,6 +6,7 @@
 mod ask;
 pub(super) mod describe;
 mod export;
+mod judge;
 mod order;
 mod refusals;
 mod show;
@@ -45,6 +46,8 @@ const EXPORTS: usize = 4;
 pub(super) struct Turns {
     answers: Semaphore,
     exports: Arc<Semaphore>,
+    /// What computes for long: one at a time, so that there is a processor left for gateways.
+    judging: Arc<Semaphore>,
     refusals: Refusals,
 }
 
@@ -53,6 +56,7 @@ impl Default for Turns {
         Self {
             answers: Semaphore::new(ANSWERS),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            judging: Arc::new(Semaphore::new(1)),
             refusals: Refusals::default(),
         }
     }
@@ -184,7 +188,13 @@ impl From<AdminError> for Problem {
             AdminError::UnknownOrder { net, number } => {
                 not_found("unknown-order", format!("net {net} has no order {number}"))
             }
-            AdminError::Store(_) | AdminError::Descriptor(_) => {
+            damage if damage.is_damage() => {
+                tracing::error!(error = %damage, "what is stored cannot be read");
+                let detail = "what is stored of this cannot be read, and asking again does not help: \
+                              tell whoever runs the server (`dcnet store check`)";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store-damaged", detail)
+            }
+            error @ (AdminError::Store(_) | AdminError::Descriptor(_)) => {
                 tracing::error!(%error, "cannot read for an operator");
                 let detail = "the store does not answer; ask again";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry(5)

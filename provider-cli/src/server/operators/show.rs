@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::problem::Problem;
-use super::super::routes::Api;
-use super::ask::{Names, Nothing, OfMember, OfNet, OfRound, Trail};
+use super::super::routes::{Api, Message};
+use super::ask::{Entries, Names, Nothing, OfMember, OfNet, OfRound, Trail};
 use super::json;
 use crate::operator::{Operator, Role};
 use crate::service::{AdminError, Listing, NetSums, NetView, Page, RoundSums, RoundView};
@@ -76,6 +76,17 @@ pub(super) async fn net(
     Ok(json(&Net::of(&operator, net)))
 }
 
+pub(super) async fn descriptor(State(api): Shared, OfNet(net): OfNet, _: Nothing) -> Answer {
+    let descriptor = api.look(api.service.admin().descriptor(net)).await?;
+    Ok(Message(descriptor.encode().into()).into_response())
+}
+
+pub(super) async fn log(State(api): Shared, OfNet(net): OfNet, page: Entries) -> Answer {
+    let admin = api.service.admin();
+    let entries = admin.log_after(net, page.after, page.limit);
+    Ok(json(&api.look(entries).await?))
+}
+
 pub(super) async fn health(State(api): Shared, OfNet(net): OfNet, _: Nothing) -> Answer {
     Ok(json(&api.look(api.service.admin().health(net)).await?))
 }
@@ -115,6 +126,15 @@ pub(super) async fn round(
 ) -> Answer {
     let round = api.look(api.service.admin().round(net, round)).await?;
     Ok(json(&Round::of(&operator, round)))
+}
+
+pub(super) async fn rosters(
+    State(api): Shared,
+    OfRound(net, round): OfRound,
+    _: Nothing,
+) -> Answer {
+    let admin = api.service.admin();
+    Ok(json(&api.look(admin.rosters(net, round)).await?))
 }
 
 pub(super) async fn corrections(State(api): Shared, OfNet(net): OfNet, which: Listing) -> Answer {

@@ -7,12 +7,17 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 use super::super::routes::Api;
-use super::ask::{ExportQuery, FormatName, NamesQuery, NothingQuery, RoundsQuery, TrailQuery};
+use super::ask::{
+    ExportQuery, FormatName, LogQuery, NamesQuery, NothingQuery, RoundsQuery, TrailQuery,
+};
 use super::order::{self, OrderBody};
-use super::{Who, describe, export, show, whoami};
+use super::{Who, describe, export, judge, show, whoami};
 use crate::operator::Role;
 use crate::service::audit_trail::{TrailEntryView, TrailHeadView};
-use crate::service::{CorrectionView, HealthView, MemberLine, MemberView, OrderView, Page};
+use crate::service::{
+    Audit, CorrectionView, EntryView, EvidenceView, HealthView, MemberLine, MemberView, OrderView,
+    Page, RosterView,
+};
 
 /// How something is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +65,8 @@ pub(super) enum Answer {
     Json(fn(&mut SchemaGenerator) -> Value),
     /// A file, one of [`FormatName::ALL`].
     File,
+    /// A message of the protocol, as gateways are given it.
+    Message,
     /// A JSON object that describes itself.
     Object,
 }
@@ -69,7 +76,7 @@ const OVERSEERS: &[Role] = &[Role::Administrator, Role::Auditor];
 
 const NO_NET: &[(u16, &[&str])] = &[(404, &["unknown-net"])];
 
-pub(super) static OPERATIONS: [Operation; 17] = [
+pub(super) static OPERATIONS: [Operation; 22] = [
     Operation {
         method: Method::Get,
         path: "/openapi.json",
@@ -121,6 +128,47 @@ pub(super) static OPERATIONS: [Operation; 17] = [
         answer: Answer::Json(schema::<show::Net>),
         problems: NO_NET,
         handler: || get(show::net),
+    },
+    Operation {
+        method: Method::Get,
+        path: "/v1/operators/nets/{net}/descriptor",
+        id: "showDescriptor",
+        summary: "The net descriptor",
+        text: "Byte for byte what `dcnet net descriptor` writes: what witnesses are given, and whose hash gateways \
+               are configured with.",
+        roles: EVERYBODY,
+        query: schema::<NothingQuery>,
+        body: None,
+        answer: Answer::Message,
+        problems: NO_NET,
+        handler: || get(show::descriptor),
+    },
+    Operation {
+        method: Method::Get,
+        path: "/v1/operators/nets/{net}/audit",
+        id: "auditNet",
+        summary: "The audit of a net",
+        text: "What `dcnet net audit` finds: the key graph in force, members and holders, the membership log replayed \
+               and its key packages verified, orders. Audits are computed one at a time.",
+        roles: OVERSEERS,
+        query: schema::<NothingQuery>,
+        body: None,
+        answer: Answer::Json(schema::<Audit>),
+        problems: NO_NET,
+        handler: || get(judge::audit),
+    },
+    Operation {
+        method: Method::Get,
+        path: "/v1/operators/nets/{net}/log",
+        id: "listLog",
+        summary: "The membership log",
+        text: "Ascending by index, from 0: who was admitted, left, was suspended or resumed, epochs and draw lists.",
+        roles: OVERSEERS,
+        query: schema::<LogQuery>,
+        body: None,
+        answer: Answer::Json(schema::<Page<EntryView>>),
+        problems: NO_NET,
+        handler: || get(show::log),
     },
     Operation {
         method: Method::Get,
@@ -187,6 +235,20 @@ pub(super) static OPERATIONS: [Operation; 17] = [
         answer: Answer::Json(schema::<show::Round>),
         problems: &[(404, &["unknown-net", "unknown-round"])],
         handler: || get(show::round),
+    },
+    Operation {
+        method: Method::Get,
+        path: "/v1/operators/nets/{net}/rounds/{round}/rosters",
+        id: "listRosters",
+        summary: "The rosters of a round",
+        text: "By step, with names, also of a round that is not final. Empty in a net that corrects by resending, \
+               and if the store has none yet, or none any more.",
+        roles: OVERSEERS,
+        query: schema::<NothingQuery>,
+        body: None,
+        answer: Answer::Json(schema::<Vec<RosterView>>),
+        problems: NO_NET,
+        handler: || get(show::rosters),
     },
     Operation {
         method: Method::Get,
@@ -279,10 +341,25 @@ pub(super) static OPERATIONS: [Operation; 17] = [
     },
     Operation {
         method: Method::Get,
+        path: "/v1/operators/evidence",
+        id: "listEvidence",
+        summary: "Evidence that was received",
+        text: "What owners of gateways sent in, as far as this server has it: files in its folder of evidence \
+               (`--evidence-dir`), verified as `dcnet verify-evidence` does.",
+        roles: OVERSEERS,
+        query: schema::<NothingQuery>,
+        body: None,
+        answer: Answer::Json(schema::<EvidenceView>),
+        problems: &[],
+        handler: || get(judge::evidence),
+    },
+    Operation {
+        method: Method::Get,
         path: "/v1/operators/audit-log",
         id: "listAuditTrail",
         summary: "Who did what",
-        text: "The audit trail, ascending. Each export and refused request over HTTPS is in it.",
+        text: "The audit trail, ascending. Each export over HTTPS is in it, and whether it broke off, and each \
+               refused request.",
         roles: OVERSEERS,
         query: schema::<TrailQuery>,
         body: None,

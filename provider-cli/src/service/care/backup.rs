@@ -62,7 +62,7 @@ impl Admin {
         };
         if result.is_ok() {
             let file = path.display().to_string();
-            self.note(Action::BackupWritten, None, &file).await?;
+            self.note(Action::BackupWritten, &[], &file).await?;
         } else {
             // What matters is why; a temporary file that stays is only untidy.
             let _ = std::fs::remove_file(&temporary);
@@ -105,7 +105,7 @@ impl Admin {
         let checked = self.check(|net| progress(Step::Checks(net))).await?;
         if checked.problems.is_empty() {
             let file = path.display().to_string();
-            self.note(Action::StoreRestored, None, &file).await?;
+            self.note(Action::StoreRestored, &[], &file).await?;
             Ok(copied)
         } else {
             Err(BackupError::RestoredUnsound)

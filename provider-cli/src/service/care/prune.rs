@@ -95,7 +95,7 @@ impl Admin {
             None
         } else {
             if let Some(detail) = about(&self.store, &nets, retention).await? {
-                self.note(Action::StorePruned, None, &detail).await?;
+                self.note(Action::StorePruned, &[], &detail).await?;
             }
             Some(self.store.writer().await?)
         };
@@ -154,7 +154,7 @@ async fn served(service: &Service, retention: &Retention) -> Result<Vec<Pruned>,
     }
     if let Some(detail) = about(&service.store, &nets, retention).await? {
         let actor = service.actor.clone();
-        let noted = Noted::new(actor, Action::StorePruned, None, &detail);
+        let noted = Noted::new(actor, Action::StorePruned, &[], &detail);
         note(&service.store, &noted).await?;
     }
     let mut writer = service.store.writer().await?;

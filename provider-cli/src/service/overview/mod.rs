@@ -72,7 +72,7 @@ pub(crate) struct Extras {
     /// In which days are days.
     pub(crate) zone: TimeZone,
     pub(crate) reference: Option<Reference>,
-    pub(crate) evidence: Option<EvidenceFolder>,
+    pub(crate) evidence: Option<Arc<EvidenceFolder>>,
 }
 
 /// Why the extras cannot be had.
@@ -108,7 +108,7 @@ impl Extras {
     pub(crate) fn load(
         zone: &str,
         reference: Option<(&Path, u32)>,
-        evidence: Option<&Path>,
+        evidence: Option<Arc<EvidenceFolder>>,
     ) -> Result<Self, ExtrasError> {
         let found = jiff::tz::TimeZoneDatabase::bundled().get(zone);
         Ok(Self {
@@ -116,16 +116,18 @@ impl Extras {
             reference: reference
                 .map(|(path, kwh)| Reference::from_file(path, kwh))
                 .transpose()?,
-            evidence: evidence
-                .map(|path| {
-                    EvidenceFolder::open(path).map_err(|source| ExtrasError::Evidence {
-                        path: path.to_owned(),
-                        source,
-                    })
-                })
-                .transpose()?,
+            evidence,
         })
     }
+}
+
+/// The folder into which the operator puts evidence.
+pub(crate) fn evidence_folder(path: &Path) -> Result<Arc<EvidenceFolder>, ExtrasError> {
+    let folder = EvidenceFolder::open(path).map_err(|source| ExtrasError::Evidence {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Arc::new(folder))
 }
 
 /// A look at all nets of a store.
@@ -342,12 +344,12 @@ impl Overview {
     }
 
     /// What is in the folder of evidence, and whether there is more; `None` if there is no folder.
-    pub(crate) async fn evidence(self: &Arc<Self>) -> Option<io::Result<(Vec<Received>, bool)>> {
-        self.extras.evidence.as_ref()?;
-        let overview = Arc::clone(self);
+    pub(crate) async fn evidence(&self) -> Option<io::Result<(Vec<Received>, bool)>> {
+        let folder = Arc::clone(self.extras.evidence.as_ref()?);
         // Files are read and signatures verified: not where others wait.
-        let look = move || overview.extras.evidence.as_ref().map(EvidenceFolder::look);
-        tokio::task::spawn_blocking(look).await.ok().flatten()
+        tokio::task::spawn_blocking(move || folder.look())
+            .await
+            .ok()
     }
 }
 

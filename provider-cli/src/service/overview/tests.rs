@@ -250,6 +250,6 @@ fn extras_that_are_not_there_are_named() {
     let none = Path::new("/none/such");
     let error = Extras::load("UTC", Some((none, 2500)), None).unwrap_err();
     assert!(error.to_string().contains("/none/such"), "{error}");
-    let error = Extras::load("UTC", None, Some(none)).unwrap_err();
+    let error = evidence_folder(none).unwrap_err();
     assert!(error.to_string().contains("/none/such"), "{error}");
 }
