@@ -122,8 +122,10 @@ async fn a_backup_under_load_is_restored_and_the_net_goes_on(mut lab: Lab) {
     let backup = tokio::task::spawn_blocking(|| backup.wait_with_output().unwrap());
     ok(&backup.await.unwrap());
     let stats = lab.dcnet_published(&["store", "stats"]);
+    // On a slow machine the round may be over by now, and its frames erased.
+    let is_open = now() < net.descriptor.schedule().submit_deadline(round);
     assert!(
-        stats["nets"][0]["frames_held"].as_u64() > Some(0),
+        !is_open || stats["nets"][0]["frames_held"].as_u64() > Some(0),
         "{stats}"
     );
     machines[4].submit(&server, &net, round, [1, 1]).await;
