@@ -256,7 +256,7 @@ struct NetArg {
 /// Whether to print JSON.
 #[derive(Debug, Clone, Copy, Args)]
 struct JsonArg {
-    /// Print JSON for programs instead of a table.
+    /// Print JSON for programs instead of text for people.
     #[arg(long)]
     json: bool,
 }
