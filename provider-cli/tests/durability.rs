@@ -308,7 +308,7 @@ async fn migrations_run_once_and_a_newer_store_is_not_touched(lab: Lab) {
         assert!(lab.dcnet(&["net", "list"]).status.success());
     }
     let count = "SELECT COUNT(*) FROM _sqlx_migrations";
-    assert_eq!(lab.store.number(count).await, 7);
+    assert_eq!(lab.store.number(count).await, 8);
     let checksum = match &lab.store {
         Store::Sqlite(_) => "x'00'",
         Store::Postgres(_) => "'\\x00'",

@@ -347,9 +347,12 @@ async fn envelopes_are_bounded_per_sender_and_per_inbox(lab: Lab) {
     // As if many had written to it.
     let message = Message::Envelope(Envelope::decode(&from.envelope(&net, to.id)).unwrap());
     let message = lab.store.bytes(&message.encode());
+    let rows: Vec<String> = (1..=1024)
+        .map(|sequence| format!("('elbe-4', 'gw-2', {sequence}, {message})"))
+        .collect();
     let many = format!(
-        "WITH RECURSIVE many (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM many WHERE number < 1024) \
-         INSERT INTO inbox (net, client, sequence, message) SELECT 'elbe-4', 'gw-2', number, {message} FROM many"
+        "INSERT INTO inbox (net, client, sequence, message) VALUES {}",
+        rows.join(", ")
     );
     assert_eq!(lab.store.execute(&many).await, 1024);
     let head = "INSERT INTO inbox_heads (net, client, last) VALUES ('elbe-4', 'gw-2', 1024)";
