@@ -11,11 +11,9 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::Output;
 
-use common::Lab;
-use sqlx::Connection as _;
+use common::{Lab, Store, on_both};
 
 fn check(lab: &Lab, args: &[&str]) -> Output {
     let mut command = lab.serve_command(&lab.authority.certificate_path(), args);
@@ -39,15 +37,24 @@ fn refused(lab: &Lab, args: &[&str]) -> String {
     text
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sound_files_pass_and_nothing_is_changed() {
-    let lab = Lab::new();
+/// What is in the store: the bytes of its file, the rows of its database.
+async fn kept(lab: &Lab) -> Vec<u8> {
+    match &lab.store {
+        Store::Sqlite(file) => fs::read(file).unwrap_or_default(),
+        Store::Postgres(_) => lab.store.everything().await,
+    }
+}
+
+on_both!(sound_files_pass_and_nothing_is_changed, beside others);
+async fn sound_files_pass_and_nothing_is_changed(lab: Lab) {
     assert_ready(&lab);
-    assert!(!lab.store().exists(), "a check makes no store");
+    assert!(kept(&lab).await.is_empty(), "a check makes no store");
+    assert!(!lab.store().exists(), "a check makes no file");
     lab.create_net("elbe-4");
-    let before = fs::read(lab.store()).unwrap();
+    let before = kept(&lab).await;
+    assert!(!before.is_empty());
     assert_ready(&lab);
-    assert_eq!(fs::read(lab.store()).unwrap(), before);
+    assert!(kept(&lab).await == before);
     // Beside a server, at the same address: nothing listens.
     let server = lab.serve();
     let address = server.url.strip_prefix("https://").unwrap();
@@ -110,20 +117,8 @@ fn each_file_that_is_wrong_is_named() {
     assert_ready(&lab);
 }
 
-async fn execute(store: &Path, statement: &'static str) {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(store);
-    let mut connection = sqlx::SqliteConnection::connect_with(&options)
-        .await
-        .unwrap();
-    sqlx::query(statement)
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    connection.close().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_store_that_no_server_could_open_is_named() {
+#[test]
+fn a_file_that_is_no_store_is_named() {
     let lab = Lab::new();
     fs::write(
         lab.store(),
@@ -132,15 +127,30 @@ async fn a_store_that_no_server_could_open_is_named() {
     .unwrap();
     let text = refused(&lab, &[]);
     assert!(text.contains("store"), "{text}");
-    fs::remove_file(lab.store()).unwrap();
+}
+
+#[test]
+fn a_database_that_is_not_there_is_named() {
+    let Some(mut lab) = Lab::on_postgres() else {
+        return;
+    };
+    let (server, name) = lab.store.location().rsplit_once('/').unwrap();
+    let (host, none) = (server.rsplit_once('@').unwrap().1, format!("no_{name}"));
+    let shown = format!("{host}/{none}");
+    lab.store = Store::Postgres(format!("{server}/{none}"));
+    let text = refused(&lab, &[]);
+    assert!(text.contains("cannot reach the store"), "{text}");
+    assert!(text.contains(&shown), "{text}");
+}
+
+on_both!(a_store_of_another_version_is_named, beside others);
+async fn a_store_of_another_version_is_named(lab: Lab) {
     lab.create_net("elbe-4");
-    execute(
-        &lab.store(),
-        "UPDATE _sqlx_migrations SET version = 99999999999999 \
-         WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
-    )
-    .await;
+    let newer = "UPDATE _sqlx_migrations SET version = 99999999999999 \
+                 WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
+    assert_eq!(lab.store.execute(newer).await, 1);
     let text = refused(&lab, &[]);
     assert!(text.contains("does not fit this version"), "{text}");
-    assert!(text.contains(lab.store().to_str().unwrap()), "{text}");
+    let (_, shown) = lab.store.location().rsplit_once(['@', '/']).unwrap();
+    assert!(text.contains(shown), "{text}");
 }

@@ -279,10 +279,8 @@ fn keys(gateway: u64, dealers: u64) -> Vec<ShareKey> {
     (0..dealers).map(key).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named() {
-    let _place = common::place().await;
-    let lab = Lab::new();
+on_both!(masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named);
+async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named(lab: Lab) {
     lab.create_masked_net("elbe-5");
     let server = lab.serve();
     let gateways = five(&lab);
@@ -307,7 +305,7 @@ async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named() {
         let again = receipt(&net, send(index, frame(index, 4)).await);
         assert_eq!(given, again);
     }
-    assert!(holds(&lab.everything_on_disk(), mark(1, 3) + 2));
+    assert!(holds(&lab.store.everything().await, mark(1, 3) + 2));
 
     // The fifth is missing.
     let (pads, _) = first.roster(&server, &net, (round, 0), 20).await.unwrap();
@@ -325,7 +323,7 @@ async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named() {
         let again = receipt(&net, send(index, answer(index)).await);
         assert_eq!(given, again);
     }
-    assert!(holds(&lab.everything_on_disk(), mark(3, 0)));
+    assert!(holds(&lab.store.everything().await, mark(3, 0)));
 
     let (reveal, _) = first.roster(&server, &net, (round, 1), 20).await.unwrap();
     assert!(reveal.reveal());
@@ -335,7 +333,7 @@ async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named() {
     send(0, few).await.problem(400, "share-keys");
     for (gateway, number) in gateways.iter().zip(0..4) {
         if number == 3 {
-            assert!(holds(&lab.everything_on_disk(), mark(2, 0)));
+            assert!(holds(&lab.store.everything().await, mark(2, 0)));
         }
         let told = net.reveal(gateway.id, &reveal, keys(number, 3));
         gateway.frame(&server, &net, &told).await.ok();
@@ -357,7 +355,7 @@ async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named() {
     );
 
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let bytes = lab.everything_on_disk();
+    let bytes = lab.store.everything().await;
     for gateway in 0..4 {
         for (kind, what) in ["words", "self-mask", "share key", "pads"]
             .iter()
@@ -371,7 +369,7 @@ async fn masks_pads_and_share_keys_are_erased_and_wrong_shares_are_named() {
     }
 }
 
-on_both!(who_is_short_of_holders_is_left_out_and_named);
+on_both!(who_is_short_of_holders_is_left_out_and_named, beside others);
 async fn who_is_short_of_holders_is_left_out_and_named(lab: Lab) {
     lab.create_masked_net("elbe-5");
     let server = lab.serve();
@@ -411,7 +409,7 @@ async fn who_is_short_of_holders_is_left_out_and_named(lab: Lab) {
     assert!(text.contains("gw-5 (1 of 3)"), "{text}");
 }
 
-on_both!(rosters_that_do_not_come_are_not_waited_for);
+on_both!(rosters_that_do_not_come_are_not_waited_for, beside others);
 async fn rosters_that_do_not_come_are_not_waited_for(lab: Lab) {
     lab.create_masked_net("elbe-5");
     let mut server = lab.serve();

@@ -68,9 +68,8 @@ async fn an_acknowledged_frame_survives_kill_9(lab: Lab) {
     assert_eq!(shown["sums"][1]["value"], sum.to_string(), "{shown}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn frames_are_erased_from_every_file_when_their_round_is_final() {
-    let lab = Lab::new();
+on_both!(frames_are_erased_when_their_round_is_final);
+async fn frames_are_erased_when_their_round_is_final(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let gateways = four(&lab);
@@ -84,7 +83,7 @@ async fn frames_are_erased_from_every_file_when_their_round_is_final() {
         gateway.frame(&server, &net, &frame).await.ok();
     }
     assert!(
-        holds(&lab.everything_on_disk(), words(0)[0]),
+        holds(&lab.store.everything().await, words(0)[0]),
         "the test looks in the right place"
     );
     let frame = net.transmit(gateways[3].id, epoch, round, &words(3));
@@ -93,12 +92,12 @@ async fn frames_are_erased_from_every_file_when_their_round_is_final() {
 
     let shown = lab.dcnet_json(&["round", "show", "elbe-4", &round.to_string(), "--json"]);
     assert_eq!(shown["status"], "complete", "{shown}");
-    let bytes = lab.everything_on_disk();
+    let bytes = lab.store.everything().await;
     for index in 0..4 {
         for word in words(index) {
             assert!(
                 !holds(&bytes, word),
-                "word {word:x} of gateway {index} is still on disk"
+                "word {word:x} of gateway {index} is still kept"
             );
         }
     }
@@ -106,6 +105,7 @@ async fn frames_are_erased_from_every_file_when_their_round_is_final() {
     assert!(holds(&bytes, sum), "the sum is kept");
 }
 
+/// SQLite's log is a file beside the store; what a database's log keeps is its administrator's.
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_left_in_the_log_by_a_kill_are_erased_at_the_next_start() {
     let lab = Lab::new();
@@ -123,13 +123,13 @@ async fn frames_left_in_the_log_by_a_kill_are_erased_at_the_next_start() {
     }
     server.end("-KILL");
     assert!(
-        holds(&lab.everything_on_disk(), words(0)[0]),
+        holds(&lab.store.everything().await, words(0)[0]),
         "killed before the log was emptied"
     );
     let server = lab.serve();
     gateways[0].get(&server, "/healthz").await.ok();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let bytes = lab.everything_on_disk();
+    let bytes = lab.store.everything().await;
     for index in 0..4 {
         assert!(!holds(&bytes, words(index)[0]), "gateway {index}");
     }
@@ -168,7 +168,7 @@ async fn a_store_that_fails_acknowledges_nothing_and_recovers(lab: Lab) {
             .await
             .problem(503, "store-unavailable");
     }
-    assert!(!holds(&lab.everything_on_disk(), words(1)[0]));
+    assert!(!holds(&lab.store.everything().await, words(1)[0]));
     lab.store.mend_table("frames").await;
     let given = receipt(&net, first.frame(&server, &net, &frame).await);
     first
@@ -275,8 +275,9 @@ async fn nets_created_while_the_server_runs_are_served(lab: Lab) {
     gateway.get(&server, "/v1/nets/second").await.ok();
 }
 
+/// A file has one server; those on one database share it.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_servers_do_not_share_a_store() {
+async fn two_servers_do_not_share_a_file() {
     let lab = Lab::new();
     lab.create_net("elbe-4");
     let server = lab.serve();
@@ -307,7 +308,7 @@ async fn migrations_run_once_and_a_newer_store_is_not_touched(lab: Lab) {
         assert!(lab.dcnet(&["net", "list"]).status.success());
     }
     let count = "SELECT COUNT(*) FROM _sqlx_migrations";
-    assert_eq!(lab.store.number(count).await, 7);
+    assert_eq!(lab.store.number(count).await, 8);
     let checksum = match &lab.store {
         Store::Sqlite(_) => "x'00'",
         Store::Postgres(_) => "'\\x00'",

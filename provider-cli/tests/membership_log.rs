@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Gateway, Lab, Net, Server, on_both};
+use common::{Gateway, Lab, Net, Server, Store, on_both};
 use dcnet_protocol::codec::Wire;
 use dcnet_protocol::key_agreement::KeyPackageHash;
 use dcnet_protocol::membership::checkpoint::{Checkpoint, LogFollower};
@@ -18,7 +18,6 @@ use dcnet_protocol::membership::log::{Log, LogEntry};
 use dcnet_protocol::membership::proof::{CommonLog, DrawListView, ListedMembers, LogProof};
 use dcnet_protocol::membership::witness::Quorum;
 use dcnet_protocol::signature::Signed;
-use sqlx::Connection as _;
 
 const NAMES: [&str; 4] = ["gw-1", "gw-2", "gw-3", "gw-4"];
 
@@ -228,10 +227,9 @@ async fn refusals(asker: &Asker<'_>, lab: &Lab, list: u64) {
     }
 }
 
+on_both!(an_audit_finds_what_was_done_to_the_log, beside others);
 /// What an owner does to the store behind the provider's back, or a backup brings about.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_audit_finds_what_was_done_to_the_log() {
-    let lab = Lab::new();
+async fn an_audit_finds_what_was_done_to_the_log(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let gateways: Vec<Gateway> = NAMES.iter().map(|name| lab.gateway(name)).collect();
@@ -246,49 +244,42 @@ async fn an_audit_finds_what_was_done_to_the_log() {
         audit["problems"].to_string()
     };
     assert!(!problems().contains("log"), "{}", problems());
-    let index = manifest.log_index.cast_signed();
+    // Where rows go that are to be missing; no server has begun its log.
+    lab.create_net("elbe-5");
+    let index = manifest.log_index;
+    let has_third = match &lab.store {
+        Store::Sqlite(_) => "instr(package, CAST('gw-3' AS BLOB)) > 0",
+        Store::Postgres(_) => "position(CAST('gw-3' AS BYTEA) IN package) > 0",
+    };
+    let taken_away = |table: &str, rows: &str| {
+        format!("UPDATE {table} SET net = 'elbe-5' WHERE net = 'elbe-4' AND {rows}")
+    };
+    let given_back = |table: &str| format!("UPDATE {table} SET net = 'elbe-4'");
     for (damage, repair, told) in [
         (
-            "UPDATE key_packages SET net = 'elbe-5' WHERE instr(package, CAST('gw-3' AS BLOB)) > 0",
-            "UPDATE key_packages SET net = 'elbe-4'",
+            taken_away("key_packages", has_third),
+            given_back("key_packages"),
             "the key package of gw-3 is not kept",
         ),
         (
-            "UPDATE membership_log SET net = 'elbe-5' WHERE idx = 0",
-            "UPDATE membership_log SET net = 'elbe-4'",
+            taken_away("membership_log", "idx = 0"),
+            given_back("membership_log"),
             "entry 0 is missing",
         ),
         (
-            "UPDATE membership_log SET net = 'elbe-5' WHERE idx >= $1",
-            "UPDATE membership_log SET net = 'elbe-4'",
+            taken_away("membership_log", &format!("idx >= {index}")),
+            given_back("membership_log"),
             "epoch-not-in-log",
         ),
         (
-            "UPDATE membership_log SET entry = substr(entry, 1, 20) WHERE idx = $1",
-            "UPDATE membership_log SET net = 'elbe-4'",
+            format!("UPDATE membership_log SET entry = substr(entry, 1, 20) WHERE idx = {index}"),
+            given_back("membership_log"),
             "no entry",
         ),
     ] {
-        let change = async |text: &'static str| {
-            let options = sqlx::sqlite::SqliteConnectOptions::new()
-                .filename(lab.store())
-                .foreign_keys(false);
-            let mut store = sqlx::SqliteConnection::connect_with(&options)
-                .await
-                .unwrap();
-            let query = sqlx::query(text);
-            let query = if text.contains("$1") {
-                query.bind(index)
-            } else {
-                query
-            };
-            let done = query.execute(&mut store).await.unwrap();
-            store.close().await.unwrap();
-            assert!(done.rows_affected() > 0, "{text}");
-        };
-        change(damage).await;
+        assert!(lab.store.execute(&damage).await > 0, "{damage}");
         let found = problems();
         assert!(found.contains(told), "{damage}: {found}");
-        change(repair).await;
+        assert!(lab.store.execute(&repair).await > 0, "{repair}");
     }
 }

@@ -1,10 +1,15 @@
 //! Every refusal is problem details (RFC 9457) with its own type.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
 mod common;
 
-use common::{Lab, MEDIA_TYPE, Net, four, now, receipt};
+use common::{Lab, MEDIA_TYPE, Net, four, now, on_both, receipt};
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::envelope::Envelope;
 use dcnet_protocol::frame::{Frame, FrameBody};
@@ -15,9 +20,8 @@ use dcnet_protocol::round::Round;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn paths_methods_and_names() {
-    let lab = Lab::new();
+on_both!(paths_methods_and_names, beside others);
+async fn paths_methods_and_names(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let gateway = lab.gateway("gw-1");
@@ -197,9 +201,8 @@ async fn slow_clients_are_not_waited_for() {
     assert!((3..9).contains(&waited), "{waited} s");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_net_refuses() {
-    let lab = Lab::new();
+on_both!(what_the_net_refuses, beside others);
+async fn what_the_net_refuses(lab: Lab) {
     lab.create_net("elbe-4");
     lab.create_net("elbe-5");
     let server = lab.serve();
@@ -272,9 +275,8 @@ async fn what_the_net_refuses() {
     send(&net.transmit(first.id, 1, soon, &[1, 2])).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_round_refuses() {
-    let lab = Lab::new();
+on_both!(what_a_round_refuses, beside others);
+async fn what_a_round_refuses(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let gateways = four(&lab);
@@ -330,10 +332,8 @@ async fn what_a_round_refuses() {
         .problem(409, "no-correction");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn envelopes_are_bounded_per_sender_and_per_inbox() {
-    use sqlx::Connection as _;
-    let lab = Lab::new();
+on_both!(envelopes_are_bounded_per_sender_and_per_inbox, beside others);
+async fn envelopes_are_bounded_per_sender_and_per_inbox(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let (from, to) = (lab.gateway("gw-1"), lab.gateway("gw-2"));
@@ -345,26 +345,18 @@ async fn envelopes_are_bounded_per_sender_and_per_inbox() {
     server.end("-TERM");
 
     // As if many had written to it.
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(lab.store());
-    let mut store = sqlx::SqliteConnection::connect_with(&options)
-        .await
-        .unwrap();
     let message = Message::Envelope(Envelope::decode(&from.envelope(&net, to.id)).unwrap());
-    for sequence in 1..=1024 {
-        sqlx::query(
-            "INSERT INTO inbox (net, client, sequence, message) VALUES ('elbe-4', 'gw-2', $1, $2)",
-        )
-        .bind(sequence)
-        .bind(message.encode())
-        .execute(&mut store)
-        .await
-        .unwrap();
-    }
-    sqlx::query("INSERT INTO inbox_heads (net, client, last) VALUES ('elbe-4', 'gw-2', 1024)")
-        .execute(&mut store)
-        .await
-        .unwrap();
-    store.close().await.unwrap();
+    let message = lab.store.bytes(&message.encode());
+    let rows: Vec<String> = (1..=1024)
+        .map(|sequence| format!("('elbe-4', 'gw-2', {sequence}, {message})"))
+        .collect();
+    let many = format!(
+        "INSERT INTO inbox (net, client, sequence, message) VALUES {}",
+        rows.join(", ")
+    );
+    assert_eq!(lab.store.execute(&many).await, 1024);
+    let head = "INSERT INTO inbox_heads (net, client, last) VALUES ('elbe-4', 'gw-2', 1024)";
+    lab.store.execute(head).await;
 
     let server = lab.serve();
     let post = async || {
@@ -411,9 +403,8 @@ async fn the_media_type_of_answers_is_ours() {
     assert_eq!(response.headers()["cache-control"], "no-store");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_has_left_needs_a_new_key_package() {
-    let lab = Lab::new();
+on_both!(who_has_left_needs_a_new_key_package, beside others);
+async fn who_has_left_needs_a_new_key_package(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
     let gateway = lab.gateway("gw-1");
@@ -438,9 +429,8 @@ async fn who_has_left_needs_a_new_key_package() {
     .ok();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_correction_is_taken_from_those_who_were_asked_as_it_was_asked() {
-    let lab = Lab::new();
+on_both!(a_correction_is_taken_from_those_who_were_asked_as_it_was_asked, beside others);
+async fn a_correction_is_taken_from_those_who_were_asked_as_it_was_asked(lab: Lab) {
     let ca = lab.authority.certificate_path();
     lab.create_net_with(
         "elbe-4",
@@ -514,10 +504,8 @@ async fn a_correction_is_taken_from_those_who_were_asked_as_it_was_asked() {
     assert_eq!(shown["sums"][0]["value"], "5.0", "{shown}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_another_process_holds_is_not_waited_for() {
-    use sqlx::Connection as _;
-    let lab = Lab::new();
+on_both!(a_store_that_another_process_holds_is_not_waited_for, beside others);
+async fn a_store_that_another_process_holds_is_not_waited_for(lab: Lab) {
     lab.create_net("elbe-4");
     std::fs::write(lab.path("limits.yaml"), "answer_seconds: 1\n").unwrap();
     let ca = lab.authority.certificate_path();
@@ -527,23 +515,18 @@ async fn a_store_that_another_process_holds_is_not_waited_for() {
     );
     let gateway = lab.gateway("gw-1");
     let net = Net::fetch(&server, &gateway, "elbe-4").await;
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(lab.store());
-    let mut holder = sqlx::SqliteConnection::connect_with(&options)
-        .await
-        .unwrap();
-    let held = holder.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let held = lab.store.hold().await;
     let frame = gateway.register_frame(&net);
     gateway
         .frame(&server, &net, &frame)
         .await
         .problem(503, "timeout");
-    held.rollback().await.unwrap();
+    held.let_go().await;
     gateway.frame(&server, &net, &frame).await.ok();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_net_of_another_signing_key_is_not_served() {
-    let mut lab = Lab::new();
+on_both!(a_net_of_another_signing_key_is_not_served, beside others);
+async fn a_net_of_another_signing_key_is_not_served(mut lab: Lab) {
     lab.create_net("elbe-4");
     let names = ["localhost".to_owned()];
     let other = dcnet_provider::pki::create_provider(&lab.path("other"), &names, 2).unwrap();

@@ -8,11 +8,10 @@
 
 mod common;
 
-use common::{Lab, Net, Server};
+use common::{Lab, Net, Server, on_both};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_has_one_id_in_answer_problem_and_log() {
-    let lab = Lab::new();
+on_both!(a_request_has_one_id_in_answer_problem_and_log, beside others);
+async fn a_request_has_one_id_in_answer_problem_and_log(lab: Lab) {
     lab.create_net("elbe-4");
     for (form, of_line) in [
         ("text", "request{request_id=mine.1}"),

@@ -16,7 +16,7 @@ mod life;
 #[path = "tls/roles.rs"]
 mod roles;
 
-use common::{Answer, Lab, Server};
+use common::{Answer, Lab, Server, on_both};
 use dcnet_provider::pki::Authority;
 use std::path::Path;
 
@@ -142,9 +142,8 @@ async fn the_provider_certifies_no_gateway() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_net_is_for_the_gateways_of_its_own_authority_only() {
-    let lab = Lab::new();
+on_both!(a_net_is_for_the_gateways_of_its_own_authority_only, beside others);
+async fn a_net_is_for_the_gateways_of_its_own_authority_only(lab: Lab) {
     let other = Authority::create(&lab.path("other-ca")).unwrap();
     let bundle = lab.path("bundle.pem");
     let mut pem = std::fs::read(lab.authority.certificate_path()).unwrap();

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use common::port::free_port;
-use common::{Lab, Net, Server, four};
+use common::{Lab, Net, Server, four, on_both};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -91,10 +91,11 @@ fn decoded(messages: &[(String, String)]) -> Option<Vec<Value>> {
     Some(spans.collect())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_commits_and_ends_of_rounds_reach_a_collector_and_nothing_of_a_household() {
+on_both!(requests_commits_and_ends_of_rounds_reach_a_collector_and_nothing_of_a_household, beside others);
+async fn requests_commits_and_ends_of_rounds_reach_a_collector_and_nothing_of_a_household(
+    lab: Lab,
+) {
     let (endpoint, received) = collector().await;
-    let lab = Lab::new();
     lab.create_net("elbe-4");
     let mut command = lab.serve_command(&lab.authority.certificate_path(), &[]);
     let server = Server::spawn(command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint));

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use common::{Answer, Gateway, Lab, MEDIA_TYPE, Net, Server, four};
+use common::{Answer, Gateway, Lab, MEDIA_TYPE, Net, Server, four, on_both};
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::membership::checkpoint::LogFollower;
@@ -293,9 +293,8 @@ async fn wait_for(
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_provider_shows_the_cosignatures_of_its_witnesses() {
-    let lab = Lab::new();
+on_both!(a_provider_shows_the_cosignatures_of_its_witnesses, beside others);
+async fn a_provider_shows_the_cosignatures_of_its_witnesses(lab: Lab) {
     lab.create_net("elbe-4");
     let file = descriptor_file(&lab, "elbe-4");
     let folders = ["w-1", "w-2"].map(|name| Folder::init(&lab, name));

@@ -152,8 +152,8 @@ pub(crate) fn without_gaps(rows: &[LogRow]) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::DrawListRow;
-    use crate::store::testing::{net, with_net};
+    use crate::store::testing::{net, on_both, with_net};
+    use crate::store::{DrawListRow, Location};
 
     fn entry(index: u64, byte: u8) -> Batch {
         Batch {
@@ -178,10 +178,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn entries_are_never_replaced_and_old_lists_are_deleted() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = with_net(&folder.path().join("store").into()).await;
+    on_both!(entries_are_never_replaced_and_old_lists_are_deleted, "log");
+    async fn entries_are_never_replaced_and_old_lists_are_deleted(location: Location) {
+        let store = with_net(&location).await;
         let mut writer = store.writer().await.unwrap();
         writer.commit(&[&entry(0, 7), &entry(1, 8)]).await.unwrap();
         assert!(writer.commit(&[&entry(2, 9), &entry(1, 9)]).await.is_err());

@@ -25,7 +25,7 @@ mod rows;
 mod stats;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
-mod testing;
+pub(crate) mod testing;
 mod write;
 
 use std::io;

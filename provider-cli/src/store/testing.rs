@@ -32,7 +32,7 @@ pub(super) async fn on_postgres(name: &str) -> Option<Store> {
 
 /// The address of a new and empty database of the PostgreSQL server that `DCNET_POSTGRES` names; none where
 /// there is no server.
-pub(super) async fn database(name: &str) -> Option<String> {
+pub(crate) async fn database(name: &str) -> Option<String> {
     let Ok(server) = std::env::var("DCNET_POSTGRES") else {
         eprintln!("skipped: DCNET_POSTGRES names no PostgreSQL server");
         return None;
@@ -45,3 +45,25 @@ pub(super) async fn database(name: &str) -> Option<String> {
     let (address, _) = server.rsplit_once('/').unwrap();
     Some(format!("{address}/{name}"))
 }
+
+/// Makes two tests of a function that takes a [`Location`] where there is no store yet: one with a file, one
+/// with a database, which `$database` names. No other one of this program may have that name.
+macro_rules! on_both {
+    ($name:ident, $database:literal) => {
+        mod $name {
+            #[tokio::test]
+            async fn sqlite() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$name(folder.path().join("store.sqlite3").into()).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                if let Some(address) = crate::store::testing::database($database).await {
+                    super::$name(address.parse().unwrap()).await;
+                }
+            }
+        }
+    };
+}
+pub(crate) use on_both;

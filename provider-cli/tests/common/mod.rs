@@ -95,19 +95,6 @@ impl Lab {
         self.path("store.sqlite3")
     }
 
-    /// Bytes of everything that belongs to the store.
-    pub fn everything_on_disk(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if name.starts_with("store.sqlite3") {
-                bytes.extend(std::fs::read(path).unwrap());
-            }
-        }
-        bytes
-    }
-
     /// Runs `dcnet` to its end.
     pub fn dcnet(&self, args: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_dcnet"))

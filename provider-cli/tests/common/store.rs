@@ -1,5 +1,8 @@
 //! The stores that tests run on: a file of SQLite, and a database of a real PostgreSQL server.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -40,24 +43,62 @@ impl Store {
         }
     }
 
-    pub async fn execute(&self, statement: &str) {
+    /// How many rows it changed.
+    pub async fn execute(&self, statement: &str) -> u64 {
         let statement = AssertSqlSafe(statement.to_owned());
         match self {
             Self::Sqlite(path) => {
                 let mut connection = SqliteConnection::connect(path).await.unwrap();
-                sqlx::query(statement)
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
+                let done = sqlx::query(statement).execute(&mut connection).await;
                 connection.close().await.unwrap();
+                done.unwrap().rows_affected()
             }
             Self::Postgres(url) => {
                 let mut connection = PgConnection::connect(url).await.unwrap();
-                sqlx::query(statement)
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
+                let done = sqlx::query(statement).execute(&mut connection).await;
                 connection.close().await.unwrap();
+                done.unwrap().rows_affected()
+            }
+        }
+    }
+
+    /// Bytes as they stand in a statement.
+    pub fn bytes(&self, bytes: &[u8]) -> String {
+        let mut digits = String::new();
+        for byte in bytes {
+            write!(digits, "{byte:02x}").unwrap();
+        }
+        match self {
+            Self::Sqlite(_) => format!("x'{digits}'"),
+            Self::Postgres(_) => format!("CAST('\\x{digits}' AS BYTEA)"),
+        }
+    }
+
+    /// Bytes of everything that is kept: in the files of SQLite, in the rows of a database.
+    pub async fn everything(&self) -> Vec<u8> {
+        match self {
+            Self::Sqlite(path) => files_of(Path::new(path)),
+            Self::Postgres(url) => rows_of(url).await,
+        }
+    }
+
+    /// Keeps to itself what is written when a member registers, as a long transaction of somebody else does.
+    /// It can be read meanwhile.
+    pub async fn hold(&self) -> Held {
+        match self {
+            Self::Sqlite(path) => {
+                let mut connection = SqliteConnection::connect(path).await.unwrap();
+                let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut connection);
+                begun.await.unwrap();
+                Held::Sqlite(connection)
+            }
+            Self::Postgres(url) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                for statement in ["BEGIN", "LOCK TABLE members IN EXCLUSIVE MODE"] {
+                    let done = sqlx::query(statement).execute(&mut connection);
+                    done.await.unwrap();
+                }
+                Held::Postgres(connection)
             }
         }
     }
@@ -136,10 +177,82 @@ impl Store {
             Self::Sqlite(_) => self.execute("DROP TRIGGER fault").await,
             Self::Postgres(_) => {
                 self.execute(&format!("DROP TRIGGER fault ON {table}"))
-                    .await;
+                    .await
+            }
+        };
+    }
+}
+
+/// A store that somebody keeps to himself, until it is let go.
+pub enum Held {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Held {
+    pub async fn let_go(self) {
+        match self {
+            Self::Sqlite(mut connection) => {
+                sqlx::query("ROLLBACK")
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                connection.close().await.unwrap();
+            }
+            Self::Postgres(mut connection) => {
+                sqlx::query("ROLLBACK")
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                connection.close().await.unwrap();
             }
         }
     }
+}
+
+/// The file and those beside it that begin with its name.
+fn files_of(file: &Path) -> Vec<u8> {
+    let begin = file.file_name().unwrap().to_str().unwrap();
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(file.parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with(begin) {
+            bytes.extend(std::fs::read(path).unwrap());
+        }
+    }
+    bytes
+}
+
+/// All rows of all tables, as text and what stands in it in hexadecimal digits as bytes.
+async fn rows_of(url: &str) -> Vec<u8> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let tables =
+        "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
+    let tables: Vec<String> = sqlx::query_scalar(tables)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    let mut everything = Vec::new();
+    for table in tables {
+        let rows = format!("SELECT CAST(\"{table}\" AS TEXT) FROM \"{table}\" ORDER BY 1");
+        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(rows))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        everything.extend(table.bytes());
+        for row in rows {
+            everything.extend(row.bytes());
+            for part in row.split("\\x").skip(1) {
+                let digits = part.split(|c: char| !c.is_ascii_hexdigit()).next().unwrap();
+                let pairs = digits.as_bytes().chunks_exact(2);
+                let pairs = pairs.map(|pair| std::str::from_utf8(pair).unwrap());
+                everything.extend(pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()));
+            }
+        }
+    }
+    connection.close().await.unwrap();
+    everything
 }
 
 /// Tests may be in a runtime already.
@@ -171,19 +284,26 @@ pub async fn place() -> SemaphorePermit<'static> {
     PLACES.acquire().await.unwrap()
 }
 
-/// Makes two tests of a function that takes a laboratory: one on each store.
+/// Makes two tests of a function that takes a laboratory: one on each store. Those that compute nothing in
+/// the time of a window may run `beside others`.
 macro_rules! on_both {
     ($name:ident) => {
+        on_both!(@ $name, crate::common::place().await);
+    };
+    ($name:ident, beside others) => {
+        on_both!(@ $name);
+    };
+    (@ $name:ident $(, $place:expr)?) => {
         mod $name {
             #[tokio::test(flavor = "multi_thread")]
             async fn sqlite() {
-                let _place = crate::common::place().await;
+                $(let _place = $place;)?
                 super::$name(super::Lab::new()).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
             async fn postgres() {
-                let _place = crate::common::place().await;
+                $(let _place = $place;)?
                 if let Some(lab) = super::Lab::on_postgres() {
                     let database = lab.store.location().to_owned();
                     super::$name(lab).await;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::published;
-use crate::servers::{Receiver, Server, influxdb, mosquitto, postgres};
+use crate::receiver::Receiver;
+use crate::servers::{Server, influxdb, mosquitto, postgres};
 use crate::store::{Lab, lines, truth};
 
 const FIRST: u64 = 1_983_001;
@@ -63,8 +64,11 @@ exporters:
                 format!("mqtt: {{host: 127.0.0.1, port: {port}, topic: sums, {secret}}}"),
             );
         }
-        if let Some((_, socket)) = &self.database {
-            let url = format!("postgres://dcnet@localhost/postgres?host={socket}");
+        if let Some((database, socket)) = &self.database {
+            let url = format!(
+                "postgres://dcnet@localhost:{}/postgres?host={socket}",
+                database.port
+            );
             add(
                 "tables",
                 format!("postgres: {{url: \"{url}\", table: public.sums}}"),
@@ -189,7 +193,7 @@ fn posted(receiver: &Receiver) -> Vec<Value> {
 }
 
 /// What psql reads.
-fn rows(database: &Server) -> Vec<Value> {
+pub fn rows(database: &Server) -> Vec<Value> {
     const TIME: &str = "AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'";
     let rows = database.query(&format!(
         "SELECT json_build_object('net', net, 'region', region, 'obis', obis, 'unit', unit, \

@@ -14,6 +14,7 @@
 mod descriptor;
 mod documents;
 mod formats;
+mod https;
 mod killed;
 mod mscons;
 mod noted;
@@ -22,6 +23,8 @@ mod port;
 mod pruned;
 #[path = "../common/published.rs"]
 mod published;
+mod receiver;
+mod secrets;
 mod servers;
 mod store;
 #[allow(

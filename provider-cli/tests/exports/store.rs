@@ -125,6 +125,11 @@ impl Running {
         self.0.stderr.as_mut().unwrap()
     }
 
+    /// Its log, for whoever reads it as it is written.
+    pub fn take_stderr(&mut self) -> ChildStderr {
+        self.0.stderr.take().unwrap()
+    }
+
     pub fn wait(&mut self) -> ExitStatus {
         self.0.wait().unwrap()
     }

@@ -10,7 +10,7 @@ use dcnet_provider::pki::{
 };
 
 use super::common::operators::{certify, get, http, operators, serve};
-use super::common::{Lab, Server};
+use super::common::{Lab, Server, on_both};
 use super::is_refused;
 
 const MONTH: Duration = Duration::from_hours(24 * 30);
@@ -252,11 +252,10 @@ fn a_list_is_demanded_of_every_authority() {
     assert!(check(&lab.authority.bundle_path()).status.success());
 }
 
+on_both!(a_net_outlives_its_authoritys_certificate_but_takes_no_other, beside others);
 /// What decision 31 says of the gateways' authority: a net outlives the dates in its certificate, and takes
 /// no other certificate over the same key.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_net_outlives_its_authoritys_certificate_but_takes_no_other() {
-    let lab = Lab::new();
+async fn a_net_outlives_its_authoritys_certificate_but_takes_no_other(lab: Lab) {
     let folder = lab.path("old-ca");
     std::fs::create_dir(&folder).unwrap();
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Url};
+use reqwest::{Client, Request, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::super::ExportError;
 use super::super::secret::Secret;
@@ -150,35 +151,55 @@ impl HttpSink {
             request = request.header("idempotency-key", key);
         }
         let unread = |error: super::SecretError| self.failed(error.to_string());
+        let mut secrets = Vec::new();
         if let Some(token) = &self.config.token {
             let scheme = if key.is_some() { "Bearer" } else { "Token" };
             let token = token.read().map_err(unread)?;
-            let header = zeroize::Zeroizing::new(format!("{scheme} {}", *token));
+            let header = Zeroizing::new(format!("{scheme} {}", *token));
             let header = HeaderValue::from_str(&header);
             let mut header = header.map_err(|_| {
                 self.failed("its token has characters that no header takes".to_owned())
             })?;
             header.set_sensitive(true);
             request = request.header(AUTHORIZATION, header);
+            secrets.push(token);
         } else if let Some(user) = &self.config.user {
             let password = self.config.password.as_ref();
             let password = password.map(Secret::read).transpose().map_err(unread)?;
             request = request.basic_auth(user, password.as_ref().map(|text| text.as_str()));
+            secrets.extend(password);
         }
-        let sent = request.send().await;
+        let request = request.build();
+        let request = request.map_err(|error| self.failed(reason(&error.without_url())))?;
+        secrets.extend(credentials(&request));
+        let sent = self.client.execute(request).await;
         let answer = sent.map_err(|error| self.failed(reason(&error.without_url())))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
         }
-        // It is a stranger's text and goes into the log.
         let text = answer.text().await.unwrap_or_default();
-        let text: String = text
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_REASON)
-            .collect();
-        Err(self.failed(format!("status {}: {text}", status.as_u16())))
+        let (text, hint) = (loggable(text, &secrets), self.hint(status));
+        Err(self.failed(format!("status {}{hint}: {text}", status.as_u16())))
+    }
+
+    /// What a status says about token, user and password.
+    fn hint(&self, status: StatusCode) -> &'static str {
+        let has_secret = self.config.token.is_some() || self.config.user.is_some();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !has_secret => {
+                ", it asks for `token`, or for `user` and `password`"
+            }
+            StatusCode::UNAUTHORIZED if self.config.token.is_some() => {
+                ", it does not accept the token"
+            }
+            StatusCode::UNAUTHORIZED => ", it does not accept user and password",
+            StatusCode::FORBIDDEN if self.config.token.is_some() => {
+                ", the rights of the token do not suffice"
+            }
+            StatusCode::FORBIDDEN => ", the rights of the user do not suffice",
+            _ => "",
+        }
     }
 
     /// The query is left out: it may hold what nobody else is to read.
@@ -190,4 +211,23 @@ impl HttpSink {
             reason,
         }
     }
+}
+
+/// What stands behind the scheme in the header that says who asks.
+fn credentials(request: &Request) -> Option<Zeroizing<String>> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (_, credentials) = header.split_once(' ')?;
+    Some(Zeroizing::new(credentials.to_owned()))
+}
+
+/// A stranger's text as it may stand in the log: a little of it, on one line, and without secrets that the
+/// stranger was told and tells again.
+fn loggable(mut text: String, secrets: &[Zeroizing<String>]) -> String {
+    for secret in secrets {
+        text = text.replace(secret.as_str(), "(the secret)");
+    }
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_REASON)
+        .collect()
 }

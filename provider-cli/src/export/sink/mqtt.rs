@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, EventLoop, MqttOptions, PublishOptions};
+use rumqttc::mqttbytes::v5::ConnectReturnCode;
+use rumqttc::{AsyncClient, ConnectionError, EventLoop, MqttOptions, PublishOptions};
 use serde::Deserialize;
 
 use super::super::secret::Secret;
@@ -51,7 +52,7 @@ impl MqttSink {
         let exchange = async {
             tokio::select! {
                 sent = self.send(&client, values) => sent,
-                end = ended(&mut connection) => Err(end),
+                end = ended(&mut connection) => Err(self.told(&end)),
             }
         };
         let sent = tokio::time::timeout(PATIENCE, exchange).await;
@@ -102,6 +103,19 @@ impl MqttSink {
         Ok(options)
     }
 
+    /// Why a connection ended, in words.
+    fn told(&self, end: &ConnectionError) -> String {
+        match end {
+            ConnectionError::ConnectionRefused(
+                ConnectReturnCode::NotAuthorized | ConnectReturnCode::BadUserNamePassword,
+            ) => match &self.config.user {
+                Some(user) => format!("it does not accept user {user} with this password"),
+                None => "it asks for `user` and `password`".to_owned(),
+            },
+            other => other.to_string(),
+        }
+    }
+
     fn failed(&self, reason: String) -> ExportError {
         ExportError::Mqtt {
             broker: format!("{}:{}", self.config.host, self.config.port),
@@ -111,10 +125,10 @@ impl MqttSink {
 }
 
 /// Drives a connection to its end; says what ended it.
-async fn ended(connection: &mut EventLoop) -> String {
+async fn ended(connection: &mut EventLoop) -> ConnectionError {
     loop {
         if let Err(error) = connection.poll().await {
-            return error.to_string();
+            return error;
         }
     }
 }

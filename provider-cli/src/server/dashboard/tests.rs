@@ -8,7 +8,7 @@ use tower::Service as _;
 
 use super::*;
 use crate::service::overview::evidence_folder;
-use crate::service::overview::world::{INTERVAL, World, berlin, days, outcome};
+use crate::service::overview::world::{INTERVAL, Location, World, berlin, days, on_both, outcome};
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::evidence::{Evidence, EvidenceFile};
 use dcnet_protocol::provider::RoundStatus;
@@ -22,8 +22,10 @@ struct Pages {
 }
 
 impl Pages {
-    async fn new(seeds: impl FnOnce(&World) -> Vec<crate::service::bench::Seed>) -> Self {
-        let world = World::new();
+    async fn new(
+        world: World,
+        seeds: impl FnOnce(&World) -> Vec<crate::service::bench::Seed>,
+    ) -> Self {
         let overview = world.overview(&seeds(&world), berlin()).await;
         Self {
             router: router(Dashboard::new(overview)),
@@ -53,14 +55,17 @@ fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
 }
 
-#[tokio::test]
-async fn only_nets_of_the_scope_are_shown_and_without_one_nothing() {
+on_both!(
+    only_nets_of_the_scope_are_shown_and_without_one_nothing,
+    "pages_scope"
+);
+async fn only_nets_of_the_scope_are_shown_and_without_one_nothing(store: Location) {
     let seeds = |world: &World| {
         ["elbe-1", "elbe-2"]
             .map(|net| world.net(net, "Elbe", 5, days()))
             .into()
     };
-    let pages = Pages::new(seeds).await;
+    let pages = Pages::new(World::at(store), seeds).await;
     let only = || Some(Scope::Nets(["elbe-1".parse().unwrap()].into()));
     for path in [
         "/",
@@ -91,9 +96,12 @@ async fn only_nets_of_the_scope_are_shown_and_without_one_nothing() {
     assert_eq!(foreign, pages.ask(only(), get("/nets/elbe-3")).await);
 }
 
-#[tokio::test]
-async fn a_day_of_25_hours_is_a_page() {
-    let pages = Pages::new(|world| vec![world.net("elbe-1", "<b>Elbe</b>", 5, days())]).await;
+on_both!(a_day_of_25_hours_is_a_page, "pages_day");
+async fn a_day_of_25_hours_is_a_page(store: Location) {
+    let pages = Pages::new(World::at(store), |world| {
+        vec![world.net("elbe-1", "<b>Elbe</b>", 5, days())]
+    })
+    .await;
     let (status, html) = pages.get(DAY).await;
     assert_eq!(status, StatusCode::OK, "{html}");
     for told in [
@@ -115,7 +123,10 @@ async fn a_day_of_25_hours_is_a_page() {
 
 #[tokio::test]
 async fn nothing_is_changed_and_questions_without_an_answer_say_why() {
-    let pages = Pages::new(|world| vec![world.net("elbe-1", "Elbe", 5, days())]).await;
+    let pages = Pages::new(World::new(), |world| {
+        vec![world.net("elbe-1", "Elbe", 5, days())]
+    })
+    .await;
     for method in ["POST", "PUT", "DELETE"] {
         let request = Request::builder()
             .method(method)
@@ -157,9 +168,9 @@ async fn nothing_is_changed_and_questions_without_an_answer_say_why() {
     }
 }
 
+on_both!(many_nets_come_worst_first_a_page_at_a_time, "pages_many");
 /// `DCNET_OVERVIEW_NETS=1000` measures with as many.
-#[tokio::test]
-async fn many_nets_come_worst_first_a_page_at_a_time() {
+async fn many_nets_come_worst_first_a_page_at_a_time(store: Location) {
     let count = std::env::var("DCNET_OVERVIEW_NETS").map_or(120, |text| text.parse().unwrap());
     let now = crate::service::now().secs() / INTERVAL;
     let seeds = |world: &World| -> Vec<_> {
@@ -181,7 +192,7 @@ async fn many_nets_come_worst_first_a_page_at_a_time() {
             })
             .collect()
     };
-    let pages = Pages::new(seeds).await;
+    let pages = Pages::new(World::at(store), seeds).await;
     let begun = std::time::Instant::now();
     let (_, first) = pages.get("/").await;
     println!("{count} nets: {:?}, {} bytes", begun.elapsed(), first.len());

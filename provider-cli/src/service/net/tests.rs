@@ -4,7 +4,8 @@ use super::*;
 use crate::monitoring::Metrics;
 use crate::pki::{Authority, create_provider};
 use crate::service::committer;
-use crate::store::NetRow;
+use crate::store::testing::on_both;
+use crate::store::{Location, NetRow};
 use dcnet_protocol::certificate::TrustAnchor;
 use dcnet_protocol::descriptor::{CorrectionMode, NetDescriptor, NetParameters, SlotSpec};
 use dcnet_protocol::frame::{Frame, FrameBody, FrameHeader};
@@ -82,7 +83,7 @@ struct Running {
     frame: Vec<u8>,
 }
 
-async fn running(lies: u32) -> Running {
+async fn running(store: &Location, lies: u32) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create(&folder.path().join("ca")).unwrap();
     let names = ["localhost".to_owned()];
@@ -108,9 +109,7 @@ async fn running(lies: u32) -> Running {
         &key(&files.sig_key),
     );
 
-    let store = Store::create_or_open(&folder.path().join("store").into())
-        .await
-        .unwrap();
+    let store = Store::create_or_open(store).await.unwrap();
     let mut writer = store.writer().await.unwrap();
     let bytes = setup.descriptor.encode();
     let row = NetRow {
@@ -143,7 +142,8 @@ async fn running(lies: u32) -> Running {
 
 #[tokio::test]
 async fn receipts_given_at_one_time_share_signatures() {
-    let running = running(0).await;
+    let folder = tempfile::tempdir().unwrap();
+    let running = running(&folder.path().join("store").into(), 0).await;
     let (net, client) = (&running.net, running.client);
     let requests: Vec<_> = (0..100)
         .map(|_| {
@@ -167,15 +167,18 @@ async fn receipts_given_at_one_time_share_signatures() {
     assert!(batches.len() < 10, "{} signatures", batches.len());
 }
 
-#[tokio::test]
-async fn a_commit_that_failed_and_reached_the_disk_all_the_same_does_no_harm() {
+on_both!(
+    a_commit_that_failed_and_reached_the_disk_all_the_same_does_no_harm,
+    "net_commit"
+);
+async fn a_commit_that_failed_and_reached_the_disk_all_the_same_does_no_harm(location: Location) {
     let Running {
         store,
         net,
         client,
         frame,
         _folder,
-    } = running(1).await;
+    } = running(&location, 1).await;
     // Two at once: the second rests on what the first left in the machine.
     let (one, two) = tokio::join!(
         net.frame(client, frame.clone()),

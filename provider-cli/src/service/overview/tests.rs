@@ -3,7 +3,7 @@
 use dcnet_protocol::codec::Wire as _;
 use dcnet_protocol::provider::RoundStatus;
 
-use super::world::{INTERVAL, World, berlin, days, outcome, round, second};
+use super::world::{INTERVAL, Location, World, berlin, days, on_both, outcome, round, second};
 use super::*;
 use crate::store::STATUS_AT;
 
@@ -15,9 +15,12 @@ fn sum(point: &Point) -> Option<i64> {
     }
 }
 
-#[tokio::test]
-async fn a_week_with_a_day_of_25_hours_comes_out_as_it_was_put_in() {
-    let world = World::new();
+on_both!(
+    a_week_with_a_day_of_25_hours_comes_out_as_it_was_put_in,
+    "overview_week"
+);
+async fn a_week_with_a_day_of_25_hours_comes_out_as_it_was_put_in(store: Location) {
+    let world = World::at(store);
     let overview = world
         .overview(&[world.net("elbe-1", "", 5, days())], berlin())
         .await;
@@ -94,9 +97,12 @@ async fn a_week_with_a_day_of_25_hours_comes_out_as_it_was_put_in() {
     assert_eq!(numbers, [last - 1, last - 2, last - 3]);
 }
 
-#[tokio::test]
-async fn a_region_has_a_sum_where_each_of_its_nets_has_one() {
-    let world = World::new();
+on_both!(
+    a_region_has_a_sum_where_each_of_its_nets_has_one,
+    "overview_region"
+);
+async fn a_region_has_a_sum_where_each_of_its_nets_has_one(store: Location) {
+    let world = World::at(store);
     let whole: Vec<_> = days()
         .into_iter()
         .map(|found| outcome(found.round.number(), RoundStatus::Complete, 1000))
@@ -155,9 +161,12 @@ async fn a_region_has_a_sum_where_each_of_its_nets_has_one() {
     assert_eq!(found.curve.points[2].failed, 1);
 }
 
-#[tokio::test]
-async fn late_small_failed_and_empty_nets_are_found() {
-    let world = World::new();
+on_both!(
+    late_small_failed_and_empty_nets_are_found,
+    "overview_health"
+);
+async fn late_small_failed_and_empty_nets_are_found(store: Location) {
+    let world = World::at(store);
     let now = now().secs() / INTERVAL;
     let of = |status| {
         vec![
@@ -224,9 +233,9 @@ fn the_status_stands_where_the_store_looks() {
     }
 }
 
-#[tokio::test]
-async fn what_is_too_much_is_not_read() {
-    let world = World::new();
+on_both!(what_is_too_much_is_not_read, "overview_much");
+async fn what_is_too_much_is_not_read(store: Location) {
+    let world = World::at(store);
     let overview = world
         .overview(&[world.net("elbe-1", "", 5, days())], berlin())
         .await;

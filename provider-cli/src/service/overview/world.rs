@@ -17,23 +17,37 @@ use crate::pki::create_provider;
 use crate::service::bench::{Seed, seed};
 use crate::store::Store;
 
+pub(crate) use crate::store::Location;
+pub(crate) use crate::store::testing::on_both;
+
 /// A quarter of an hour.
 pub(crate) const INTERVAL: u64 = 900;
 
 /// A store that is filled before it is looked at.
 pub(crate) struct World {
+    store: Location,
     folder: tempfile::TempDir,
     key: SigningKey,
 }
 
 impl World {
+    /// With a file.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = create_provider(folder.path(), &["localhost".to_owned()], 2).unwrap();
         let pem = std::fs::read_to_string(files.signing_key).unwrap();
         Self {
+            store: folder.path().join("store.sqlite3").into(),
             folder,
             key: SigningKey::from_pkcs8_pem(&pem).unwrap(),
+        }
+    }
+
+    /// With a store at `store`, where there is none yet.
+    pub(crate) fn at(store: Location) -> Self {
+        Self {
+            store,
+            ..Self::new()
         }
     }
 
@@ -94,9 +108,8 @@ impl World {
     }
 
     pub(crate) async fn overview(&self, seeds: &[Seed], extras: Extras) -> Overview {
-        let path = self.path().join("store.sqlite3");
-        seed(&path.clone().into(), seeds).await.unwrap();
-        Overview::new(Store::open(&path.into()).await.unwrap(), extras)
+        seed(&self.store, seeds).await.unwrap();
+        Overview::new(Store::open(&self.store).await.unwrap(), extras)
     }
 }
 
