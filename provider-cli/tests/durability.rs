@@ -199,7 +199,7 @@ async fn one_nets_fault_is_not_another_nets(lab: Lab) {
     two.problem(503, "store-unavailable");
 }
 
-on_both!(a_graceful_shutdown_ends_long_polls_and_closes_the_store);
+on_both!(a_graceful_shutdown_ends_long_polls_and_closes_the_store, beside others);
 async fn a_graceful_shutdown_ends_long_polls_and_closes_the_store(lab: Lab) {
     lab.create_net("elbe-4");
     let mut server = lab.serve();
@@ -223,7 +223,7 @@ async fn a_graceful_shutdown_ends_long_polls_and_closes_the_store(lab: Lab) {
     assert!(gateway.http.get(url).send().await.is_err());
 }
 
-on_both!(a_long_poll_returns_when_a_message_arrives_and_confirms_what_it_has);
+on_both!(a_long_poll_returns_when_a_message_arrives_and_confirms_what_it_has, beside others);
 async fn a_long_poll_returns_when_a_message_arrives_and_confirms_what_it_has(lab: Lab) {
     lab.create_net("elbe-4");
     let server = lab.serve();
@@ -262,7 +262,7 @@ async fn a_long_poll_returns_when_a_message_arrives_and_confirms_what_it_has(lab
     assert!(from.inbox(&server, &net, 0, 0).await.deliveries.is_empty());
 }
 
-on_both!(nets_created_while_the_server_runs_are_served);
+on_both!(nets_created_while_the_server_runs_are_served, beside others);
 async fn nets_created_while_the_server_runs_are_served(lab: Lab) {
     lab.create_net("first");
     let server = lab.serve();
@@ -301,7 +301,7 @@ async fn two_servers_do_not_share_a_file() {
     lab.serve();
 }
 
-on_both!(migrations_run_once_and_a_newer_store_is_not_touched);
+on_both!(migrations_run_once_and_a_newer_store_is_not_touched, beside others);
 async fn migrations_run_once_and_a_newer_store_is_not_touched(lab: Lab) {
     lab.create_net("elbe-4");
     for _ in 0..2 {

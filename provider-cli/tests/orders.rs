@@ -235,7 +235,7 @@ async fn a_member_is_suspended_and_resumed_and_the_net_is_closed(lab: Lab) {
     gateway.frame(&server, &street.net, &exit).await.ok();
 }
 
-on_both!(an_order_waits_for_a_server_and_a_backup_takes_none);
+on_both!(an_order_waits_for_a_server_and_a_backup_takes_none, beside others);
 async fn an_order_waits_for_a_server_and_a_backup_takes_none(lab: Lab) {
     lab.create_net("elbe-4");
     let file = lab.path("backup.dcnet");

@@ -255,7 +255,7 @@ impl SinkConfig {
                 format!("{kind} {}", path.display())
             }
             Self::Stdout(_) => "standard output".to_owned(),
-            Self::Mqtt(mqtt) => format!("{kind} {}:{}, {}/…", mqtt.host, mqtt.port, mqtt.topic),
+            Self::Mqtt(mqtt) => format!("{kind} {}:{}, {}/…", mqtt.host, mqtt.port(), mqtt.topic),
             Self::Postgres(postgres) => format!("{kind} {}", postgres.place()),
             Self::Influx(http) | Self::Http(http) => format!("{kind} {}", http.server()),
         }
@@ -263,7 +263,8 @@ impl SinkConfig {
 
     fn check(&self) -> Result<(), SinkError> {
         match self {
-            Self::File(_) | Self::Stdout(_) | Self::Mqtt(_) => Ok(()),
+            Self::File(_) | Self::Stdout(_) => Ok(()),
+            Self::Mqtt(mqtt) => mqtt.transport().map(drop),
             Self::Postgres(postgres) => postgres.options().map(drop),
             Self::Influx(http) | Self::Http(http) => http.client().map(drop),
         }
@@ -285,7 +286,7 @@ impl SinkConfig {
         let (secrets, paths): (Vec<&mut Option<Secret>>, Vec<&mut PathBuf>) = match self {
             Self::File(file) => (Vec::new(), vec![&mut file.path]),
             Self::Stdout(_) => (Vec::new(), Vec::new()),
-            Self::Mqtt(mqtt) => (vec![&mut mqtt.password], Vec::new()),
+            Self::Mqtt(mqtt) => (vec![&mut mqtt.password], mqtt.ca.iter_mut().collect()),
             Self::Postgres(postgres) => (vec![&mut postgres.password], Vec::new()),
             Self::Influx(http) | Self::Http(http) => (
                 vec![&mut http.token, &mut http.password],

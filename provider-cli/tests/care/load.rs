@@ -23,7 +23,7 @@ fn ending(round: u64) -> Ending {
     }
 }
 
-on_both!(a_backup_is_of_one_moment);
+on_both!(a_backup_is_of_one_moment, beside others);
 async fn a_backup_is_of_one_moment(lab: Lab) {
     lab.create_net("weser-1");
     let path = lab.path("weser-1.bin");

@@ -42,7 +42,7 @@ fn last_of(lab: &Lab, server: &Server, action: &str) -> Value {
     entry.clone()
 }
 
-on_both!(servers_that_start_read_certificates_again_and_stop_are_written_down);
+on_both!(servers_that_start_read_certificates_again_and_stop_are_written_down, beside others);
 async fn servers_that_start_read_certificates_again_and_stop_are_written_down(lab: Lab) {
     lab.create_masked_net("elbe-5");
     let version = format!("version {}", env!("CARGO_PKG_VERSION"));

@@ -74,7 +74,7 @@ async fn without_triggers(store: &Store) {
     }
 }
 
-on_both!(who_did_what_is_written_down_and_changes_are_found);
+on_both!(who_did_what_is_written_down_and_changes_are_found, beside others);
 async fn who_did_what_is_written_down_and_changes_are_found(lab: Lab) {
     lab.create_masked_net("elbe-5");
     lab.create_masked_net("elbe-6");
@@ -177,7 +177,7 @@ async fn who_did_what_is_written_down_and_changes_are_found(lab: Lab) {
     );
 }
 
-on_both!(many_append_to_one_trail);
+on_both!(many_append_to_one_trail, beside others);
 async fn many_append_to_one_trail(lab: Lab) {
     lab.create_masked_net("elbe-5");
     let several: Vec<Output> = std::thread::scope(|scope| {

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use crate::https::{Keys, Target};
 use crate::killed::rows;
-use crate::servers::{influxdb_with_users, mosquitto, mosquitto_for_all, postgres_with_tls};
+use crate::servers::{
+    influxdb_with_users, mosquitto_for_all, mosquitto_with_tls, postgres_with_tls,
+};
 use crate::store::{Lab, Running, truth};
 
 const FIRST: u64 = 1_983_001;
@@ -284,9 +286,11 @@ async fn influxdb_takes_user_and_password_over_tls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_takes_values_from_whom_it_knows_or_from_all() {
-    let (Some(strict), Some(open)) = (mosquitto(), mosquitto_for_all()) else {
+    let keys = Keys::new();
+    let Some((strict, over_tls)) = mosquitto_with_tls(&keys.files) else {
         return;
     };
+    let open = mosquitto_for_all().unwrap();
     let lab = Lab::new(&["elbe-4"]).await;
     lab.finish(0, FIRST..END).await;
     let to = |name: &str, port: u16, who: &str| {
@@ -306,7 +310,17 @@ async fn a_broker_takes_values_from_whom_it_knows_or_from_all() {
     let told = format!("{broker}it asks for `user` and `password`");
     fails(&lab, &to("known", strict.port, ""), &told);
     write_secret(&lab, RIGHT);
-    works(&lab, &to("known", strict.port, me));
+    // Over TLS, under its root only, and by its name.
+    let tls = |root: &Path, host: &str| {
+        configuration(&format!(
+            "  - name: known\n    mqtt: {{host: {host}, port: {over_tls}, topic: sums{me}, ca: {}}}\n",
+            root.display()
+        ))
+    };
+    let root = &keys.files.root_certificate;
+    fails(&lab, &tls(&keys.other_root(), "localhost"), "UnknownIssuer");
+    fails(&lab, &tls(root, "127.0.0.1"), "not valid for name");
+    works(&lab, &tls(root, "localhost"));
     works(&lab, &to("anybody", open.port, ""));
     for (_reader, messages) in &readers {
         let read = || -> Vec<Value> {

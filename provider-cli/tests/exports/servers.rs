@@ -1,6 +1,7 @@
 //! Real servers, each in a folder of its own.
 
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,6 +47,27 @@ fn silent(command: &mut Command) -> Child {
 
 /// mosquitto, with user `me`.
 pub fn mosquitto() -> Option<Server> {
+    let (folder, known) = known()?;
+    Some(mosquitto_in(folder, &known))
+}
+
+/// The same, and the port on which it speaks TLS.
+pub fn mosquitto_with_tls(keys: &ProviderFiles) -> Option<(Server, u16)> {
+    let (folder, known) = known()?;
+    let [certificate, key] = [&keys.tls_certificate, &keys.tls_key].map(|file| {
+        let copy = folder.path().join(file.file_name().unwrap());
+        std::fs::copy(file, &copy).unwrap();
+        let readable = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(&copy, readable).unwrap();
+        copy.display().to_string()
+    });
+    let port = free_port();
+    let more = format!("{known}\nlistener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}");
+    Some((mosquitto_in(folder, &more), port))
+}
+
+/// A folder of a broker that knows `me`, and how it says so.
+fn known() -> Option<(TempDir, String)> {
     let folder = tempfile::tempdir().unwrap();
     if !has(MOSQUITTO) || !has("mosquitto_sub") {
         return None;
@@ -69,7 +91,7 @@ pub fn mosquitto() -> Option<Server> {
         );
     }
     let known = format!("password_file {}", passwords.display());
-    Some(mosquitto_in(folder, &known))
+    Some((folder, known))
 }
 
 /// mosquitto, for everybody.

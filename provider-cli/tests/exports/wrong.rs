@@ -54,12 +54,32 @@ async fn what_is_wrong_is_found_by_a_check() {
             "NOT_SET",
         ),
         (
-            "[{name: a, mqtt: {host: h, user: u, password: {file: shown}}}]",
+            "[{name: a, mqtt: {host: localhost, user: u, password: {file: shown}}}]",
             "chmod 600",
         ),
         (
             "[{name: a, mqtt: {host: h, user: u, password: secret}}]",
             "line",
+        ),
+        (
+            "[{name: a, mqtt: {host: h, user: u, password: {env: HOME}}}]",
+            "over TLS only",
+        ),
+        (
+            "[{name: a, mqtt: {host: localhost, password: {env: HOME}}}]",
+            "needs `user`",
+        ),
+        (
+            "[{name: a, mqtt: {host: h, ca: nowhere.pem}}]",
+            "nowhere.pem",
+        ),
+        (
+            "[{name: a, http: {url: \"http://localhost/\", password: {env: HOME}}}]",
+            "needs `user`",
+        ),
+        (
+            "[{name: a, postgres: {url: \"postgres://u@h/d\", password: {env: HOME}}}]",
+            "sslmode=verify-full",
         ),
         (
             "[{name: a, postgres: {url: \"postgres://u:p@h/d\"}}]",

@@ -90,7 +90,7 @@ async fn lists_are_those_of_the_command_line(lab: Lab) {
     assert_eq!(health["health"], "late");
     assert_eq!(health["last_round"], FIRST + ROUNDS - 1);
 }
-on_both!(lists_are_those_of_the_command_line);
+on_both!(lists_are_those_of_the_command_line, beside others);
 
 async fn exports_are_those_of_the_command_line(lab: Lab) {
     let world = World::new(lab).await;
@@ -125,4 +125,4 @@ async fn exports_are_those_of_the_command_line(lab: Lab) {
         assert!(sizes[0] > sizes[1], "{sizes:?}");
     }
 }
-on_both!(exports_are_those_of_the_command_line);
+on_both!(exports_are_those_of_the_command_line, beside others);

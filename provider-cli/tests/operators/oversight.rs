@@ -40,7 +40,7 @@ async fn the_log_is_that_of_the_command_line(lab: Lab) {
     let none = all(&world, &world.anna, "/nets/weser/log", 5).await;
     assert!(none.is_empty(), "{none:?}");
 }
-on_both!(the_log_is_that_of_the_command_line);
+on_both!(the_log_is_that_of_the_command_line, beside others);
 
 async fn rosters_are_those_that_were_signed_with_names(lab: Lab) {
     let world = World::new(lab).await;
@@ -83,7 +83,7 @@ async fn rosters_are_those_that_were_signed_with_names(lab: Lab) {
     assert_eq!(rosters[1]["present"], 4);
     assert_eq!(rosters[1]["present_names"], Value::Null);
 }
-on_both!(rosters_are_those_that_were_signed_with_names);
+on_both!(rosters_are_those_that_were_signed_with_names, beside others);
 
 fn bytes(digits: &str) -> Vec<u8> {
     let digit = |digit: u8| u8::try_from(char::from(digit).to_digit(16).unwrap()).unwrap();
@@ -125,7 +125,7 @@ async fn audits_and_descriptors_are_those_of_the_command_line(lab: Lab) {
         std::fs::read(world.lab.path("elbe-4")).unwrap()
     );
 }
-on_both!(audits_and_descriptors_are_those_of_the_command_line);
+on_both!(audits_and_descriptors_are_those_of_the_command_line, beside others);
 
 async fn evidence_is_judged_as_by_the_command_line(lab: Lab) {
     let world = World::new(lab).await;
@@ -152,7 +152,7 @@ async fn evidence_is_judged_as_by_the_command_line(lab: Lab) {
     assert_eq!(files[1]["net"], "elbe-4");
     assert_eq!(files[1]["error"], Value::Null);
 }
-on_both!(evidence_is_judged_as_by_the_command_line);
+on_both!(evidence_is_judged_as_by_the_command_line, beside others);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_a_folder_has_no_evidence_and_says_so() {

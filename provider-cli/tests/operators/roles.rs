@@ -142,7 +142,7 @@ async fn each_role_gets_what_is_for_it(lab: Lab) {
         assert_eq!(told(&answer), expected, "gateway {path}");
     }
 }
-on_both!(each_role_gets_what_is_for_it);
+on_both!(each_role_gets_what_is_for_it, beside others);
 
 async fn orders_are_given_by_administrators_and_written_down(lab: Lab) {
     let world = World::new(lab).await;
@@ -224,7 +224,7 @@ async fn orders_are_given_by_administrators_and_written_down(lab: Lab) {
         "{trail}"
     );
 }
-on_both!(orders_are_given_by_administrators_and_written_down);
+on_both!(orders_are_given_by_administrators_and_written_down, beside others);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_else_is_changed_here_and_heads_are_those_of_the_answers() {

@@ -88,7 +88,7 @@ async fn what_cannot_be_exported_whole_does_not_look_whole(lab: Lab) {
     let (_, log) = world.server.end("-TERM");
     assert!(log.contains("an export is broken off"), "{log}");
 }
-on_both!(what_cannot_be_exported_whole_does_not_look_whole);
+on_both!(what_cannot_be_exported_whole_does_not_look_whole, beside others);
 
 async fn exports_and_refusals_are_in_the_audit_trail(lab: Lab) {
     let world = World::new(lab).await;
@@ -156,7 +156,7 @@ async fn exports_and_refusals_are_in_the_audit_trail(lab: Lab) {
     assert_eq!(head["head"], verified["head"]);
     assert_eq!(head["head"], chained);
 }
-on_both!(exports_and_refusals_are_in_the_audit_trail);
+on_both!(exports_and_refusals_are_in_the_audit_trail, beside others);
 
 /// The head as an auditor computes it from the pages alone.
 #[track_caller]
@@ -218,7 +218,7 @@ async fn an_export_that_nobody_takes_is_not_told_as_taken(lab: Lab) {
     let begins = "entry 4, jsonl to standard output: cannot write: ";
     assert!(told.starts_with(begins), "{told}");
 }
-on_both!(an_export_that_nobody_takes_is_not_told_as_taken);
+on_both!(an_export_that_nobody_takes_is_not_told_as_taken, beside others);
 
 async fn what_is_refused_before_it_begins_is_no_export(lab: Lab) {
     let world = World::new(lab).await;
@@ -242,7 +242,7 @@ async fn what_is_refused_before_it_begins_is_no_export(lab: Lab) {
     let noted = all(&world, &world.otto, "/audit-log", 50).await;
     assert_eq!(noted.len(), 1, "{noted:?}");
 }
-on_both!(what_is_refused_before_it_begins_is_no_export);
+on_both!(what_is_refused_before_it_begins_is_no_export, beside others);
 
 async fn a_consumer_who_asks_for_what_auditors_read_is_written_down(lab: Lab) {
     let world = World::new(lab).await;
@@ -269,4 +269,4 @@ async fn a_consumer_who_asks_for_what_auditors_read_is_written_down(lab: Lab) {
         assert!(told.starts_with(&begins), "{told}");
     }
 }
-on_both!(a_consumer_who_asks_for_what_auditors_read_is_written_down);
+on_both!(a_consumer_who_asks_for_what_auditors_read_is_written_down, beside others);

@@ -1,22 +1,17 @@
 //! Values over HTTP: InfluxDB's `/write`, or JSON to anything.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Request, StatusCode, Url};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::super::ExportError;
 use super::super::secret::Secret;
-use super::SinkError;
+use super::tls::{self, is_this_machine};
+use super::{NO_USER, SinkError};
 use crate::reason::reason;
 
 /// How long an answer may take.
@@ -67,7 +62,7 @@ impl HttpConfig {
                     "https needs `ca`, the file of the roots that are trusted",
                 ));
             }
-            "http" if has_secret && !is_this_machine(&url) => {
+            "http" if has_secret && !is_this_machine(url.host_str().unwrap_or_default()) => {
                 return Err(wrong(
                     "a secret is sent over https only, or to this machine",
                 ));
@@ -78,8 +73,11 @@ impl HttpConfig {
         if self.token.is_some() && self.user.is_some() {
             return Err(wrong("either `token` or `user` and `password`"));
         }
+        if self.password.is_some() && self.user.is_none() {
+            return Err(SinkError::Keys(NO_USER));
+        }
         let client = Client::builder()
-            .tls_backend_preconfigured(self.tls()?)
+            .tls_backend_preconfigured(tls::under(self.ca.as_deref())?)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -90,38 +88,6 @@ impl HttpConfig {
         let client = client.map_err(|error| SinkError::Client(error.to_string()))?;
         Ok((url, client))
     }
-
-    fn tls(&self) -> Result<ClientConfig, SinkError> {
-        let mut roots = RootCertStore::empty();
-        if let Some(path) = &self.ca {
-            let unusable = |reason: String| SinkError::Roots {
-                path: path.clone(),
-                reason,
-            };
-            let file = File::open(path).map_err(|error| unusable(error.to_string()))?;
-            for root in CertificateDer::pem_reader_iter(BufReader::new(file)) {
-                let root = root.map_err(|error| unusable(error.to_string()))?;
-                roots
-                    .add(root)
-                    .map_err(|error| unusable(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable("there is no certificate in it".to_owned()));
-            }
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| SinkError::Client(error.to_string()))?;
-        Ok(tls.with_root_certificates(roots).with_no_client_auth())
-    }
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let address = host.parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 impl HttpSink {

@@ -5,6 +5,7 @@ mod file;
 pub(super) mod http;
 pub(super) mod mqtt;
 pub(super) mod postgres;
+mod tls;
 
 use std::io::Write as _;
 
@@ -15,6 +16,9 @@ use super::cursor::Cursor;
 use super::secret::SecretError;
 use super::{ExportError, Format, Value, influx_lines};
 
+/// Of a password that nobody would be told.
+const NO_USER: &str = "`password` needs `user`";
+
 /// Why a target cannot be addressed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SinkError {
@@ -22,6 +26,9 @@ pub(crate) enum SinkError {
     Secret(#[from] SecretError),
     #[error("url: {0}")]
     Url(String),
+    /// Keys of the configuration that do not go together.
+    #[error("{0}")]
+    Keys(&'static str),
     #[error(
         "table is a name of small letters, digits and '_', with or without a schema: SCHEMA.TABLE"
     )]
@@ -68,7 +75,7 @@ impl Sink {
         let target = match &config.sink {
             SinkConfig::File(config) => Target::File(file::FileSink::new(config.clone())),
             SinkConfig::Stdout(config) => Target::Stdout(config.format),
-            SinkConfig::Mqtt(config) => Target::Mqtt(mqtt::MqttSink::new(config.clone(), &name)),
+            SinkConfig::Mqtt(config) => Target::Mqtt(mqtt::MqttSink::new(config.clone(), &name)?),
             SinkConfig::Postgres(config) => {
                 let sink = postgres::PostgresSink::new(config.clone(), &name)?;
                 Target::Postgres(Box::new(sink))

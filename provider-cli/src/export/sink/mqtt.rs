@@ -1,13 +1,19 @@
 //! Values as messages: `TOPIC/NET/OBIS`, a JSON object each, at least once.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::mqttbytes::v5::ConnectReturnCode;
-use rumqttc::{AsyncClient, ConnectionError, EventLoop, MqttOptions, PublishOptions};
+use rumqttc::{
+    AsyncClient, ConnectionError, EventLoop, MqttOptions, PublishOptions, TlsConfiguration,
+    Transport,
+};
 use serde::Deserialize;
 
 use super::super::secret::Secret;
 use super::super::{ExportError, Value};
+use super::{NO_USER, SinkError, tls};
 
 /// Seconds between two signs of life of an idle connection.
 const KEEP_ALIVE: u16 = 30;
@@ -16,31 +22,60 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Messages that may wait for the broker.
 const WAITING: usize = 128;
 
-/// A broker, without TLS: on this machine or in a network that is trusted.
+/// A broker: over TLS if there are roots for it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MqttConfig {
     pub(crate) host: String,
-    #[serde(default = "port")]
-    pub(crate) port: u16,
+    port: Option<u16>,
     /// What topics begin with.
     #[serde(default = "topic")]
     pub(crate) topic: String,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
+    /// Root certificates, PEM: with them the broker is spoken to over TLS.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 pub(super) struct MqttSink {
     config: MqttConfig,
+    transport: Transport,
     client_id: String,
 }
 
+impl MqttConfig {
+    /// As brokers listen, if nothing is said.
+    pub(crate) fn port(&self) -> u16 {
+        let usual = if self.ca.is_some() { 8883 } else { 1883 };
+        self.port.unwrap_or(usual)
+    }
+
+    /// How the broker is spoken to.
+    pub(crate) fn transport(&self) -> Result<Transport, SinkError> {
+        if self.password.is_some() && self.user.is_none() {
+            return Err(SinkError::Keys(NO_USER));
+        }
+        if let Some(roots) = &self.ca {
+            let config = Arc::new(tls::under(Some(roots))?);
+            let config = TlsConfiguration::Rustls(config);
+            return Ok(Transport::tls_with_config(config));
+        }
+        if self.password.is_some() && !tls::is_this_machine(&self.host) {
+            return Err(SinkError::Keys(
+                "a secret is sent over TLS only (`ca`, the file of the roots that are trusted), or to this machine",
+            ));
+        }
+        Ok(Transport::tcp())
+    }
+}
+
 impl MqttSink {
-    pub(super) fn new(config: MqttConfig, exporter: &str) -> Self {
-        Self {
+    pub(super) fn new(config: MqttConfig, exporter: &str) -> Result<Self, SinkError> {
+        Ok(Self {
+            transport: config.transport()?,
             config,
             client_id: format!("dcnet-export-{exporter}-{}", std::process::id()),
-        }
+        })
     }
 
     /// Publishes values over a connection of its own; returns when the broker has acknowledged all.
@@ -84,9 +119,10 @@ impl MqttSink {
     }
 
     fn options(&self) -> Result<MqttOptions, ExportError> {
-        let address = (self.config.host.clone(), self.config.port);
+        let address = (self.config.host.clone(), self.config.port());
         let mut options = MqttOptions::new(self.client_id.clone(), address);
         options
+            .set_transport(self.transport.clone())
             .set_keep_alive(KEEP_ALIVE)
             .set_connect_timeout(Duration::from_secs(10));
         if let Some(user) = &self.config.user {
@@ -118,7 +154,7 @@ impl MqttSink {
 
     fn failed(&self, reason: String) -> ExportError {
         ExportError::Mqtt {
-            broker: format!("{}:{}", self.config.host, self.config.port),
+            broker: format!("{}:{}", self.config.host, self.config.port()),
             reason,
         }
     }
@@ -131,10 +167,6 @@ async fn ended(connection: &mut EventLoop) -> ConnectionError {
             return error;
         }
     }
-}
-
-const fn port() -> u16 {
-    1883
 }
 
 fn topic() -> String {

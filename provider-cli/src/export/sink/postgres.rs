@@ -4,12 +4,13 @@ use std::str::FromStr as _;
 
 use dcnet_protocol::names::NetId;
 use serde::Deserialize;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
 use super::super::secret::Secret;
 use super::super::{ExportError, Value};
 use super::SinkError;
+use super::tls::is_this_machine;
 
 /// Longest name that PostgreSQL keeps.
 const MAX_NAME: usize = 63;
@@ -66,6 +67,17 @@ impl PostgresConfig {
         }
         let options =
             PgConnectOptions::from_str(&self.url).map_err(|error| wrong(error.to_string()))?;
+        let is_here = options.get_socket().is_some() || is_this_machine(options.get_host());
+        let is_verified = matches!(
+            options.get_ssl_mode(),
+            PgSslMode::VerifyFull | PgSslMode::VerifyCa
+        );
+        if self.password.is_some() && !is_here && !is_verified {
+            return Err(wrong(
+                "a secret is sent to a server that is verified only (?sslmode=verify-full), or to this machine"
+                    .to_owned(),
+            ));
+        }
         Ok(options
             .application_name("dcnet-export")
             .disable_statement_logging())
