@@ -94,6 +94,8 @@ impl House<'_> {
                 machine.step(&self.server, self.net).await;
                 self.pace.beat();
             }
+            // Whoever asks without a pause takes the processor from those who are to answer.
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
