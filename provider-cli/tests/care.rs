@@ -77,6 +77,7 @@ async fn until_final(
         for machine in &mut *machines {
             machine.step(server, net).await;
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

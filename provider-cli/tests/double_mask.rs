@@ -94,7 +94,8 @@ impl House<'_> {
                 machine.step(&self.server, self.net).await;
                 self.pace.beat();
             }
-            // Whoever asks without a pause takes the processor from those who are to answer.
+            // Whoever asks without a pause takes the processor from those who are to answer: with both cores
+            // taken, commits have been seen to hang for seconds.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
