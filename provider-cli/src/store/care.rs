@@ -3,7 +3,6 @@
 use dcnet_protocol::names::NetId;
 
 use super::database::Pool;
-use super::rows::RosterRow;
 use super::{Store, StoreError, integer};
 
 impl Store {
@@ -77,31 +76,6 @@ impl Store {
             .first("compare the inboxes", statement, &[net.as_str().into()])
             .await?;
         row.map_or(Ok(0), |row| row.number("held"))
-    }
-
-    /// The rosters of the rounds `from..=to`, ascending by round and step.
-    pub(crate) async fn rosters_of(
-        &self,
-        net: NetId,
-        from: u64,
-        to: u64,
-    ) -> Result<Vec<RosterRow>, StoreError> {
-        let rows = self
-            .readers
-            .all(
-                "read rosters on",
-                "SELECT round, step, roster FROM rosters WHERE net = $1 AND round >= $2 AND round <= $3 \
-                 ORDER BY round, step",
-                &[
-                    net.as_str().into(),
-                    integer(from)?.into(),
-                    integer(to)?.into(),
-                ],
-            )
-            .await?;
-        rows.iter()
-            .map(|row| super::read::roster_row(net, row))
-            .collect()
     }
 
     /// The messages behind `after` in the order of inboxes, the first `most` of them: whose, number, message.

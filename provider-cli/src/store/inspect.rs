@@ -2,7 +2,7 @@
 
 use dcnet_protocol::names::{ClientId, NetId};
 
-use super::read::{client, step};
+use super::read::{client, epoch_row, roster_row};
 use super::rows::{EpochRow, RosterRow};
 use super::{Store, StoreError, integer};
 
@@ -39,15 +39,7 @@ impl Store {
                 &[net.as_str().into(), integer(epoch)?.into()],
             )
             .await?;
-        row.map(|row| {
-            Ok(EpochRow {
-                net,
-                epoch: row.number("epoch")?,
-                first_round: row.number("first_round")?,
-                record: row.get("record")?,
-            })
-        })
-        .transpose()
+        row.map(|row| epoch_row(net, &row)).transpose()
     }
 
     /// The rosters of the rounds `from..=to`, ascending; all behind `from` without a `to`.
@@ -70,15 +62,6 @@ impl Store {
                 ],
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(RosterRow {
-                    net,
-                    round: row.number("round")?,
-                    step: step(row)?,
-                    roster: row.get("roster")?,
-                })
-            })
-            .collect()
+        rows.iter().map(|row| roster_row(net, row)).collect()
     }
 }

@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 
 use dcnet_protocol::names::NetId;
 
-use super::database::{AnyRow, Pool, Writing};
+use super::database::{Pool, Writing};
 use super::rows::Batch;
-use super::{Store, StoreError, integer};
+use super::{Store, StoreError, integer, read};
 
 /// A server's right to serve a net.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Store {
             rows.into_iter().map(|row| (row.net, row)).collect();
         nets.iter()
             .map(|net| {
-                let net = net_of(net)?;
+                let net = read::net(net)?;
                 Ok(rows.remove(&net).unwrap_or(LeaseRow::never(net)))
             })
             .collect()
@@ -159,7 +159,7 @@ impl Store {
                 let replica: Option<String> = row.get("replica")?;
                 let address: Option<String> = row.get("address")?;
                 Ok(LeaseRow {
-                    net: net_of(row)?,
+                    net: read::net(row)?,
                     term: row.number("term")?,
                     holder: replica
                         .zip(address)
@@ -214,12 +214,6 @@ impl LeaseRow {
             holder: None,
         }
     }
-}
-
-fn net_of(row: &AnyRow) -> Result<NetId, StoreError> {
-    let net: String = row.get("net")?;
-    net.parse()
-        .map_err(|error| StoreError::Corrupt(format!("net {net:?}: {error}")))
 }
 
 /// Locks the leases under which `batches` are written until the transaction ends.

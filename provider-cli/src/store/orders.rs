@@ -4,7 +4,7 @@ use dcnet_protocol::names::NetId;
 
 use super::database::{AnyRow, Value, Writing};
 use super::insert::{Insert, Kind};
-use super::{Store, StoreError, audit_trail, integer};
+use super::{Store, StoreError, audit_trail, integer, read};
 
 /// In the order of the table's columns.
 pub(super) static ORDERS: Insert<12> = Insert::new(
@@ -205,11 +205,8 @@ pub(super) async fn void_waiting(writing: &mut Writing<'_>) -> Result<(), StoreE
 }
 
 fn order_row(row: &AnyRow) -> Result<OrderRow, StoreError> {
-    let net: String = row.get("net")?;
     Ok(OrderRow {
-        net: net
-            .parse()
-            .map_err(|error| StoreError::Corrupt(format!("net {net:?}: {error}")))?,
+        net: read::net(row)?,
         number: row.number("number")?,
         kind: row.get("kind")?,
         member: row.get("member")?,

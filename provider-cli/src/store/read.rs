@@ -79,17 +79,7 @@ impl Store {
                 &[net.as_str().into(), count.into()],
             )
             .await?;
-        rows.iter()
-            .rev()
-            .map(|row| {
-                Ok(EpochRow {
-                    net,
-                    epoch: row.number("epoch")?,
-                    first_round: row.number("first_round")?,
-                    record: row.get("record")?,
-                })
-            })
-            .collect()
+        rows.iter().rev().map(|row| epoch_row(net, row)).collect()
     }
 
     /// The encoded outcomes of the rounds `from..=to`, ascending; the latest `limit` of them.
@@ -319,16 +309,28 @@ pub(super) fn roster_row(net: NetId, row: &AnyRow) -> Result<RosterRow, StoreErr
     })
 }
 
+pub(super) fn epoch_row(net: NetId, row: &AnyRow) -> Result<EpochRow, StoreError> {
+    Ok(EpochRow {
+        net,
+        epoch: row.number("epoch")?,
+        first_round: row.number("first_round")?,
+        record: row.get("record")?,
+    })
+}
+
 fn net_row(row: &AnyRow) -> Result<NetRow, StoreError> {
-    let name: String = row.get("net")?;
     Ok(NetRow {
-        net: name
-            .parse()
-            .map_err(|error| StoreError::Corrupt(format!("net {name:?}: {error}")))?,
+        net: net(row)?,
         descriptor: row.get("descriptor")?,
         authority: row.get("authority")?,
         created: row.number("created")?,
     })
+}
+
+pub(super) fn net(row: &AnyRow) -> Result<NetId, StoreError> {
+    let name: String = row.get("net")?;
+    name.parse()
+        .map_err(|error| StoreError::Corrupt(format!("net {name:?}: {error}")))
 }
 
 pub(super) fn client(row: &AnyRow, column: &str) -> Result<ClientId, StoreError> {

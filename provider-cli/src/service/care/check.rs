@@ -200,7 +200,7 @@ impl Admin {
             let Some((last, _)) = page.last() else {
                 return Ok(());
             };
-            let rosters = self.store.rosters_of(net, from, *last).await?;
+            let rosters = self.store.rosters_between(net, from, Some(*last)).await?;
             from = last.saturating_add(1);
             for row in &rosters {
                 checked.rosters += 1;
