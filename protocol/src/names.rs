@@ -43,6 +43,17 @@ impl Name {
         Ok(Self { bytes, length })
     }
 
+    /// Behind its length. Every end of every edge has one: so nothing is allocated for it.
+    fn read<R: Read>(reader: &mut R) -> Result<Self, Error> {
+        let refused = |error: NameError| malformed(&error.to_string());
+        let got = usize::from(u8::tls_deserialize(reader)?);
+        let mut bytes = [0; MAX_NAME];
+        let too_long = || refused(NameError::Length { got });
+        let text = bytes.get_mut(..got).ok_or_else(too_long)?;
+        reader.read_exact(text)?;
+        Self::parse(text).map_err(refused)
+    }
+
     fn as_str(&self) -> &str {
         let text = self
             .bytes
@@ -118,8 +129,7 @@ macro_rules! name {
 
         impl Deserialize for $type {
             fn tls_deserialize<R: Read>(reader: &mut R) -> Result<Self, Error> {
-                let text = crate::codec::bytes8::tls_deserialize(reader)?;
-                Name::parse(&text).map(Self).map_err(|error| malformed(&error.to_string()))
+                Name::read(reader).map(Self)
             }
         }
     };

@@ -1,20 +1,27 @@
 //! An epoch with what its rounds look up again and again, by index instead of by name.
 //!
-//! Between a deadline and its roster, and between the last share key and the sum, every edge of the
-//! net is looked at. By name that would be two searches for each; so the edges are turned into
-//! indices once per epoch.
+//! Between a deadline and what follows from it (a correction, a roster), and between the last share key
+//! and the sum, every edge of the net is looked at. By name that would be two searches for each; so the
+//! edges are turned into indices once per epoch.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::ops::Deref;
 
 use super::EpochRecord;
+use crate::descriptor::MIN_DEGREE;
 use crate::names::{ClientId, ClientSet};
 use crate::roster::MemberBits;
+
+/// Of members by name. What hashes is the same in every run: this is for speed, and names come out of
+/// certificates.
+type Indices = HashMap<ClientId, u32, BuildHasherDefault<DefaultHasher>>;
 
 /// An epoch's record, never changed, and its edges by index.
 #[derive(Debug)]
 pub(super) struct InForce {
     record: EpochRecord,
-    /// Those among each member's neighbours that are members themselves.
+    /// Those among each member's neighbours that are members themselves and name it as well, ascending.
     neighbours: Lists<u32>,
     /// For each member those who drew it, ascending.
     dealers: Lists<Dealer>,
@@ -48,30 +55,30 @@ impl Deref for InForce {
 
 impl InForce {
     pub(super) fn new(record: EpochRecord) -> Self {
-        let (mut neighbours, mut dealers) = (Lists::default(), Lists::default());
+        let numbered = record.members.iter().zip(0..);
+        let indices: Indices = numbered
+            .map(|(member, index)| (member.client, index))
+            .collect();
+        let mut neighbours = Lists::default();
         for member in &record.members {
-            for end in &member.neighbours {
-                let Some(index) = record.index(&end.client) else {
-                    continue;
-                };
-                neighbours.push(narrow(index));
-                let holders = record.members.get(index).map(|peer| &peer.holders);
-                let position =
-                    holders.and_then(|h| h.as_slice().binary_search(&member.client).ok());
-                if let Some(position) = position {
-                    dealers.push(Dealer {
-                        index: narrow(index),
-                        position: narrow(position),
-                    });
+            let ends = member.neighbours.iter();
+            neighbours.extend(ends.filter_map(|end| indices.get(&end.client).copied()));
+        }
+        let neighbours = neighbours.mutual();
+        let mut dealers = vec![Vec::new(); record.members.len()];
+        for (dealer, index) in record.members.iter().zip(0..) {
+            for (holder, position) in dealer.holders.iter().zip(0..) {
+                let holder = indices.get(holder).copied().map(widen);
+                let holder = holder.filter(|holder| neighbours.has(*holder, index));
+                if let Some(list) = holder.and_then(|holder| dealers.get_mut(holder)) {
+                    list.push(Dealer { index, position });
                 }
             }
-            neighbours.close();
-            dealers.close();
         }
         Self {
             record,
             neighbours,
-            dealers,
+            dealers: dealers.into_iter().collect(),
         }
     }
 
@@ -88,9 +95,8 @@ impl InForce {
     /// Whether those present are connected by edges among each other: otherwise each part would have
     /// a sum of its own. This runs between deadline and roster.
     pub(super) fn holds_together(&self, missing: &ClientSet) -> bool {
-        let gone = |client: &ClientId| missing.contains(client);
         // Whoever is gone counts as seen, so that nobody is reached through it.
-        let mut seen: Vec<bool> = self.members.iter().map(|m| gone(&m.client)).collect();
+        let mut seen = self.gone(missing);
         let Some(start) = seen.iter().position(|gone| !gone) else {
             return false;
         };
@@ -102,10 +108,41 @@ impl InForce {
                 _ => continue,
             }
             reached += 1;
-            let neighbours = self.neighbours.of(index).iter().map(|peer| widen(*peer));
-            ahead.extend(neighbours.filter(|peer| seen.get(*peer) == Some(&false)));
+            ahead.extend(
+                self.peers(index)
+                    .filter(|peer| seen.get(*peer) == Some(&false)),
+            );
         }
         reached == self.members.len() - missing.len()
+    }
+
+    /// Whether those present form a sound key graph: connected, and nobody with too few neighbours.
+    /// This runs between deadline and correction.
+    pub(super) fn is_sound_without(&self, missing: &ClientSet) -> bool {
+        let gone = self.gone(missing);
+        let is_there = |index: usize| gone.get(index) == Some(&false);
+        (0..gone.len())
+            .filter(|index| is_there(*index))
+            .all(|index| self.peers(index).filter(|peer| is_there(*peer)).count() >= MIN_DEGREE)
+            && self.holds_together(missing)
+    }
+
+    /// Those present with one of `missing` for a neighbour.
+    pub(super) fn bereaved_by(&self, missing: &ClientSet) -> ClientSet {
+        let left = missing.iter().filter_map(|client| self.index(client));
+        let peers = left.flat_map(|index| self.peers(index));
+        let peers = peers.filter_map(|index| Some(self.members.get(index)?.client));
+        peers.filter(|client| !missing.contains(client)).collect()
+    }
+
+    /// For each member whether it is among `missing`.
+    fn gone(&self, missing: &ClientSet) -> Vec<bool> {
+        let members = self.members.iter();
+        members.map(|m| missing.contains(&m.client)).collect()
+    }
+
+    fn peers(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        self.neighbours.of(index).iter().map(|peer| widen(*peer))
     }
 }
 
@@ -126,13 +163,20 @@ impl<T> Default for Lists<T> {
     }
 }
 
-impl<T> Lists<T> {
-    fn push(&mut self, item: T) {
-        self.items.push(item);
+impl<T> FromIterator<Vec<T>> for Lists<T> {
+    fn from_iter<I: IntoIterator<Item = Vec<T>>>(lists: I) -> Self {
+        let mut all = Self::default();
+        lists.into_iter().for_each(|list| all.extend(list));
+        // They live as long as their epoch.
+        all.items.shrink_to_fit();
+        all
     }
+}
 
-    /// The list that was being filled is complete.
-    fn close(&mut self) {
+impl<T> Lists<T> {
+    /// One more list.
+    fn extend(&mut self, list: impl IntoIterator<Item = T>) {
+        self.items.extend(list);
         self.ends.push(self.items.len());
     }
 
@@ -143,6 +187,24 @@ impl<T> Lists<T> {
         let begin = before.copied().unwrap_or_default();
         let end = self.ends.get(index).copied().unwrap_or(begin);
         self.items.get(begin..end).unwrap_or_default()
+    }
+}
+
+impl Lists<u32> {
+    /// Without those whose own list does not name the one in whose list they are. Lists ascend.
+    fn mutual(&self) -> Self {
+        let kept = (0..self.ends.len()).map(|own| {
+            let (back, named) = (narrow(own), self.of(own).iter().copied());
+            named
+                .filter(|peer| *peer != back && self.has(widen(*peer), back))
+                .collect()
+        });
+        kept.collect::<Self>()
+    }
+
+    /// Whether `item` is in the list of `index`, which ascends.
+    fn has(&self, index: usize, item: u32) -> bool {
+        self.of(index).binary_search(&item).is_ok()
     }
 }
 
@@ -159,6 +221,7 @@ fn widen(index: u32) -> usize {
 mod tests {
     use super::*;
     use crate::key_agreement::{Agreement, KeyPackageHash};
+    use crate::key_graph::{Adjacency, KeyGraph};
     use crate::membership::edge::EdgeEnd;
     use crate::provider::EpochMember;
     use crate::round::{Epoch, Round};
@@ -219,6 +282,36 @@ mod tests {
             assert_eq!(got, expected.collect::<Vec<_>>(), "holder {holder}");
         }
         assert_eq!(epoch.dealers_of(23, &present).count(), 0);
+    }
+
+    /// Against the same by name, with edges that one end only names.
+    #[test]
+    fn what_is_left_is_sound_if_its_graph_by_name_is() {
+        let drawn = drawn(17);
+        let mut epoch = epoch(&drawn, &[]).record;
+        for own in [2, 9] {
+            let member = &mut epoch.members[own];
+            member.neighbours = member.neighbours.only(|client| *client != id(own + 2));
+        }
+        let named = epoch.members.iter();
+        let named = named.map(|member| (member.client, member.neighbours.clients()));
+        let graph = Adjacency::mutual(&named.collect());
+        let epoch = InForce::new(epoch);
+        let mut sound = [0, 0];
+        for chosen in 0_usize..1 << 12 {
+            let gone = (0..12).filter(|bit| chosen >> bit & 1 == 1);
+            let missing: ClientSet = gone.map(id).collect();
+            let expected = KeyGraph::new(graph.without(&missing)).is_ok();
+            assert_eq!(epoch.is_sound_without(&missing), expected, "{missing:?}");
+            sound[usize::from(expected)] += 1;
+            let bereaved = missing.iter().flat_map(|client| {
+                let peers = graph.neighbours(client);
+                peers.iter().copied().collect::<Vec<_>>()
+            });
+            let bereaved: ClientSet = bereaved.filter(|peer| !missing.contains(peer)).collect();
+            assert_eq!(epoch.bereaved_by(&missing), bereaved);
+        }
+        assert!(sound.iter().all(|count| *count > 100), "{sound:?}");
     }
 
     #[test]

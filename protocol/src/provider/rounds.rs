@@ -8,7 +8,6 @@ use super::{
     CorrectionRecord, EpochRecord, FrameRecord, Provider, Record, Refusal, RoundStatus, Snapshot,
 };
 use crate::frame::FrameHeader;
-use crate::key_graph::{Adjacency, KeyGraph};
 use crate::membership::MemberStatus;
 use crate::message::{Correction, Message};
 use crate::names::{ClientId, ClientSet};
@@ -360,18 +359,10 @@ impl Provider {
                 self.end(round, RoundStatus::GraphBroken, &epoch, missing)
             };
         }
-        let graph = graph_of(&epoch);
-        if KeyGraph::new(graph.clone())
-            .and_then(|graph| graph.without(&missing))
-            .is_err()
-        {
+        if !epoch.is_sound_without(&missing) {
             return self.end(round, RoundStatus::GraphBroken, &epoch, missing);
         }
-        let asked: ClientSet = missing
-            .iter()
-            .flat_map(|gone| graph.neighbours(gone).iter().copied().collect::<Vec<_>>())
-            .filter(|peer| present.contains(peer))
-            .collect();
+        let asked = epoch.bereaved_by(&missing);
         self.open_correction(
             &epoch,
             CorrectionRecord {
@@ -410,14 +401,4 @@ impl Provider {
             missing: opened.missing.clone(),
         }))
     }
-}
-
-fn graph_of(epoch: &EpochRecord) -> Adjacency {
-    Adjacency::mutual(
-        &epoch
-            .members
-            .iter()
-            .map(|member| (member.client, member.neighbours.clients()))
-            .collect(),
-    )
 }
