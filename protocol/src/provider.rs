@@ -133,6 +133,9 @@ pub struct Provider {
     presence: Presence,
     /// What the operator has ordered.
     standing: Standing,
+    /// At the last border of an epoch the members stayed the same, and nothing that they follow from has
+    /// changed since.
+    is_settled: bool,
     /// From the last tick until the next deadline: nothing becomes due in between.
     idle: (UnixTime, UnixTime),
 }
@@ -182,6 +185,7 @@ impl Provider {
             decided,
             presence: Presence::default(),
             standing: Standing::of(&snapshot.orders),
+            is_settled: false,
             idle: (UnixTime::from_millis(0), UnixTime::from_millis(0)),
         };
         provider.restore_rounds(snapshot);

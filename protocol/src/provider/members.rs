@@ -164,6 +164,7 @@ impl Provider {
     }
 
     pub(super) fn put(&mut self, member: MemberRecord) -> Vec<Record> {
+        self.is_settled = false;
         self.members.insert(member.client, member.clone());
         vec![Record::Member(Box::new(member))]
     }

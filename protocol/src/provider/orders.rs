@@ -228,6 +228,7 @@ impl Provider {
 
     fn keep_order(&mut self, round: Round, effect: OrderEffect) -> Vec<Record> {
         let record = OrderRecord { round, effect };
+        self.is_settled = false;
         self.standing.note(&record);
         vec![Record::Order(record)]
     }
