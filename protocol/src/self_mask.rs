@@ -21,6 +21,10 @@ use crate::names::ClientId;
 use crate::round::{Epoch, Round};
 use crate::word::Word;
 
+mod recovery;
+
+pub use recovery::{OpenedShares, Recovery, RecoveryError, recover_all};
+
 /// Length of a seed, of a share and of a share key in bytes.
 pub const SEED_LENGTH: usize = 16;
 /// Length of a share's check value in bytes.
@@ -321,89 +325,6 @@ pub struct DealError {
     pub threshold: usize,
     /// Holders.
     pub holders: usize,
-}
-
-/// What came out of the shares of one frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recovery {
-    /// The words of the mask, if they could be recovered.
-    pub words: Result<Vec<Word>, RecoveryError>,
-    /// Positions (from 0) of holders whose share does not fit its check value.
-    pub wrong: Vec<usize>,
-}
-
-/// Why a self-mask was not recovered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RecoveryError {
-    /// Too few good shares.
-    #[error("{got} good shares are here, {needed} are needed")]
-    TooFew {
-        /// Shares that fit.
-        got: usize,
-        /// The threshold.
-        needed: usize,
-    },
-    /// All shares fit, and what they give is not what was committed to: the member itself has shared
-    /// something else.
-    #[error("the shares do not give the seed that the member committed to")]
-    Commitment,
-}
-
-impl SelfMask {
-    /// Takes the shares off their keys and recovers the mask of `slots` words.
-    ///
-    /// `keys` are positions of holders (from 0) with the share keys that they told. A wrong share is
-    /// left out and named; so is a key for a position that there is not.
-    pub fn recover(
-        &self,
-        place: &Place,
-        slots: usize,
-        keys: impl IntoIterator<Item = (usize, ShareKey)>,
-    ) -> Recovery {
-        let checks = Checks::new(place);
-        let (mut good, mut wrong) = (Vec::new(), Vec::new());
-        for (index, key) in keys {
-            let position = u8::try_from(index + 1).ok();
-            let (Some(position), Some(sealed)) = (position, self.shares.get(index)) else {
-                wrong.push(index);
-                continue;
-            };
-            let mut share = sealed.ciphertext;
-            xor(&mut share, &key.0);
-            if checks.of(position, &share) == sealed.check {
-                good.push([&[position][..], &share].concat());
-            } else {
-                wrong.push(index);
-            }
-        }
-        let words = self.combine(place, slots, &mut good);
-        Recovery { words, wrong }
-    }
-
-    fn combine(
-        &self,
-        place: &Place,
-        slots: usize,
-        good: &mut Vec<Vec<u8>>,
-    ) -> Result<Vec<Word>, RecoveryError> {
-        let threshold = usize::from(self.threshold);
-        good.sort_unstable();
-        good.dedup_by_key(|share| share.first().copied());
-        let got = good.len();
-        if got < threshold || threshold < MIN_THRESHOLD {
-            let needed = threshold.max(MIN_THRESHOLD);
-            return Err(RecoveryError::TooFew { got, needed });
-        }
-        good.truncate(threshold);
-        let secret = Gf256::combine_bytes(&*good).map_err(|_| RecoveryError::Commitment)?;
-        let bytes = secret.try_into().map_err(|_| RecoveryError::Commitment)?;
-        let seed = Seed::from_bytes(bytes);
-        if seed.commitment(place) == self.commitment {
-            Ok(seed.words(place, slots))
-        } else {
-            Err(RecoveryError::Commitment)
-        }
-    }
 }
 
 /// Check values of the shares of one frame: the common beginning is hashed once.

@@ -8,14 +8,14 @@ pub(super) use steps::Steps;
 
 use super::in_force::InForce;
 use super::{
-    Answer, AnswerRecord, EpochMember, EpochRecord, FrameRecord, Provider, Record, Refusal,
-    RosterRecord, RoundStatus, WrongShare,
+    Answer, AnswerRecord, EpochRecord, FrameRecord, Provider, Record, Refusal, RosterRecord,
+    RoundStatus, WrongShare,
 };
 use crate::frame::FrameHeader;
 use crate::names::{ClientId, ClientSet};
 use crate::roster::{MemberBits, Roster, RosterError, RosterHash};
 use crate::round::{Round, UnixTime};
-use crate::self_mask::{Place, RecoveryError, ShareKey};
+use crate::self_mask::{Place, RecoveryError, recover_all};
 use crate::signature::Signed;
 use crate::superposition::Superposition;
 
@@ -274,17 +274,43 @@ impl Provider {
         };
         let present = last.roster.unverified().present();
         let told = state.steps.told_keys(last, epoch);
-        for (index, keys) in told.iter().enumerate() {
+        let (mut opened, mut dealers) = (Vec::new(), Vec::new());
+        for (index, keys) in told.into_iter().enumerate() {
             let member = epoch.members.get(index).filter(|_| present.contains(index));
             let frame = member.and_then(|member| state.frames.get(&member.client));
             let (Some(member), Some(frame)) = (member, frame) else {
                 continue;
             };
-            let before = wrong.len();
-            if let Err(error) = self.unmask_one(member, frame, keys, &mut sum, &mut wrong) {
+            // `check_mask` has taken no frame without one.
+            let Some(mask) = &frame.mask else {
                 unrecovered.push(member.client);
-                if error == RecoveryError::Commitment || wrong.len() > before {
-                    at_fault.push(member.client);
+                at_fault.push(member.client);
+                continue;
+            };
+            opened.push(mask.open(&self.place(frame), keys));
+            dealers.push((member, frame));
+        }
+        let recovered = recover_all(opened, slots);
+        for ((member, frame), recovery) in dealers.into_iter().zip(recovered) {
+            let holders = recovery.wrong.iter();
+            let holders = holders.filter_map(|position| member.holders.as_slice().get(*position));
+            let before = wrong.len();
+            wrong.extend(holders.map(|holder| WrongShare {
+                dealer: frame.client,
+                holder: *holder,
+            }));
+            match recovery.words {
+                Ok(words) => {
+                    // `checked` has compared the number of words when the frame came in.
+                    let added = sum.add(&frame.words);
+                    debug_assert!(added.is_ok(), "{added:?}");
+                    sum.subtract_words(&words);
+                }
+                Err(error) => {
+                    unrecovered.push(member.client);
+                    if error == RecoveryError::Commitment || wrong.len() > before {
+                        at_fault.push(member.client);
+                    }
                 }
             }
         }
@@ -310,37 +336,13 @@ impl Provider {
         }
     }
 
-    fn unmask_one(
-        &self,
-        member: &EpochMember,
-        frame: &FrameRecord,
-        keys: &[(usize, ShareKey)],
-        sum: &mut Superposition,
-        wrong: &mut Vec<WrongShare>,
-    ) -> Result<(), RecoveryError> {
-        let Some(mask) = &frame.mask else {
-            return Err(RecoveryError::Commitment);
-        };
-        let place = Place {
+    fn place(&self, frame: &FrameRecord) -> Place {
+        Place {
             descriptor: self.setup.descriptor.hash(),
             client: frame.client,
             epoch: frame.epoch,
             round: frame.round,
-        };
-        let slots = self.setup.descriptor.slots().len();
-        let recovery = mask.recover(&place, slots, keys.iter().copied());
-        let holders = recovery.wrong.iter();
-        let holders = holders.filter_map(|position| member.holders.as_slice().get(*position));
-        wrong.extend(holders.map(|holder| WrongShare {
-            dealer: frame.client,
-            holder: *holder,
-        }));
-        let words = recovery.words?;
-        // `checked` has compared the number of words when the frame came in.
-        let added = sum.add(&frame.words);
-        debug_assert!(added.is_ok(), "{added:?}");
-        sum.subtract_words(&words);
-        Ok(())
+        }
     }
 
     /// Members of the last roster that have not answered it.
