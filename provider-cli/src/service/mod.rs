@@ -75,7 +75,7 @@ use crate::witness::WitnessClient;
 use audit_trail::Actor;
 use committer::Committer;
 use replicas::Share;
-use serving::Served;
+use serving::{Changing, Served};
 
 /// A gateway as its TLS certificate names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,8 +158,7 @@ pub(crate) struct Service {
     key: SigningKey,
     witnesses: Vec<WitnessClient>,
     nets: RwLock<HashMap<NetId, Served>>,
-    /// Held while a net is being started or ended, so that it is started once.
-    changing: tokio::sync::Mutex<()>,
+    changing: Changing,
     committer: Committer,
     committing: JoinHandle<()>,
     /// This server among those that share the store; none if nobody else can.
@@ -194,7 +193,7 @@ impl Service {
             key: start.key,
             witnesses: start.witnesses,
             nets: RwLock::default(),
-            changing: tokio::sync::Mutex::default(),
+            changing: Changing::default(),
             committer,
             committing,
             share,
@@ -206,11 +205,11 @@ impl Service {
         if let Some(share) = &service.share {
             replicas::join(&service, Arc::clone(share)).await?;
         } else {
-            for row in service.store.nets().await? {
-                if let Err(error) = service.start_net(row.net).await {
-                    service.metrics.nets.start_failed();
-                    tracing::error!(net = %row.net, %error, "net is not served");
-                }
+            let rows = service.store.nets().await?;
+            let nets = rows.into_iter().map(|row| row.net);
+            for (net, error) in service.start_nets(nets).await {
+                service.metrics.nets.start_failed();
+                tracing::error!(%net, %error, "net is not served");
             }
         }
         care::start_pruning(&service, start.retention);

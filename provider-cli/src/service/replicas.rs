@@ -232,10 +232,8 @@ impl Keeper {
         }
         let ours = service.all_running().len().saturating_add(to_start.len());
         self.take_free(free, ours, part, &mut to_start);
-        for net in to_start {
-            if let Err(error) = service.start_net(net).await {
-                tracing::warn!(%net, %error, "net is not served here");
-            }
+        for (net, error) in service.start_nets(to_start).await {
+            tracing::warn!(%net, %error, "net is not served here");
         }
         self.give_back(service, part).await
     }

@@ -1,12 +1,16 @@
 //! Starting and ending nets on this server, and finding those that another server serves.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::num::NonZero;
 use std::sync::{Arc, PoisonError};
+use std::thread::available_parallelism;
 
 use dcnet_protocol::certificate::TrustAnchor;
 use dcnet_protocol::descriptor::NetDescriptor;
 use dcnet_protocol::names::NetId;
 use dcnet_protocol::provider::{Provider, Setup};
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::net::Net;
 use super::{Client, NetError, Service, ServiceError, witnesses};
@@ -20,6 +24,36 @@ pub(crate) enum Place {
     Here,
     /// By another one, which its like reaches at this host and port.
     At(String),
+}
+
+/// Held while a net is being started or ended, so that it is started once. Each lock is that of some of
+/// the nets, so that others can be started meanwhile.
+pub(super) struct Changing([Arc<Mutex<()>>; 64]);
+
+impl Default for Changing {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Arc::default()))
+    }
+}
+
+impl Changing {
+    async fn one(&self, net: NetId) -> OwnedMutexGuard<()> {
+        let mut hasher = DefaultHasher::new();
+        net.hash(&mut hasher);
+        let [first, ..] = &self.0;
+        let number = usize::try_from(hasher.finish() % 64).unwrap_or_default();
+        let lock = self.0.get(number).unwrap_or(first);
+        Arc::clone(lock).lock_owned().await
+    }
+
+    /// Always in the same order; nobody who holds one waits for another.
+    async fn all(&self) -> Vec<MutexGuard<'_, ()>> {
+        let mut held = Vec::new();
+        for lock in &self.0 {
+            held.push(lock.lock().await);
+        }
+        held
+    }
 }
 
 /// A net that this server serves.
@@ -93,10 +127,53 @@ impl Service {
         }
     }
 
+    /// Starts nets that are in the store, one after the other; as many as there are processors are restored
+    /// at the same time, which takes a tenth of a second for a large one. Returns those that are not served
+    /// here, with the reason.
+    pub(super) async fn start_nets(
+        self: &Arc<Self>,
+        nets: impl IntoIterator<Item = NetId>,
+    ) -> Vec<(NetId, ServiceError)> {
+        let at_a_time = available_parallelism().map_or(1, NonZero::get);
+        let mut restoring = JoinSet::new();
+        let mut failed = Vec::new();
+        let mut nets = nets.into_iter();
+        loop {
+            let has_room = restoring.len() < at_a_time;
+            let Some(net) = has_room.then(|| nets.next()).flatten() else {
+                match restoring.join_next().await {
+                    None => return failed,
+                    Some(Ok((net, Err(error)))) => failed.push((net, error)),
+                    Some(Ok((_, Ok(_)))) => {}
+                    Some(Err(error)) => tracing::error!(%error, "the start of a net ended badly"),
+                }
+                continue;
+            };
+            match self.begin(net).await {
+                Ok(Begun::New(starting)) => {
+                    let service = Arc::clone(self);
+                    restoring.spawn(async move { (net, service.restore(starting).await) });
+                }
+                Ok(Begun::Here(_)) => {}
+                Ok(Begun::At(_)) => failed.push((net, ServiceError::Moving(net))),
+                Err(error) => failed.push((net, error)),
+            }
+        }
+    }
+
     async fn start_or_find(&self, net: NetId) -> Result<Found, ServiceError> {
-        let _changing = self.changing.lock().await;
+        Ok(match self.begin(net).await? {
+            Begun::Here(served) => Found::Here(served),
+            Begun::At(address) => Found::At(address),
+            Begun::New(starting) => Found::Here(self.restore(starting).await?),
+        })
+    }
+
+    /// All of a start that comes before the net is read.
+    async fn begin(&self, net: NetId) -> Result<Begun, ServiceError> {
+        let changing = self.changing.one(net).await;
         if let Some(served) = self.running(net) {
-            return Ok(Found::Here(served));
+            return Ok(Begun::Here(served));
         }
         if *self.stopping.borrow() {
             return Err(ServiceError::ShuttingDown);
@@ -116,11 +193,12 @@ impl Service {
             None => None,
             Some(share) => match share.take(&self.store, net).await.map_err(unavailable)? {
                 Ok(lease) => Some(lease),
-                Err(address) => return Ok(Found::At(address)),
+                Err(address) => return Ok(Begun::At(address)),
             },
         };
+        // In the order of the starts: the first nets have series of their own.
         let watch = self.metrics.nets.watch(&setup.descriptor);
-        let served = Arc::new(Net::new(
+        let net = Arc::new(Net::new(
             setup,
             row.descriptor.into(),
             self.store.clone(),
@@ -128,22 +206,30 @@ impl Service {
             lease,
             watch,
         ));
+        Ok(Begun::New(Starting {
+            net,
+            _changing: changing,
+        }))
+    }
+
+    async fn restore(&self, starting: Starting) -> Result<Arc<Net>, ServiceError> {
+        let served = &starting.net;
         let restored = served.restore().await;
         let incarnation = restored.ok_or(ServiceError::StoreUnavailable)?;
-        let mut tasks = vec![tokio::spawn(Arc::clone(&served).run(incarnation))];
+        let mut tasks = vec![tokio::spawn(Arc::clone(served).run(incarnation))];
         for client in self.witnesses.iter().cloned() {
-            tasks.push(tokio::spawn(witnesses::follow(Arc::clone(&served), client)));
+            tasks.push(tokio::spawn(witnesses::follow(Arc::clone(served), client)));
         }
         let entry = Served {
-            net: Arc::clone(&served),
+            net: Arc::clone(served),
             tasks,
         };
         self.nets
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(net, entry);
-        tracing::info!(%net, "serving net");
-        Ok(Found::Here(served))
+            .insert(served.id(), entry);
+        tracing::info!(net = %served.id(), "serving net");
+        Ok(Arc::clone(served))
     }
 
     fn setup(&self, row: &NetRow) -> Result<Setup, NetError> {
@@ -159,7 +245,7 @@ impl Service {
 
     /// Ends a net on this server: what was queued is written, and nothing after it.
     pub(super) async fn end_net(&self, net: NetId) {
-        let _changing = self.changing.lock().await;
+        let _changing = self.changing.one(net).await;
         let served = self
             .nets
             .write()
@@ -174,7 +260,7 @@ impl Service {
 
     /// Ends all nets.
     pub(super) async fn end_all(&self) {
-        let _changing = self.changing.lock().await;
+        let _changing = self.changing.all().await;
         let served =
             std::mem::take(&mut *self.nets.write().unwrap_or_else(PoisonError::into_inner));
         for served in served.values() {
@@ -190,6 +276,19 @@ impl Service {
 enum Found {
     Here(Arc<Net>),
     At(String),
+}
+
+/// A start that has begun, or what there is instead.
+enum Begun {
+    Here(Arc<Net>),
+    At(String),
+    New(Starting),
+}
+
+/// A net that nobody else starts or ends while this is held.
+struct Starting {
+    net: Arc<Net>,
+    _changing: OwnedMutexGuard<()>,
 }
 
 impl Served {
