@@ -150,9 +150,11 @@ impl Settings {
             let micros = micros * run.size as u64 * slower * self.pace / 100;
             u32::try_from(micros.div_ceil(1_000_000).max(1)).unwrap()
         };
-        let [submit, correction, mask] = self
-            .windows
-            .unwrap_or_else(|| [submit, answers, mask].map(seconds));
+        let [submit, correction, mask] = self.windows.unwrap_or_else(|| {
+            let [submit, answers, mask] = [submit, answers, mask].map(seconds);
+            // Pads are awaited for a quarter of it, and a disk may need longer than that of a second.
+            [submit, answers.max(4), mask]
+        });
         Pace {
             interval: submit + correction + mask,
             submit,
