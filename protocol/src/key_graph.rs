@@ -277,14 +277,6 @@ impl KeyGraph {
     pub fn size(&self) -> usize {
         self.0.members.len()
     }
-
-    /// What is left when `missing` are gone.
-    ///
-    /// # Errors
-    /// [`KeyGraphError`] if the rest is no sound key graph.
-    pub fn without(&self, missing: &ClientSet) -> Result<Self, KeyGraphError> {
-        Self::new(self.0.without(missing))
-    }
 }
 
 /// Why a graph is no key graph.

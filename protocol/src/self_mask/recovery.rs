@@ -62,12 +62,8 @@ impl SelfMask {
         keys: impl IntoIterator<Item = (usize, ShareKey)>,
     ) -> Recovery {
         let opened = self.open(place, keys);
-        let words = match opened.too_few() {
-            Some(error) => Err(error),
-            None => opened.words(combined(&[&opened]).first().copied(), slots),
-        };
-        let wrong = opened.wrong;
-        Recovery { words, wrong }
+        let seed = combined(&[&opened]).first().copied();
+        opened.recovery(seed, slots)
     }
 
     /// Takes the shares off their keys, as [`SelfMask::recover`] does, for [`recover_all`].
@@ -105,18 +101,24 @@ impl SelfMask {
 }
 
 impl OpenedShares<'_> {
-    fn too_few(&self) -> Option<RecoveryError> {
-        let needed = usize::from(self.mask.threshold).max(MIN_THRESHOLD);
-        let got = self.good.len();
-        (got < needed).then_some(RecoveryError::TooFew { got, needed })
+    /// What comes out if `seed` is what its good shares give.
+    fn recovery(self, seed: Option<[u8; SEED_LENGTH]>, slots: usize) -> Recovery {
+        Recovery {
+            words: self.words(seed, slots),
+            wrong: self.wrong,
+        }
     }
 
-    /// The mask of `seed`, if that is what was committed to.
     fn words(
         &self,
         seed: Option<[u8; SEED_LENGTH]>,
         slots: usize,
     ) -> Result<Vec<Word>, RecoveryError> {
+        let needed = usize::from(self.mask.threshold).max(MIN_THRESHOLD);
+        let got = self.good.len();
+        if got < needed {
+            return Err(RecoveryError::TooFew { got, needed });
+        }
         let seed = Seed::from_bytes(seed.ok_or(RecoveryError::Commitment)?);
         if seed.commitment(&self.place) == self.mask.commitment {
             Ok(seed.words(&self.place, slots))
@@ -134,9 +136,7 @@ impl OpenedShares<'_> {
 pub fn recover_all(opened: Vec<OpenedShares<'_>>, slots: usize) -> Vec<Recovery> {
     let mut alike: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
     for (number, opened) in opened.iter().enumerate() {
-        if opened.too_few().is_none() {
-            alike.entry(opened.positions()).or_default().push(number);
-        }
+        alike.entry(opened.positions()).or_default().push(number);
     }
     let mut seeds = vec![None; opened.len()];
     for numbers in alike.into_values() {
@@ -149,14 +149,8 @@ pub fn recover_all(opened: Vec<OpenedShares<'_>>, slots: usize) -> Vec<Recovery>
         }
     }
     let each = opened.into_iter().zip(seeds);
-    each.map(|(opened, seed)| Recovery {
-        words: match opened.too_few() {
-            Some(error) => Err(error),
-            None => opened.words(seed, slots),
-        },
-        wrong: opened.wrong,
-    })
-    .collect()
+    each.map(|(opened, seed)| opened.recovery(seed, slots))
+        .collect()
 }
 
 /// The seeds of frames whose good shares have the same positions; none if these are no positions of a

@@ -1,6 +1,5 @@
 //! Starting and ending nets on this server, and finding those that another server serves.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZero;
 use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
@@ -38,10 +37,8 @@ impl Default for Changing {
 
 impl Changing {
     async fn one(&self, net: NetId) -> OwnedMutexGuard<()> {
-        let mut hasher = DefaultHasher::new();
-        net.hash(&mut hasher);
         let [first, ..] = &self.0;
-        let number = usize::try_from(hasher.finish() % 64).unwrap_or_default();
+        let number = net.as_str().bytes().map(usize::from).sum::<usize>() % self.0.len();
         let lock = self.0.get(number).unwrap_or(first);
         Arc::clone(lock).lock_owned().await
     }
@@ -154,26 +151,25 @@ impl Service {
                     let service = Arc::clone(self);
                     restoring.spawn(async move { (net, service.restore(starting).await) });
                 }
-                Ok(Begun::Here(_)) => {}
-                Ok(Begun::At(_)) => failed.push((net, ServiceError::Moving(net))),
+                Ok(Begun::Found(Found::Here(_))) => {}
+                Ok(Begun::Found(Found::At(_))) => failed.push((net, ServiceError::Moving(net))),
                 Err(error) => failed.push((net, error)),
             }
         }
     }
 
     async fn start_or_find(&self, net: NetId) -> Result<Found, ServiceError> {
-        Ok(match self.begin(net).await? {
-            Begun::Here(served) => Found::Here(served),
-            Begun::At(address) => Found::At(address),
-            Begun::New(starting) => Found::Here(self.restore(starting).await?),
-        })
+        match self.begin(net).await? {
+            Begun::Found(found) => Ok(found),
+            Begun::New(starting) => self.restore(starting).await.map(Found::Here),
+        }
     }
 
     /// All of a start that comes before the net is read.
     async fn begin(&self, net: NetId) -> Result<Begun, ServiceError> {
         let changing = self.changing.one(net).await;
         if let Some(served) = self.running(net) {
-            return Ok(Begun::Here(served));
+            return Ok(Begun::Found(Found::Here(served)));
         }
         if *self.stopping.borrow() {
             return Err(ServiceError::ShuttingDown);
@@ -193,7 +189,7 @@ impl Service {
             None => None,
             Some(share) => match share.take(&self.store, net).await.map_err(unavailable)? {
                 Ok(lease) => Some(lease),
-                Err(address) => return Ok(Begun::At(address)),
+                Err(address) => return Ok(Begun::Found(Found::At(address))),
             },
         };
         // In the order of the starts: the first nets have series of their own.
@@ -278,10 +274,9 @@ enum Found {
     At(String),
 }
 
-/// A start that has begun, or what there is instead.
+/// A start that has begun, unless there was none to begin.
 enum Begun {
-    Here(Arc<Net>),
-    At(String),
+    Found(Found),
     New(Starting),
 }
 
