@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "care/full.rs"]
+mod full;
 #[path = "care/load.rs"]
 mod load;
 #[path = "care/server_life.rs"]

@@ -116,11 +116,17 @@ impl Store {
     }
 
     async fn connect(location: &Location) -> Result<Self, StoreError> {
-        let schema = |source| StoreError::Schema {
-            store: location.to_string(),
-            source,
-        };
         let failed = StoreError::database;
+        let schema = |source| match source {
+            // A full disk, or a right that is missing, says nothing about the version.
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+                failed("be brought up to date")(source)
+            }
+            source => StoreError::Schema {
+                store: location.to_string(),
+                source,
+            },
+        };
         // The schema first, on a connection of its own: no reader sees half of it.
         let (opener, readers, announcing, is_backup) = match location {
             Location::File(path) => {

@@ -28,6 +28,11 @@ pub(crate) enum BackupError {
     #[error(transparent)]
     File(#[from] CreateFileError),
     #[error(
+        "the backup {file} was not written, and nothing of it is left: {source}; is there room, and are its \
+         folder and the store sound?", file = file.display()
+    )]
+    NotWritten { file: PathBuf, source: StoreError },
+    #[error(
         "the backup {file} is not sound, and nothing was restored; `dcnet store check --store {file}` says \
          what is wrong", file = .0.display()
     )]
@@ -58,14 +63,21 @@ impl Admin {
             Ok(copied) => files::publish(&temporary, path)
                 .map(|()| copied)
                 .map_err(BackupError::File),
-            Err(error) => Err(error.into()),
+            Err(source) => Err(BackupError::NotWritten {
+                file: path.to_owned(),
+                source,
+            }),
         };
         if result.is_ok() {
             let file = path.display().to_string();
             self.note(Action::BackupWritten, &[], &file).await?;
         } else {
-            // What matters is why; a temporary file that stays is only untidy.
-            let _ = std::fs::remove_file(&temporary);
+            // What matters is why; a temporary file that stays is only untidy. SQLite has two beside it.
+            for end in ["", "-wal", "-shm"] {
+                let mut name = temporary.clone().into_os_string();
+                name.push(end);
+                let _ = std::fs::remove_file(name);
+            }
         }
         result
     }
