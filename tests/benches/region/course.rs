@@ -17,17 +17,21 @@ impl Course {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap();
         let (intake, close) = (millis(times.intake), millis(times.close));
         eprintln!(
-            "round {number} of {of}: {} frames in {intake} ms, {} nets corrected, last sum after \
-             {close} ms; the provider holds {} MB, the store {} MB",
+            "round {number} of {of}: {} frames in {intake} ms, {} too late; {} nets corrected, {} failed, \
+             last sum after {close} ms; the provider holds {} MB, the store {} MB",
             times.frames,
+            times.late,
             times.corrected,
+            times.failed,
             resident / 1_000_000,
             used / 1_000_000,
         );
         self.0.push(json!({
             "frames": times.frames,
             "intake_ms": intake,
+            "frames_too_late": times.late,
             "nets_corrected": times.corrected,
+            "nets_failed": times.failed,
             "close_ms": close,
             "masking_ms": millis(times.masking),
             "resident_bytes": resident,

@@ -1,7 +1,7 @@
 //! The gateways of a region on their way through a round: frames, answers, and what came of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use dcnet_protocol::codec::Wire as _;
@@ -11,16 +11,19 @@ use dcnet_protocol::round::{Round, UnixTime};
 use dcnet_protocol::signature::Signed;
 use sha2::{Digest as _, Sha256};
 use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
+use crate::masking::{Masked, Masker, Prepared};
 use crate::settings::{Mode, Settings};
-use crate::shelf::{Shelf, Waiting};
 use crate::wire::{Kind, Request, Response, answers, send};
 use crate::world::{Net, Region, SLOTS};
 
 /// As long as the interface lets a request wait.
 const PATIENCE: Duration = Duration::from_secs(25);
+
+/// How the provider says so, of a frame and of a superposition that is sent again.
+const TOO_LATE: [&str; 2] = ["was taken until", "no correction is open"];
 
 /// A region with its connections.
 pub(crate) struct Driver {
@@ -28,8 +31,9 @@ pub(crate) struct Driver {
     links: Vec<Link>,
     /// Batches on their way.
     turns: Arc<Semaphore>,
-    shelf: Shelf,
-    missing: u64,
+    masker: Arc<Mutex<Masker>>,
+    /// The frames of the next round, which are masked while this one ends.
+    next: Option<JoinHandle<Masked>>,
 }
 
 /// The way to the provider of all gateways of a net.
@@ -52,15 +56,10 @@ pub(crate) struct RoundTimes {
     /// Of the frames, from the provider's side, in microseconds.
     pub(crate) latencies: Vec<u32>,
     pub(crate) corrected: usize,
-}
-
-/// A net before a round.
-struct Prepared {
-    missing: Vec<usize>,
-    present: Vec<usize>,
-    /// Of those who are present.
-    frames: Waiting,
-    sum: [u64; SLOTS],
+    /// Frames that came after the submission window: their members are missing.
+    pub(crate) late: usize,
+    /// Nets in which so much came too late that there is no sum.
+    pub(crate) failed: usize,
 }
 
 /// A net after it.
@@ -69,6 +68,16 @@ struct Passed {
     submitted: Instant,
     closed: Instant,
     latencies: Vec<u32>,
+    late: usize,
+    status: RoundStatus,
+}
+
+/// What became of frames that were posted.
+#[derive(Default)]
+struct Posted {
+    latencies: Vec<u32>,
+    /// Positions of members whose frames came too late.
+    late: Vec<usize>,
 }
 
 impl Driver {
@@ -79,6 +88,7 @@ impl Driver {
     ) -> Self {
         let nets = region.nets.len();
         let folder = socket.parent().unwrap();
+        let masker = Masker::new(Arc::clone(&region), folder, settings.missing);
         let batch = (settings.in_flight / nets).clamp(16, 512);
         let mut links = Vec::new();
         for _ in 0..nets {
@@ -92,38 +102,43 @@ impl Driver {
             region,
             links,
             turns: Arc::new(Semaphore::new((settings.in_flight / batch).max(1))),
-            shelf: Shelf::new(folder),
-            missing: settings.missing,
+            masker: Arc::new(Mutex::new(masker)),
+            next: None,
         }
     }
 
-    /// One round from its border to the sums of all nets, which must be those of the readings.
-    pub(crate) async fn round(&mut self, round: Round) -> RoundTimes {
-        let begin = Instant::now();
-        let prepared = self.prepare(round);
-        let masking = begin.elapsed();
+    /// One round from its border to the sums of all nets, which must be those of the readings. The frames
+    /// of the `next` one are masked when those of this have been taken: until the end of the submission
+    /// window there is nothing else to do.
+    pub(crate) async fn round(&mut self, round: Round, next: Option<Round>) -> RoundTimes {
+        let is_first = self.next.is_none();
+        let masked = self.next.take().unwrap_or_else(|| self.mask(round));
+        let Masked {
+            nets: prepared,
+            took: masking,
+        } = masked.await.unwrap();
         let schedule = self.region.nets[0].descriptor.schedule();
         let border = instant(schedule.border(round));
+        // Those of a later round are sent late then, and some of them too late.
         assert!(
-            Instant::now() < border,
-            "the frames of the round were not masked before its border: raise DCNET_REGION_PACE, or \
-             DCNET_REGION_LEAD_SECONDS for the first"
+            !is_first || Instant::now() < border,
+            "the frames were not masked before the first border: raise DCNET_REGION_LEAD_SECONDS"
         );
-        let corrected = prepared.iter().filter(|net| !net.missing.is_empty());
-        let corrected = corrected.count();
-        let frames = prepared.iter().map(|net| net.present.len()).sum();
         let deadline = instant(schedule.submit_deadline(round));
         tokio::time::sleep_until(border.into()).await;
+        let (taking, mut taken) = mpsc::channel::<()>(1);
         let mut tasks = JoinSet::new();
         for (number, (link, net)) in self.links.drain(..).zip(prepared).enumerate() {
             let (region, turns) = (Arc::clone(&self.region), Arc::clone(&self.turns));
+            let taking = taking.clone();
             tasks.spawn(async move {
-                (
-                    number,
-                    pass(&region, number, round, link, net, &turns).await,
-                )
+                let passed = pass(&region, number, round, (link, taking), net, &turns).await;
+                (number, passed)
             });
         }
+        drop(taking);
+        taken.recv().await;
+        self.next = next.map(|next| self.mask(next));
         let mut passed: Vec<(usize, Passed)> = Vec::new();
         while let Some(net) = tasks.join_next().await {
             passed.push(net.unwrap());
@@ -132,61 +147,38 @@ impl Driver {
         let last =
             |of: fn(&Passed) -> Instant| passed.iter().map(|(_, net)| of(net)).max().unwrap();
         let (submitted, closed) = (last(|net| net.submitted), last(|net| net.closed));
-        let due = if corrected > 0 {
+        let count = |is: fn(RoundStatus) -> bool| {
+            let nets = passed.iter().filter(|(_, net)| is(net.status));
+            nets.count()
+        };
+        let corrected = count(|status| status == RoundStatus::Corrected);
+        let failed = count(|status| !status.is_success());
+        let due = if corrected + failed > 0 {
             submitted.max(deadline)
         } else {
             submitted
         };
-        let mut latencies = Vec::with_capacity(frames);
+        let late = passed.iter().map(|(_, net)| net.late).sum();
+        let mut latencies = Vec::new();
         for (_, net) in passed {
             latencies.extend(net.latencies);
             self.links.push(net.link);
         }
         RoundTimes {
-            frames,
+            frames: latencies.len(),
             masking,
             intake: submitted.saturating_duration_since(border),
             close: closed.saturating_duration_since(due),
             latencies,
             corrected,
+            late,
+            failed,
         }
     }
 
-    fn prepare(&mut self, round: Round) -> Vec<Prepared> {
-        let region = Arc::clone(&self.region);
-        self.shelf.clear();
-        let nets = region.nets.iter();
-        nets.map(|net| self.net(net, round)).collect()
-    }
-
-    /// Masks the frames of a net on both cores.
-    fn net(&mut self, net: &Net, round: Round) -> Prepared {
-        let region = &self.region;
-        let (missing, present): (Vec<usize>, Vec<usize>) =
-            (0..region.members()).partition(|index| net.is_missing(*index, round, self.missing));
-        let mask = |index: &usize| {
-            let (frame, reading) = region.frame(net, *index, round);
-            (frame.encode(), reading)
-        };
-        let (left, right) = present.split_at(present.len() / 2);
-        let masked = std::thread::scope(|scope| {
-            let right = scope.spawn(|| right.iter().map(mask).collect::<Vec<_>>());
-            let left: Vec<_> = left.iter().map(mask).collect();
-            [left, right.join().unwrap()].concat()
-        });
-        let (frames, readings): (Vec<_>, Vec<_>) = masked.into_iter().unzip();
-        let mut sum = [0_u64; SLOTS];
-        for reading in readings {
-            for (sum, value) in sum.iter_mut().zip(reading) {
-                *sum = sum.wrapping_add(value);
-            }
-        }
-        Prepared {
-            frames: self.shelf.put(&frames),
-            missing,
-            present,
-            sum,
-        }
+    fn mask(&self, round: Round) -> JoinHandle<Masked> {
+        let masker = Arc::clone(&self.masker);
+        spawn_blocking(move || masker.lock().unwrap().mask(round))
     }
 }
 
@@ -194,36 +186,53 @@ async fn pass(
     region: &Region,
     number: usize,
     round: Round,
-    mut link: Link,
+    (mut link, taking): (Link, mpsc::Sender<()>),
     prepared: Prepared,
     turns: &Semaphore,
 ) -> Passed {
     let net = &region.nets[number];
     let Prepared {
-        missing,
-        present,
+        mut missing,
+        mut present,
         frames,
-        sum,
+        mut sum,
     } = prepared;
     let frames = present.iter().copied().zip(frames.take());
-    let latencies = link.post(net, round, frames, turns).await;
+    let Posted { latencies, late } = link.post(net, round, frames, turns).await;
     let submitted = Instant::now();
+    drop(taking);
+    for index in &late {
+        let (_, reading) = region.frame(net, *index, round);
+        for (sum, value) in sum.iter_mut().zip(reading) {
+            *sum = sum.wrapping_sub(value);
+        }
+    }
+    let mut was_late = !late.is_empty();
+    present.retain(|index| !late.contains(index));
+    missing.extend(&late);
+    missing.sort_unstable();
     match region.mode {
         Mode::DoubleMask => {
             link.follow_rosters(region, net, round, &present, turns)
                 .await;
         }
         Mode::Resend if missing.is_empty() => {}
-        Mode::Resend => link.resend(region, net, round, &missing, turns).await,
+        Mode::Resend => {
+            was_late |= link.resend(region, net, round, &missing, turns).await;
+        }
     }
     let outcome = link.outcome(net, round, region.nets.len()).await;
     let closed = Instant::now();
-    check(net, &outcome, &missing, sum);
+    if outcome.status.is_success() || !was_late {
+        check(net, &outcome, &missing, sum);
+    }
     Passed {
         link,
         submitted,
         closed,
         latencies,
+        late: late.len(),
+        status: outcome.status,
     }
 }
 
@@ -248,38 +257,46 @@ impl Link {
         answers(&mut self.stream).await.unwrap()
     }
 
-    /// Posts frames; each must be answered by its receipt.
+    /// Posts frames; each must be answered by its receipt, or come too late.
     async fn post(
         &mut self,
         net: &Net,
         round: Round,
         frames: impl Iterator<Item = (usize, Vec<u8>)>,
         turns: &Semaphore,
-    ) -> Vec<u32> {
-        let mut latencies = Vec::new();
+    ) -> Posted {
+        let mut posted = Posted::default();
         let mut requests = frames
-            .map(|(index, body)| request(net, index, Kind::Frame, round.number(), body))
+            .map(|(index, body)| {
+                let request = request(net, index, Kind::Frame, round.number(), body);
+                (index, request)
+            })
             .fuse();
         loop {
             // Made when it is their turn, not all at once.
-            let batch: Vec<Request> = requests.by_ref().take(self.batch).collect();
+            let (members, batch): (Vec<usize>, Vec<Request>) =
+                requests.by_ref().take(self.batch).unzip();
             if batch.is_empty() {
-                return latencies;
+                return posted;
             }
             let _turn = turns.acquire().await.unwrap();
-            for (response, asked) in self.ask(&batch).await.into_iter().zip(&batch) {
-                let receipt = response.body.unwrap_or_else(|text| {
-                    panic!(
-                        "{}: {text}; a slow machine needs a higher DCNET_REGION_PACE",
-                        asked.client
-                    )
-                });
+            let responses = self.ask(&batch).await;
+            for ((response, asked), member) in responses.into_iter().zip(&batch).zip(members) {
+                let receipt = match response.body {
+                    Ok(receipt) => receipt,
+                    Err(text) if TOO_LATE.iter().any(|late| text.contains(late)) => {
+                        posted.late.push(member);
+                        continue;
+                    }
+                    Err(text) => panic!("{}: {text}", asked.client),
+                };
                 let hash: [u8; 32] = Sha256::digest(&asked.body).into();
                 assert!(
                     receipt.windows(32).any(|part| part == hash),
                     "a receipt for the frame"
                 );
-                latencies.push(u32::try_from(response.took.as_micros()).unwrap());
+                let took = u32::try_from(response.took.as_micros()).unwrap();
+                posted.latencies.push(took);
             }
         }
     }
@@ -319,7 +336,12 @@ impl Link {
             let answers = present
                 .iter()
                 .map(|index| (*index, region.answer(net, *index, round, roster)));
-            self.post(net, round, answers, turns).await;
+            let posted = self.post(net, round, answers, turns).await;
+            assert!(
+                posted.late.is_empty(),
+                "{}: answers came too late; a slow machine needs a higher DCNET_REGION_PACE",
+                net.descriptor.net()
+            );
             if roster.reveal() {
                 return;
             }
@@ -327,7 +349,8 @@ impl Link {
         }
     }
 
-    /// Those who are asked for a correction fetch the request and send their superposition again.
+    /// Those who are asked for a correction fetch the request and send their superposition again. Says
+    /// whether one of them came too late.
     async fn resend(
         &mut self,
         region: &Region,
@@ -335,7 +358,8 @@ impl Link {
         round: Round,
         missing: &[usize],
         turns: &Semaphore,
-    ) {
+    ) -> bool {
+        let mut was_late = false;
         let deadline = instant(net.descriptor.schedule().submit_deadline(round));
         tokio::time::sleep_until(deadline.into()).await;
         for batch in region.asked(missing).chunks(self.batch) {
@@ -352,7 +376,10 @@ impl Link {
                 for (response, index) in self.ask(&looks).await.into_iter().zip(batch) {
                     // Behind the length of the list stands the number of its first message.
                     let inbox = response.body.unwrap();
-                    let number = inbox.get(4..12).expect("a request for a correction");
+                    let Some(number) = inbox.get(4..12) else {
+                        // Too few are there for a correction to be asked for.
+                        return was_late;
+                    };
                     self.fetched[*index] = u64::from_be_bytes(number.try_into().unwrap());
                 }
             }
@@ -360,8 +387,9 @@ impl Link {
                 let frame = region.resend(net, *index, round, missing);
                 (*index, frame.encode())
             });
-            self.post(net, round, again, turns).await;
+            was_late |= !self.post(net, round, again, turns).await.late.is_empty();
         }
+        was_late
     }
 
     async fn outcome(&mut self, net: &Net, round: Round, nets: usize) -> RoundOutcome {

@@ -27,6 +27,7 @@ mod chart;
 mod course;
 mod driver;
 mod epochs;
+mod masking;
 mod provider;
 mod report;
 mod settings;
@@ -152,12 +153,13 @@ fn carry(runtime: &Runtime, settings: &Settings, run: Run, keys: &Keys, folder: 
     let mut times: Vec<RoundTimes> = Vec::new();
     let mut course = Course::default();
     let mut round = first;
-    for _ in 0..run.rounds {
-        let passed = runtime.block_on(driver.round(round));
+    for passed in 1..=run.rounds {
+        let next = (passed < run.rounds).then(|| round.next());
+        let passed = runtime.block_on(driver.round(round, next));
         let used = runtime.block_on(store.used());
         course.add(run.rounds, &passed, provider.memory().0, used);
         times.push(passed);
-        round = Round::new(round.number() + 1);
+        round = round.next();
     }
     let (cpu, database) = (provider.cpu() - cpu, store.cpu() - database);
     let (_, peak) = provider.memory();
