@@ -43,6 +43,10 @@ use stores::Store;
 /// Measured runs of each kind; they alternate.
 const TURNS: usize = 50;
 
+/// That of the provider, which is here a part of this program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let (nets, gateways) = (
         number("DCNET_BENCH_NETS", 400),

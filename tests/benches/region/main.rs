@@ -58,6 +58,10 @@ use settings::{Engine, Run, Settings};
 use stores::Store;
 use world::{Keys, Region};
 
+/// That of the provider, which is a process of this program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     if provider::is_one() {
         return;
