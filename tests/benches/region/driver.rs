@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use dcnet_protocol::codec::Wire as _;
+use dcnet_protocol::message::Inbox;
 use dcnet_protocol::provider::{RoundOutcome, RoundStatus};
 use dcnet_protocol::roster::Roster;
 use dcnet_protocol::round::{Round, UnixTime};
@@ -33,7 +34,7 @@ pub(crate) struct Driver {
     turns: Arc<Semaphore>,
     masker: Arc<Mutex<Masker>>,
     /// The frames of the next round, which are masked while this one ends.
-    next: Option<JoinHandle<Masked>>,
+    next: Option<(Round, JoinHandle<Masked>)>,
 }
 
 /// The way to the provider of all gateways of a net.
@@ -112,7 +113,10 @@ impl Driver {
     /// window there is nothing else to do.
     pub(crate) async fn round(&mut self, round: Round, next: Option<Round>) -> RoundTimes {
         let is_first = self.next.is_none();
-        let masked = self.next.take().unwrap_or_else(|| self.mask(round));
+        let masked = match self.next.take() {
+            Some((masked, frames)) if masked == round => frames,
+            _ => self.mask(round),
+        };
         let Masked {
             nets: prepared,
             took: masking,
@@ -138,7 +142,7 @@ impl Driver {
         }
         drop(taking);
         taken.recv().await;
-        self.next = next.map(|next| self.mask(next));
+        self.next = next.map(|next| (next, self.mask(next)));
         let mut passed: Vec<(usize, Passed)> = Vec::new();
         while let Some(net) = tasks.join_next().await {
             passed.push(net.unwrap());
@@ -174,6 +178,12 @@ impl Driver {
             late,
             failed,
         }
+    }
+
+    /// The first round behind `round` whose border is still to come: gateways do not send what is past.
+    pub(crate) fn behind(&self, round: Round) -> Round {
+        let schedule = self.region.nets[0].descriptor.schedule();
+        schedule.round_at(now()).max(round.next())
     }
 
     fn mask(&self, round: Round) -> JoinHandle<Masked> {
@@ -225,6 +235,8 @@ async fn pass(
     let closed = Instant::now();
     if outcome.status.is_success() || !was_late {
         check(net, &outcome, &missing, sum);
+    } else if region.mode == Mode::Resend {
+        link.empty_inboxes(region, net, &missing, turns).await;
     }
     Passed {
         link,
@@ -390,6 +402,30 @@ impl Link {
             was_late |= !self.post(net, round, again, turns).await.late.is_empty();
         }
         was_late
+    }
+
+    /// What was not read in time is not to be taken for a request of the next round.
+    async fn empty_inboxes(
+        &mut self,
+        region: &Region,
+        net: &Net,
+        missing: &[usize],
+        turns: &Semaphore,
+    ) {
+        for batch in region.asked(missing).chunks(self.batch) {
+            let fetched = &self.fetched;
+            let looks: Vec<Request> = batch
+                .iter()
+                .map(|index| request(net, *index, Kind::Inbox, fetched[*index], Vec::new()))
+                .collect();
+            let _turn = turns.acquire().await.unwrap();
+            for (response, index) in self.ask(&looks).await.into_iter().zip(batch) {
+                let inbox = Inbox::decode(&response.body.unwrap()).unwrap();
+                if let Some(last) = inbox.deliveries.last() {
+                    self.fetched[*index] = last.sequence;
+                }
+            }
+        }
     }
 
     async fn outcome(&mut self, net: &Net, round: Round, nets: usize) -> RoundOutcome {
