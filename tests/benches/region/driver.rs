@@ -212,8 +212,7 @@ async fn pass(
     let submitted = Instant::now();
     drop(taking);
     for index in &late {
-        let (_, reading) = region.frame(net, *index, round);
-        for (sum, value) in sum.iter_mut().zip(reading) {
+        for (sum, value) in sum.iter_mut().zip(net.reading(*index, round)) {
             *sum = sum.wrapping_sub(value);
         }
     }
@@ -375,25 +374,13 @@ impl Link {
         let deadline = instant(net.descriptor.schedule().submit_deadline(round));
         tokio::time::sleep_until(deadline.into()).await;
         for batch in region.asked(missing).chunks(self.batch) {
-            let fetched = &self.fetched;
-            let looks: Vec<Request> = batch
-                .iter()
-                .map(|index| Request {
-                    wait: PATIENCE,
-                    ..request(net, *index, Kind::Inbox, fetched[*index], Vec::new())
-                })
-                .collect();
-            {
-                let _turn = turns.acquire().await.unwrap();
-                for (response, index) in self.ask(&looks).await.into_iter().zip(batch) {
-                    // Behind the length of the list stands the number of its first message.
-                    let inbox = response.body.unwrap();
-                    let Some(number) = inbox.get(4..12) else {
-                        // Too few are there for a correction to be asked for.
-                        return was_late;
-                    };
-                    self.fetched[*index] = u64::from_be_bytes(number.try_into().unwrap());
-                }
+            for (inbox, index) in self.inboxes(net, batch, PATIENCE, turns).await.zip(batch) {
+                // Behind the length of the list stands the number of its first message.
+                let Some(number) = inbox.get(4..12) else {
+                    // Too few are there for a correction to be asked for.
+                    return was_late;
+                };
+                self.fetched[*index] = u64::from_be_bytes(number.try_into().unwrap());
             }
             let again = batch.iter().map(|index| {
                 let frame = region.resend(net, *index, round, missing);
@@ -402,6 +389,24 @@ impl Link {
             was_late |= !self.post(net, round, again, turns).await.late.is_empty();
         }
         was_late
+    }
+
+    /// What `members` have not fetched yet, whose first message may be awaited.
+    async fn inboxes(
+        &mut self,
+        net: &Net,
+        members: &[usize],
+        wait: Duration,
+        turns: &Semaphore,
+    ) -> impl Iterator<Item = Vec<u8>> + use<> {
+        let look = |index: &usize| Request {
+            wait,
+            ..request(net, *index, Kind::Inbox, self.fetched[*index], Vec::new())
+        };
+        let looks: Vec<Request> = members.iter().map(look).collect();
+        let _turn = turns.acquire().await.unwrap();
+        let responses = self.ask(&looks).await.into_iter();
+        responses.map(|response| response.body.unwrap())
     }
 
     /// What was not read in time is not to be taken for a request of the next round.
@@ -413,14 +418,9 @@ impl Link {
         turns: &Semaphore,
     ) {
         for batch in region.asked(missing).chunks(self.batch) {
-            let fetched = &self.fetched;
-            let looks: Vec<Request> = batch
-                .iter()
-                .map(|index| request(net, *index, Kind::Inbox, fetched[*index], Vec::new()))
-                .collect();
-            let _turn = turns.acquire().await.unwrap();
-            for (response, index) in self.ask(&looks).await.into_iter().zip(batch) {
-                let inbox = Inbox::decode(&response.body.unwrap()).unwrap();
+            let none = Duration::ZERO;
+            for (inbox, index) in self.inboxes(net, batch, none, turns).await.zip(batch) {
+                let inbox = Inbox::decode(&inbox).unwrap();
                 if let Some(last) = inbox.deliveries.last() {
                     self.fetched[*index] = last.sequence;
                 }

@@ -157,8 +157,8 @@ fn carry(runtime: &Runtime, settings: &Settings, run: Run, keys: &Keys, folder: 
     let mut times: Vec<RoundTimes> = Vec::new();
     let mut course = Course::default();
     let mut round = first;
-    for passed in 1..=run.rounds {
-        let next = (passed < run.rounds).then(|| round.next());
+    for number in 1..=run.rounds {
+        let next = (number < run.rounds).then(|| round.next());
         let passed = runtime.block_on(driver.round(round, next));
         let used = runtime.block_on(store.used());
         course.add(run.rounds, &passed, provider.memory().0, used);

@@ -198,7 +198,7 @@ impl Region {
 
     /// A member's frame of a round, and what it hides.
     pub(crate) fn frame(&self, net: &Net, index: usize, round: Round) -> (Frame, [u64; SLOTS]) {
-        let reading = reading(net.number, index, round);
+        let reading = net.reading(index, round);
         let values = reading.iter().map(|value| value.cast_signed()).collect();
         let clear = ClearFrame::new(
             net.descriptor.net(),
@@ -390,18 +390,6 @@ fn end_of(encoding: &[u8], body: &[u8]) -> Vec<u8> {
     encoding[body.len()..].to_vec()
 }
 
-fn reading(net: u64, index: usize, round: Round) -> [u64; SLOTS] {
-    let bytes = wide(net, index, 1, round.number());
-    [0, 1, 2].map(|slot| {
-        u64::from(u32::from_le_bytes([
-            bytes[slot * 4],
-            bytes[slot * 4 + 1],
-            0,
-            0,
-        ]))
-    })
-}
-
 fn share_key(net: u64, dealer: usize, holder: usize, round: Round) -> ShareKey {
     let bytes = wide(net, dealer, holder, round.number());
     ShareKey::from_bytes(bytes[..16].try_into().unwrap())
@@ -427,6 +415,19 @@ fn mixed(x: u64) -> u64 {
 }
 
 impl Net {
+    /// What a member's meter shows at the end of a round.
+    pub(crate) fn reading(&self, index: usize, round: Round) -> [u64; SLOTS] {
+        let bytes = wide(self.number, index, 1, round.number());
+        [0, 1, 2].map(|slot| {
+            u64::from(u32::from_le_bytes([
+                bytes[slot * 4],
+                bytes[slot * 4 + 1],
+                0,
+                0,
+            ]))
+        })
+    }
+
     /// Whether a member has no frame in a round: by chance, and once in the region so that there is
     /// something to correct; nobody where the next round may begin an epoch, so that all come back in
     /// the one they know.
